@@ -1,0 +1,33 @@
+"""Neural Networks and Deep Learning, the book, as pure functions in JAX."""
+
+from jaxnet.activations import Activation as Activation
+from jaxnet.activations import linear as linear
+from jaxnet.activations import relu as relu
+from jaxnet.activations import sigmoid as sigmoid
+from jaxnet.activations import tanh as tanh
+from jaxnet.costs import Cost as Cost
+from jaxnet.costs import cross_entropy as cross_entropy
+from jaxnet.costs import quadratic as quadratic
+from jaxnet.datasets import DataError as DataError
+from jaxnet.datasets import Split as Split
+from jaxnet.datasets import load_mnist as load_mnist
+from jaxnet.descent import descend as descend
+from jaxnet.gradients import autodiff as autodiff
+from jaxnet.gradients import backprop as backprop
+from jaxnet.gradients import errors as errors
+from jaxnet.gradients import loss as loss
+from jaxnet.metrics import accuracy as accuracy
+from jaxnet.metrics import confusion_matrix as confusion_matrix
+from jaxnet.network import Dataset as Dataset
+from jaxnet.network import Layer as Layer
+from jaxnet.network import Params as Params
+from jaxnet.network import forward as forward
+from jaxnet.network import init as init
+from jaxnet.network import large_layer as large_layer
+from jaxnet.network import predict as predict
+from jaxnet.network import scaled_layer as scaled_layer
+from jaxnet.sgd import State as State
+from jaxnet.sgd import epoch as epoch
+from jaxnet.sgd import start as start
+from jaxnet.sgd import step as step
+from jaxnet.sgd import train as train

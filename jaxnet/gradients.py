@@ -1,0 +1,88 @@
+"""The gradient of the mean cost of a mini-batch, by hand and by `jax.grad`: chapter 2.
+
+`errors` is per example, as the book derives it; `backprop` then contracts over the
+mini-batch, which is as fast as `jax.grad` where a mean of gradients is not.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxnet.activations import Activation, sigmoid
+from jaxnet.costs import Cost, quadratic
+from jaxnet.network import Layer, Params, check_examples, forward
+
+Gradient = Callable[..., Params]
+"""`gradient(params, x, y, cost=..., hidden=...)`, interchangeable with `backprop`."""
+
+
+def loss(
+    params: Params,
+    x: Float[Array, "m in"],
+    y: Float[Array, "m out"],
+    cost: Cost = quadratic,
+    hidden: Activation = sigmoid,
+) -> Float[Array, ""]:
+    """The mean cost of m examples, C = 1/m sum_x C_x  (1.6).
+
+    Raises ValueError if x and y are not rows of examples which fit the network.
+    """
+    check_examples(params, x, y)
+    zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(x)
+    return jnp.mean(jax.vmap(cost.value)(zs[-1], y))
+
+
+def autodiff(
+    params: Params,
+    x: Float[Array, "m in"],
+    y: Float[Array, "m out"],
+    cost: Cost = quadratic,
+    hidden: Activation = sigmoid,
+) -> Params:
+    """The gradient of `loss`, by `jax.grad`."""
+    return jax.grad(loss)(params, x, y, cost, hidden)
+
+
+def errors(
+    params: Params,
+    x: Float[Array, " in"],
+    y: Float[Array, " out"],
+    cost: Cost = quadratic,
+    hidden: Activation = sigmoid,
+) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
+    """The errors delta^1, ..., delta^L of one example, where delta^l = dC/dz^l.
+
+    Also returns the activations a^0, ..., a^(L-1) that entered each layer.
+    """
+    zs, activations = forward(params, x, hidden=hidden, output=cost.output)
+    deltas = [cost.delta(zs[-1], y)]  # (BP1)
+    for above, z in zip(reversed(params[1:]), reversed(zs[:-1]), strict=True):
+        deltas.append((above.w.T @ deltas[-1]) * hidden.prime(z))  # (BP2)
+    return deltas[::-1], activations[:-1]
+
+
+def backprop(
+    params: Params,
+    x: Float[Array, "m in"],
+    y: Float[Array, "m out"],
+    cost: Cost = quadratic,
+    hidden: Activation = sigmoid,
+) -> Params:
+    """The gradient of `loss`, by the four equations of backpropagation.
+
+    Raises ValueError if x and y are not rows of examples which fit the network.
+    """
+    check_examples(params, x, y)
+    deltas, activations = jax.vmap(partial(errors, params, cost=cost, hidden=hidden))(
+        x, y
+    )
+    return [
+        Layer(
+            w=delta.T @ a / len(x),  # (BP4), averaged over the mini-batch
+            b=jnp.mean(delta, axis=0),  # (BP3), averaged over the mini-batch
+        )
+        for delta, a in zip(deltas, activations, strict=True)
+    ]

@@ -1,0 +1,126 @@
+"""A network is a list of layers: chapters 1.6 and 2.1.
+
+Everything here is written for one example, in the book's notation; a mini-batch is
+`jax.vmap` of it. `forward` keeps every intermediate value: under `jit` what is not
+used costs nothing.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from jaxnet.activations import Activation, sigmoid
+
+
+class Layer(NamedTuple):
+    """Weights and biases of one layer, or a gradient with respect to them."""
+
+    w: Float[Array, "out in"]
+    b: Float[Array, " out"]
+
+
+Params = list[Layer]
+
+
+class Dataset(NamedTuple):
+    """Examples as rows: inputs, and one-hot (or soft) targets."""
+
+    x: Float[Array, "n in"]
+    y: Float[Array, "n out"]
+
+
+def large_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
+    """A layer with weights and biases drawn from N(0, 1) (chapter 1.6)."""
+    w_key, b_key = jax.random.split(key)
+    return Layer(
+        w=jax.random.normal(w_key, (n_out, n_in)),
+        b=jax.random.normal(b_key, (n_out,)),
+    )
+
+
+def scaled_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
+    """As `large_layer`, with weights drawn from N(0, 1 / n_in) (web, chapter 3)."""
+    w, b = large_layer(key, n_in, n_out)
+    return Layer(w=w / n_in**0.5, b=b)
+
+
+def init(
+    key: Key[Array, ""],
+    sizes: Sequence[int],
+    init_layer: Callable[[Key[Array, ""], int, int], Layer] = large_layer,
+) -> Params:
+    """A random network with `sizes` neurons in its layers, inputs first.
+
+    Raises ValueError unless there are two or more sizes, each at least 1.
+    """
+    if len(sizes) < 2 or min(sizes) < 1:
+        raise ValueError(
+            f"Expected the sizes of two or more layers, each at least 1, got "
+            f"{list(sizes)}. The book's first network is [784, 30, 10]."
+        )
+    return [
+        init_layer(jax.random.fold_in(key, l), n_in, n_out)
+        for l, (n_in, n_out) in enumerate(pairwise(sizes), start=1)
+    ]
+
+
+def forward(
+    params: Params,
+    x: Float[Array, " in"],
+    *,
+    hidden: Activation = sigmoid,
+    output: Activation = sigmoid,
+) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
+    """The weighted inputs z^1, ..., z^L and the activations a^0, ..., a^L.
+
+    a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22), where sigma is
+    `output` in the last layer and `hidden` in the others.
+    """
+    zs, activations = [], [x]
+    for l, (w, b) in enumerate(params, start=1):
+        sigma = output if l == len(params) else hidden
+        zs.append(w @ activations[-1] + b)
+        activations.append(sigma.fn(zs[-1]))
+    return zs, activations
+
+
+def predict(
+    params: Params,
+    x: Float[Array, " in"],
+    *,
+    hidden: Activation = sigmoid,
+    output: Activation = sigmoid,
+) -> Float[Array, " out"]:
+    """The network's output a^L for one example."""
+    return forward(params, x, hidden=hidden, output=output)[1][-1]
+
+
+def check_examples(params: Params, x: Array, y: Array) -> None:
+    """Refuse what is not rows of examples that fit the network, with a ValueError.
+
+    Looks at shapes and dtypes only, so it costs nothing under `jit`.
+    """
+    n_in, n_out = params[0].w.shape[1], params[-1].w.shape[0]
+    if x.ndim != 2 or x.shape[1] != n_in:
+        column = (
+            " The book's column vectors? Transpose." if x.shape[-1:] == (1,) else ""
+        )
+        raise ValueError(
+            f"Expected inputs of shape (examples, {n_in}), one example a row, "
+            f"got {x.shape}.{column}"
+        )
+    if y.shape != (len(x), n_out):
+        raise ValueError(
+            f"Expected one-hot targets of shape {(len(x), n_out)}, got {y.shape}. "
+            f"Integer labels? Encode them with jax.nn.one_hot(labels, {n_out})."
+        )
+    for name, array in (("inputs", x), ("targets", y)):
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise ValueError(
+                f"Expected floating-point {name}, got {array.dtype}. "
+                "Pixels are bytes / 256 here, and targets one-hot floats."
+            )

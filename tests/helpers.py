@@ -1,0 +1,72 @@
+"""Small problems, one way to compare trees of arrays, and the book's own algorithm."""
+
+import jax
+import numpy as np
+from jax.test_util import check_grads as check_grads
+
+import jaxnet
+
+
+def problem(sizes, m=7, seed=0):
+    """A random network, and m examples whose targets are not one-hot but in [0, 1]."""
+    key = jax.random.key(seed)
+    params_key, x_key, y_key = (jax.random.fold_in(key, i) for i in range(3))
+    params = jaxnet.init(params_key, sizes)
+    x = jax.random.normal(x_key, (m, sizes[0]))
+    y = jax.random.uniform(y_key, (m, sizes[-1]))
+    return params, x, y
+
+
+def relative_error(actual, expected) -> float:
+    """The largest over leaves of ||actual - expected|| / ||expected||."""
+    assert jax.tree.structure(actual) == jax.tree.structure(expected)
+    worst = 0.0
+    leaves = zip(jax.tree.leaves(actual), jax.tree.leaves(expected), strict=True)
+    for one, other in leaves:
+        one, other = np.asarray(one), np.asarray(other)
+        assert one.shape == other.shape and one.dtype == other.dtype
+        error, size = np.linalg.norm(one - other), np.linalg.norm(other)
+        assert np.isfinite(error)
+        worst = max(worst, float(error / size if size > 0 else error))
+    return worst
+
+
+def assert_close(actual, expected, rtol):
+    error = relative_error(actual, expected)
+    assert error <= rtol, f"relative error {error:.2e} of a leaf is above {rtol:.0e}"
+
+
+def numpy_gradient(params, x, y, cost, activation="sigmoid"):
+    """Backpropagation as the book's first program does it, one example at a time."""
+
+    def sigma(z):
+        return 1 / (1 + np.exp(-z))
+
+    def sigma_prime(z):
+        return sigma(z) * (1 - sigma(z))
+
+    f, f_prime = {
+        "sigmoid": (sigma, sigma_prime),
+        "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+        "relu": (lambda z: z * (z > 0), lambda z: 1.0 * (z > 0)),
+        "linear": (lambda z: z, np.ones_like),
+    }[activation]
+
+    layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
+    total = [(np.zeros_like(w), np.zeros_like(b)) for w, b in layers]
+    for one_x, one_y in zip(np.asarray(x), np.asarray(y), strict=True):
+        activations, zs = [one_x], []
+        for l, (w, b) in enumerate(layers):
+            z = np.array([sum(w[j] * activations[-1]) + b[j] for j in range(len(b))])
+            zs.append(z)
+            activations.append(sigma(z) if l == len(layers) - 1 else f(z))
+        delta = activations[-1] - one_y
+        if cost == "quadratic":
+            delta = delta * sigma_prime(zs[-1])
+        for l in range(len(layers) - 1, -1, -1):
+            nabla_w, nabla_b = total[l]
+            nabla_w += np.outer(delta, activations[l])
+            nabla_b += delta
+            if l > 0:
+                delta = (layers[l][0].T @ delta) * f_prime(zs[l - 1])
+    return [(nabla_w / len(x), nabla_b / len(x)) for nabla_w, nabla_b in total]

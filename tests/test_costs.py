@@ -1,0 +1,55 @@
+"""A cost's delta is the derivative of its value, saturated or not."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jaxnet import cross_entropy, quadratic
+
+each = pytest.mark.parametrize(
+    "cost", [quadratic, cross_entropy], ids=["quadratic", "cross_entropy"]
+)
+
+
+@each
+@given(st.lists(st.tuples(st.floats(-30, 30), st.floats(0, 1)), min_size=1, max_size=4))
+def test_delta_is_the_gradient_of_the_value(cost, pairs):
+    with jax.enable_x64(True):
+        z, y = (jnp.array(column) for column in zip(*pairs, strict=True))
+        expected = jax.grad(cost.value)(z, y)
+        np.testing.assert_allclose(cost.delta(z, y), expected, rtol=1e-12, atol=1e-15)
+
+
+@each
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("target", [0.0, 0.5, 1.0])
+def test_saturated_outputs_have_finite_values_and_right_gradients(cost, dtype, target):
+    with jax.enable_x64(True):
+        z = jnp.array([-1e4, -40, 0, 40, 1e4], dtype)
+        y = jnp.full_like(z, target)
+        assert jnp.isfinite(cost.value(z, y))
+        delta = cost.delta(z, y)
+        assert delta.dtype == dtype
+        np.testing.assert_allclose(
+            delta, jax.grad(cost.value)(z, y), atol=4 * np.finfo(dtype).eps
+        )
+        if cost is cross_entropy:  # delta = a - y does not vanish when saturated
+            np.testing.assert_allclose(delta[0], -target)
+            np.testing.assert_allclose(delta[-1], 1 - target)
+
+
+def test_cross_entropy_is_exact_where_the_textbook_formula_is_infinite():
+    z, y = jnp.array([100.0, -100.0]), jnp.array([0.0, 1.0])
+    assert cross_entropy.value(z, y) == 200
+    a = jax.nn.sigmoid(z)
+    naive = -jnp.sum(y * jnp.log(a) + (1 - y) * jnp.log(1 - a))
+    assert not jnp.isfinite(naive)
+
+
+@each
+def test_no_cost_when_the_output_is_the_target(cost):
+    z, y = jnp.array([1e4, -1e4]), jnp.array([1.0, 0.0])
+    assert cost.value(z, y) == 0

@@ -1,0 +1,85 @@
+"""Layers, initialisation, the forward pass, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet.network import check_examples
+from tests.helpers import problem
+
+
+def test_weights_run_from_the_kth_neuron_to_the_jth():
+    """Section 1.6: sizes [2, 3, 1] give weights of shapes (3, 2) and (1, 3)."""
+    params = jaxnet.init(jax.random.key(0), [2, 3, 1])
+    assert [w.shape for w, _ in params] == [(3, 2), (1, 3)]
+    assert [b.shape for _, b in params] == [(3,), (1,)]
+
+
+@pytest.mark.parametrize("n_in", [20, 784])
+def test_large_layers_have_unit_variance_and_scaled_ones_one_over_n_in(n_in):
+    for init_layer, variance in (
+        (jaxnet.large_layer, 1),
+        (jaxnet.scaled_layer, 1 / n_in),
+    ):
+        w, b = init_layer(jax.random.key(1), n_in, 4000)
+        assert abs(float(jnp.mean(w))) < 4 * (variance / w.size) ** 0.5
+        assert float(jnp.var(w)) == pytest.approx(variance, rel=0.03)
+        assert float(jnp.var(b)) == pytest.approx(1, rel=0.1)
+
+
+def test_no_two_layers_share_their_random_numbers():
+    first, second = jaxnet.init(jax.random.key(0), [5, 5, 5])
+    assert not jnp.any(first.w == second.w)
+    assert not jnp.any(first.b == second.b)
+
+
+def test_the_same_key_gives_the_same_bits():
+    one, other = (jaxnet.init(jax.random.key(3), [4, 3, 2]) for _ in range(2))
+    assert all(map(np.array_equal, jax.tree.leaves(one), jax.tree.leaves(other)))
+
+
+@pytest.mark.parametrize("sizes", [[], [784], [784, 0, 10], [3, -1]])
+def test_sizes_that_make_no_network_are_refused(sizes):
+    with pytest.raises(ValueError, match="two or more layers"):
+        jaxnet.init(jax.random.key(0), sizes)
+
+
+def test_forward_keeps_every_weighted_input_and_activation(x64):
+    params, x, _ = problem([3, 4, 2])
+    zs, activations = jaxnet.forward(params, x[0], hidden=jaxnet.tanh)
+    assert [len(z) for z in zs] == [4, 2]
+    np.testing.assert_array_equal(activations[0], x[0])
+    np.testing.assert_allclose(activations[1], np.tanh(zs[0]), rtol=1e-14)
+    np.testing.assert_allclose(activations[2], 1 / (1 + np.exp(-zs[1])), rtol=1e-14)
+    expected = np.asarray(params[1].w) @ np.tanh(zs[0]) + np.asarray(params[1].b)
+    np.testing.assert_allclose(zs[1], expected, rtol=1e-14)
+    output = jaxnet.predict(params, x[0], hidden=jaxnet.tanh, output=jaxnet.linear)
+    np.testing.assert_array_equal(output, zs[-1])
+
+
+BAD = {
+    "integer labels": ((5, 3), (5,), r"one-hot targets of shape \(5, 2\), got \(5,\)"),
+    "a column of labels": ((5, 3), (5, 1), "Integer labels"),
+    "columns of the book": ((3, 1), (2, 1), "column vectors"),
+    "a list of columns": ((5, 3, 1), (5, 2, 1), "column vectors"),
+    "one bare example": ((3,), (2,), r"got \(3,\)"),
+    "another number of inputs": ((5, 4), (5, 2), r"\(examples, 3\)"),
+    "fewer targets than inputs": ((5, 3), (4, 2), r"\(5, 2\), got \(4, 2\)"),
+}
+
+
+@pytest.mark.parametrize(("x", "y", "message"), BAD.values(), ids=BAD)
+def test_examples_that_do_not_fit_are_refused(x, y, message):
+    params, _, _ = problem([3, 4, 2])
+    with pytest.raises(ValueError, match=message):
+        check_examples(params, jnp.zeros(x), jnp.zeros(y))
+
+
+def test_bytes_and_integer_targets_are_refused():
+    params, x, y = problem([3, 4, 2])
+    with pytest.raises(ValueError, match="floating-point inputs, got uint8"):
+        check_examples(params, x.astype(jnp.uint8), y)
+    with pytest.raises(ValueError, match="floating-point targets, got int32"):
+        check_examples(params, x, y.astype(jnp.int32))

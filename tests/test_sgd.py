@@ -1,0 +1,201 @@
+"""A step is the book's, an epoch visits everything once, a run is a fold of epochs."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+import jaxnet
+from jaxnet.network import Layer
+from tests.helpers import assert_close, numpy_gradient, problem
+
+
+def data_of(sizes, m=7, seed=0):
+    params, x, y = problem(sizes, m, seed)
+    return params, jaxnet.Dataset(x, y)
+
+
+def as_params(layers):
+    return [Layer(jnp.asarray(w), jnp.asarray(b)) for w, b in layers]
+
+
+@pytest.mark.parametrize("cost", ["quadratic", "cross_entropy"])
+@pytest.mark.parametrize("gradient", [jaxnet.backprop, jaxnet.autodiff])
+def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
+    """23 examples in mini-batches of 5: the last one has 3, and is divided by 3."""
+    params, data = data_of([4, 5, 3], m=23)
+    key, eta = jax.random.key(5), 0.7
+    state = jaxnet.epoch(
+        key,
+        jaxnet.start(params),
+        data,
+        batch_size=5,
+        eta=eta,
+        cost=getattr(jaxnet, cost),
+        gradient=gradient,
+    )
+    order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), 23))
+    assert sorted(order) == list(range(23))
+    layers = [(np.array(w), np.array(b)) for w, b in params]
+    x, y = np.asarray(data.x), np.asarray(data.y)
+    for k in range(0, 23, 5):
+        batch = order[k : k + 5]
+        nabla = numpy_gradient(layers, x[batch], y[batch], cost)
+        layers = [
+            (w - eta * nw, b - eta * nb)
+            for (w, b), (nw, nb) in zip(layers, nabla, strict=True)
+        ]
+    assert_close(state.params, as_params(layers), rtol=1e-12)
+
+
+def test_a_step_over_all_the_data_is_gradient_descent(x64):
+    params, data = data_of([4, 5, 3])
+    state = jaxnet.epoch(
+        jax.random.key(0), jaxnet.start(params), data, batch_size=7, eta=0.5
+    )
+    slope = jaxnet.autodiff(params, data.x, data.y)
+    expected = jax.tree.map(lambda p, g: p - 0.5 * g, params, slope)
+    assert_close(state.params, expected, rtol=1e-12)
+
+
+def test_eta_zero_changes_nothing():
+    params, data = data_of([4, 5, 3])
+    key = jax.random.key(0)
+    state = jaxnet.epoch(key, jaxnet.start(params), data, batch_size=2, eta=0.0)
+    assert_close(state.params, params, rtol=0)
+
+
+def test_train_is_a_loop_over_epochs():
+    params, data = data_of([4, 5, 3], m=20)
+    key = jax.random.key(2)
+    trained, history = jaxnet.train(
+        key,
+        params,
+        data,
+        epochs=3,
+        batch_size=6,
+        eta=1.0,
+        evaluate=lambda p: jaxnet.loss(p, data.x, data.y),
+    )
+    state, losses = jaxnet.start(params), []
+    for number in range(3):
+        epoch_key = jax.random.fold_in(key, number)
+        state = jaxnet.epoch(epoch_key, state, data, batch_size=6, eta=1.0)
+        losses.append(jaxnet.loss(state.params, data.x, data.y))
+    assert_close(trained, state.params, rtol=1e-6)
+    np.testing.assert_allclose(history, jnp.stack(losses), rtol=1e-6)
+    assert history[2] < history[0]
+
+
+def test_twenty_seeds_by_three_etas_train_under_two_vmaps():
+    _, data = data_of([4, 5, 3], m=20)
+
+    def run(key, eta):
+        init_key, train_key = jax.random.split(key)
+        params = jaxnet.init(init_key, [4, 5, 3])
+        options = {"epochs": 2, "batch_size": 5, "eta": eta}
+        return jaxnet.train(train_key, params, data, **options)[0]
+
+    etas = jnp.array([0.1, 1.0, 3.0])
+    over_etas = jax.vmap(run, in_axes=(None, 0))
+    swept = jax.jit(jax.vmap(over_etas, in_axes=(0, None)))(
+        jax.random.split(jax.random.key(0), 20), etas
+    )
+    assert swept[0].w.shape == (20, 3, 5, 4)
+    for seed, number in ((0, 0), (7, 1), (19, 2)):
+        key = jax.random.split(jax.random.key(0), 20)[seed]
+        alone = run(key, etas[number])
+        one = jax.tree.map(lambda leaf, i=seed, j=number: leaf[i, j], swept)
+        assert_close(one, alone, rtol=1e-5)
+
+
+def test_a_new_eta_or_key_compiles_nothing():
+    params, data = data_of([5, 3], m=9)
+    traces = []
+
+    def counted(*args, **kwargs):
+        traces.append(None)  # runs when the epoch is traced, not when it is run
+        return jaxnet.backprop(*args, **kwargs)
+
+    def run(seed, eta):
+        options = {"batch_size": 3, "eta": eta, "gradient": counted}
+        jaxnet.epoch(jax.random.key(seed), jaxnet.start(params), data, **options)
+
+    run(0, 0.5)
+    before = len(traces)
+    assert before > 0
+    for seed, eta in ((1, 0.25), (2, 3), (3, np.float64(0.1)), (4, jnp.array(2.0))):
+        run(seed, eta)
+    assert len(traces) == before
+
+
+def test_the_same_key_gives_the_same_bits_and_another_another_order():
+    params, data = data_of([5, 4, 3], m=12)
+
+    def run(seed):
+        key = jax.random.key(seed)
+        state = jaxnet.epoch(key, jaxnet.start(params), data, batch_size=5, eta=2.0)
+        return jax.tree.leaves(state.params)
+
+    assert all(map(np.array_equal, run(0), run(0)))
+    assert not any(map(np.array_equal, run(0), run(1)))
+
+
+def momentum(eta):
+    return optax.sgd(eta, momentum=0.9)
+
+
+@pytest.mark.parametrize("optimizer", [momentum, optax.adam])
+def test_any_optax_optimizer_trains_and_keeps_its_memory(x64, optimizer):
+    with jax.numpy_dtype_promotion("standard"):  # adam itself mixes int32 and floats
+        check_optimizer(optimizer)
+
+
+def check_optimizer(optimizer):
+    params, data = data_of([4, 5, 3])
+    state = jaxnet.start(params, optimizer)
+    expected, reference = params, optimizer(0.1)
+    memory = reference.init(params)
+    for number in range(4):
+        key = jax.random.key(number)
+        state = jaxnet.epoch(
+            key, state, data, batch_size=7, eta=0.1, optimizer=optimizer
+        )
+        slope = jaxnet.autodiff(expected, data.x, data.y)
+        updates, memory = reference.update(slope, memory, expected)
+        expected = jax.tree.map(jnp.add, expected, updates)
+    assert_close(state.params, expected, rtol=1e-9)
+
+
+def run_epoch(params, data, **changes):
+    options = {"batch_size": 5, "eta": 1.0} | changes
+    return jaxnet.epoch(jax.random.key(0), jaxnet.start(params), data, **options)
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 8, 50_000])
+def test_a_mini_batch_larger_than_the_data_is_refused(batch_size):
+    with pytest.raises(ValueError, match=rf"1 to 7 examples.*got {batch_size}"):
+        run_epoch(*data_of([4, 3]), batch_size=batch_size)
+
+
+@pytest.mark.parametrize("eta", [float("nan"), float("inf"), jnp.array(jnp.nan)])
+def test_an_eta_that_is_not_finite_is_refused(eta):
+    with pytest.raises(ValueError, match="finite learning rate"):
+        run_epoch(*data_of([4, 3]), eta=eta)
+
+
+def test_integer_labels_and_columns_are_refused():
+    params, data = data_of([4, 3])
+    with pytest.raises(ValueError, match="Integer labels"):
+        run_epoch(params, data._replace(y=jnp.zeros(7)))
+    with pytest.raises(ValueError, match="column vectors"):
+        run_epoch(params, data._replace(x=data.x[:, :, None]))
+
+
+@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
+def test_nan_and_infinity_in_the_data_are_refused(bad):
+    params, data = data_of([4, 3])
+    broken = data._replace(x=data.x.at[2, 1].set(bad))
+    with pytest.raises(ValueError, match="nan or infinity"):
+        jaxnet.train(jax.random.key(0), params, broken, epochs=1, batch_size=5, eta=1.0)
