@@ -9,29 +9,26 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
-from typing import NoReturn, TypeVar
+from typing import NoReturn
 
 import jax
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from jaxnet.activations import linear, relu, sigmoid, tanh
 from jaxnet.costs import cross_entropy, quadratic
-from jaxnet.datasets import Split, load_mnist
-from jaxnet.experiments import Experiment, claim_of, run, unlearnt
+from jaxnet.datasets import DataError, Split, load_mnist
+from jaxnet.experiments import Experiment
 from jaxnet.gradients import autodiff, backprop
 from jaxnet.network import large_layer, scaled_layer
-from jaxnet.report import Record, as_json, epoch_line, lines
+from jaxnet.progress import follow
+from jaxnet.report import as_json, lines
 
 COSTS = {"quadratic": quadratic, "cross_entropy": cross_entropy}
 GRADIENTS = {"backprop": backprop, "autodiff": autodiff}
 HIDDEN = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "linear": linear}
 INITIALISERS = {"large": large_layer, "scaled": scaled_layer}
-
-T = TypeVar("T")
 
 
 class _Parser(argparse.ArgumentParser):
@@ -55,14 +52,15 @@ def _parser() -> argparse.ArgumentParser:
         help="train a network and report its accuracy after each epoch",
         description="Train a network and report its accuracy after each epoch. "
         "Without options it is the book's first network, section 1.6.",
-        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
         allow_abbrev=False,
     )
 
     def option(name: str, default: object, type: Callable, metavar: str, help: str):
+        help = f"{help} (default: %(default)s)"
         train.add_argument(name, default=default, type=type, metavar=metavar, help=help)
 
     def choice(name: str, default: str, choices: Iterable[str], help: str):
+        help = f"{help} (default: %(default)s)"
         train.add_argument(name, default=default, choices=tuple(choices), help=help)
 
     sizes = ",".join(map(str, book.sizes))
@@ -76,8 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     choice("--init", "large", INITIALISERS, "weights from N(0, 1) or N(0, 1 / inputs)")
     option("--seed", 1, _whole(0), "K", "first seed")
     option("--seeds", 1, _whole(1), "N", "networks to train, with seeds K, K + 1, ...")
-    option("--data", None, str, "FOLDER", "folder of IDX files, instead of MNIST")
     choice("--evaluate", "test", ("validation", "test"), "images to measure on")
+    train.add_argument(
+        "--data",
+        metavar="FOLDER",
+        help="folder of IDX files in MNIST's layout (default: MNIST itself)",
+    )
     output = train.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object")
     output.add_argument("--quiet", action="store_true", help="print only the results")
@@ -117,37 +119,19 @@ def _sizes(text: str) -> tuple[int, ...]:
     return sizes
 
 
-def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
-    """The items, with a progress display and the time left if there is a terminal."""
-    on_terminal = sys.stdout.isatty()
-    console = Console(stderr=not on_terminal)
-    with Progress(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(elapsed_when_finished=True),
-        console=console,
-        transient=True,
-        redirect_stdout=on_terminal,
-        disable=not console.is_terminal,
-    ) as display:
-        task = display.add_task(f"compiling, {label}", total=total)
-        for item in items:
-            display.update(task, advance=1, description=label)
-            yield item
-
-
 def _check_fit(args: argparse.Namespace, data: Split) -> None:
     n, n_in, n_out = *data.train.x.shape, data.train.y.shape[1]
     if (args.sizes[0], args.sizes[-1]) != (n_in, n_out):
-        raise ValueError(
+        raise argparse.ArgumentError(
+            None,
             f"argument --sizes: expected {n_in} inputs and {n_out} outputs to fit the "
-            f"data, got {','.join(map(str, args.sizes))}"
+            f"data, got {','.join(map(str, args.sizes))}",
         )
     if args.batch_size > n:
-        raise ValueError(
+        raise argparse.ArgumentError(
+            None,
             f"argument --batch-size: expected at most {n}, which is all the training "
-            f"images, got {args.batch_size}"
+            f"images, got {args.batch_size}",
         )
 
 
@@ -165,46 +149,28 @@ def _train(args: argparse.Namespace) -> int:
     )
     data = load_mnist(args.data)
     _check_fit(args, data)
-    evaluation = getattr(data, args.evaluate)
-    claim = claim_of(experiment) if args.data is None else None
-    seeds = range(args.seed, args.seed + args.seeds)
-    record = Record(seeds, len(evaluation.x), args.epochs, claim)
-    device = jax.devices()[0]
+    dtype, device = str(data.train.x.dtype), jax.devices()[0].device_kind
     if not args.json:
         print(
             f"{'-'.join(map(str, args.sizes))}, {args.hidden}, {args.cost} cost, "
-            f"{args.init} initialisation, eta {args.eta:g}, "
-            f"mini-batch {args.batch_size}, {args.epochs} epochs, {args.gradient}, "
-            f"{args.evaluate} data, {data.train.x.dtype} on {device.device_kind}",
+            f"{args.init} initialisation, eta {args.eta:g}, mini-batch "
+            f"{args.batch_size}, {args.epochs} epochs, {args.gradient}, "
+            f"{args.evaluate} data, {dtype} on {device}",
             flush=True,
         )
-    networks = []
-    try:
-        epochs = run(experiment, data.train, evaluation, seeds)
-        for epoch in track(epochs, args.epochs, "training"):
-            record.accuracies.append(epoch.accuracy)
-            record.seconds.append(epoch.seconds)
-            record.compile_seconds = epoch.compile_seconds
-            networks = epoch.params
-            if not (args.json or args.quiet):
-                line = epoch_line(epoch.number, epoch.accuracy, record.examples)
-                print(line, flush=True)
-            if np.isnan(epoch.accuracy).all():
-                break
-    except KeyboardInterrupt:
-        if not record.accuracies:
-            raise
-        record.interrupted = True
-    record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
+    seeds = range(args.seed, args.seed + args.seeds)
+    record = follow(experiment, data, seeds, lines=not (args.json or args.quiet))
+    if args.data is not None:
+        record.claim = None  # the book's numbers are for MNIST
     if args.json:
         arguments = {k: v for k, v in vars(args).items() if k not in ("json", "quiet")}
         environment = {
             "jaxnet": version("jaxnet"),
             "jax": jax.__version__,
-            "device": device.device_kind,
-            "dtype": str(data.train.x.dtype),
+            "device": device,
+            "dtype": dtype,
         }
-        print(json.dumps({**arguments, **environment, **as_json(record)}, indent=1))
+        print(json.dumps({**arguments, **environment, **as_json(record)}))
     else:
         print(*lines(record), sep="\n")
     if record.interrupted:
@@ -217,16 +183,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return _train(args)
-    except ValueError as error:
-        print(f"jaxnet {args.command}: {error}", file=sys.stderr)
-        return 2
+    except (DataError, argparse.ArgumentError) as error:
+        trouble, code = str(error), 2
     except KeyboardInterrupt:
-        print(
-            f"jaxnet {args.command}: interrupted before an epoch was done",
-            file=sys.stderr,
-        )
-        return 130
+        trouble, code = "interrupted before an epoch was done", 130
+    except (MemoryError, jax.errors.JaxRuntimeError) as error:
+        trouble, code = f"the device gave up: {str(error).splitlines()[0]}", 1
     except BrokenPipeError:
         # Whoever read the pipe has left; keep Python from writing to it as it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    print(f"jaxnet {args.command}: {trouble}", file=sys.stderr)
+    return code

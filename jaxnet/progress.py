@@ -1,0 +1,70 @@
+"""A run as it goes: a line an epoch, and a progress display on a terminal.
+
+The command line and the scripts run their experiments through `follow`.
+"""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TypeVar
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from jaxnet.datasets import Split
+from jaxnet.experiments import Experiment, claim_of, run, unlearnt
+from jaxnet.report import Record, epoch_line
+
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
+    """The items, with a progress display and the time left if there is a terminal."""
+    on_terminal = sys.stdout.isatty()
+    console = Console(stderr=not on_terminal)
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        transient=True,
+        redirect_stdout=on_terminal,
+        disable=not console.is_terminal,
+    ) as display:
+        task = display.add_task(f"compiling, {label}", total=total)
+        for item in items:
+            display.update(task, advance=1, description=label)
+            yield item
+
+
+def follow(
+    experiment: Experiment, data: Split, seeds: Sequence[int], *, lines: bool = True
+) -> Record:
+    """The record of a run of the experiment, printed epoch by epoch if `lines`.
+
+    Ctrl-C ends it with the epochs done so far, and before the first of them raises
+    KeyboardInterrupt. It ends early when every network has diverged.
+    """
+    evaluation = getattr(data, experiment.evaluate_on)
+    record = Record(seeds, len(evaluation.x), experiment.epochs, claim_of(experiment))
+    networks = []
+    try:
+        epochs = run(experiment, data.train, evaluation, seeds)
+        for epoch in track(epochs, experiment.epochs, "training"):
+            right = np.round(epoch.accuracy.astype(float) * record.examples)
+            record.accuracies.append(right / record.examples)
+            record.seconds.append(epoch.seconds)
+            record.compile_seconds = epoch.compile_seconds
+            networks = epoch.params
+            if lines:
+                line = epoch_line(epoch.number, epoch.accuracy, record.examples)
+                print(line, flush=True)
+            if np.isnan(epoch.accuracy).all():
+                break
+    except KeyboardInterrupt:
+        if not record.accuracies:
+            raise
+        record.interrupted = True
+    record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
+    return record

@@ -1,0 +1,85 @@
+"""Chapter 1.5: the gradient of a few examples stands for that of all of them.
+
+Book: averaging over a small random sample estimates the gradient (1.18, 1.19), "quickly
+getting a good estimate"; exercise: what speaks for and against mini-batches of one?
+"""
+
+import time
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxnet
+from jaxnet.progress import track
+
+
+def squared_norm(tree):
+    """The sum of the squares of all entries."""
+    return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(tree))
+
+
+def estimate_errors(params, data, sizes, draws, key) -> dict[int, float]:
+    """The relative error of a mini-batch's gradient, root mean square, by its size."""
+    full = jaxnet.backprop(params, data.x, data.y)
+
+    def error(key, m):
+        batch = jax.random.choice(key, len(data.x), (m,), replace=True)
+        estimate = jaxnet.backprop(params, data.x[batch], data.y[batch])
+        difference = jax.tree.map(jnp.subtract, estimate, full)
+        return squared_norm(difference) / squared_norm(full)
+
+    results = {}
+    for i, m in enumerate(sizes):
+        keys = jax.random.split(jax.random.fold_in(key, i), draws)
+        squared = jax.lax.map(lambda key, m=m: error(key, m), keys)
+        results[m] = float(jnp.sqrt(jnp.mean(squared)))
+    return results
+
+
+def main(
+    data: str | None = None,
+    hidden: int = 30,
+    sizes: tuple[int, ...] = (1, 10, 100, 1000),
+    draws: int = 300,
+    epochs: int = 10,
+    online: tuple[int, int] = (1, 20),
+    eta_per_example: float = 0.15,
+) -> dict[str, np.ndarray]:
+    """Print the error of the estimate, then learn with mini-batches of both sizes."""
+    split = jaxnet.load_mnist(data)
+    n_in = split.train.x.shape[1]
+    init_key, draw_key, train_key = jax.random.split(jax.random.key(1), 3)
+    params = jaxnet.init(init_key, [n_in, hidden, 10])
+    errors = estimate_errors(params, split.train, sizes, draws, draw_key)
+    for m, error in errors.items():
+        print(
+            f"{m:5} examples: the gradient is off by {error:.3f} of its length, "
+            f"times the root of {m} that is {error * m**0.5:.3f}"
+        )
+    results = {"estimate": np.array(list(errors.values()))}
+
+    # eta / m, by which each example moves the weights, is the same for both.
+    for m in online:
+        state, right, seconds = jaxnet.start(params), [], []
+        for number in track(range(epochs), epochs, f"mini-batches of {m}"):
+            began = time.perf_counter()
+            state = jaxnet.epoch(
+                jax.random.fold_in(train_key, number),
+                state,
+                split.train,
+                batch_size=m,
+                eta=eta_per_example * m,
+            )
+            right.append(float(jaxnet.accuracy(state.params, split.test)))
+            seconds.append(time.perf_counter() - began)
+        results[f"mini-batches of {m}"] = np.array(right)
+        print(
+            f"mini-batches of {m}: {np.median(seconds):.2f} s an epoch, accuracy",
+            *(f"{accuracy:.2%}" for accuracy in right),
+        )
+    return results
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Chapter 1.1: perceptrons weigh evidence, are NAND gates, and so compute anything.
+
+Book: with weights 6, 2, 2 a threshold of 5 goes to the cheese festival if and only if
+the weather is good; a threshold of 3 also goes for company and a train. A perceptron
+with weights -2, -2 and bias 3 is a NAND gate, and networks of those add numbers.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet.circuits import (
+    boolean_circuit,
+    compile_circuit,
+    half_adder,
+    ripple_carry_adder,
+)
+from jaxnet.perceptrons import (
+    AND,
+    NAND,
+    OR,
+    all_inputs,
+    gate,
+    run_perceptrons,
+    threshold_rule,
+)
+
+
+def table(title: str, inputs, outputs) -> None:
+    """Print a truth table, one line an input."""
+    print(title)
+    for row, answer in zip(np.asarray(inputs), np.asarray(outputs), strict=True):
+        print("  ", *map(int, row), "->", *map(int, np.atleast_1d(answer)))
+
+
+def main(bits: int = 8, parity_of: int = 3) -> dict[str, np.ndarray]:
+    """Print the book's perceptrons and check an adder of `bits` bits on all pairs."""
+    results = {}
+    weights = jnp.array([6.0, 2.0, 2.0])
+    for threshold in (5, 3):
+        decide = jax.vmap(lambda x, t=threshold: threshold_rule(weights, x, t))
+        name = f"festival, threshold {threshold}"
+        results[name] = decide(all_inputs(3))
+        table(f"{name}: weather, company, train", all_inputs(3), results[name])
+
+    pairs = all_inputs(2)
+    for name, weights_and_bias in (("NAND", NAND), ("AND", AND), ("OR", OR)):
+        results[name] = run_perceptrons(gate(*weights_and_bias), pairs)[:, 0]
+        table(f"{name}, weights and bias {weights_and_bias}", pairs, results[name])
+
+    half = compile_circuit(half_adder())
+    results["half adder"] = run_perceptrons(half, pairs)
+    table("half adder from 5 NAND gates: sum, carry", pairs, results["half adder"])
+
+    parity = [bin(row).count("1") % 2 for row in range(2**parity_of)]
+    circuit = boolean_circuit(parity)
+    results["parity"] = run_perceptrons(compile_circuit(circuit), all_inputs(parity_of))
+    table(
+        f"parity of {parity_of} bits from {len(circuit.gates)} NAND gates",
+        all_inputs(parity_of),
+        results["parity"],
+    )
+
+    circuit = ripple_carry_adder(bits)
+    adder = compile_circuit(circuit)
+    inputs = all_inputs(2 * bits)
+    sums = np.asarray(jax.jit(run_perceptrons)(adder, inputs))
+    place = 2 ** np.arange(bits + 1)[::-1]
+    a, b = (np.asarray(n) @ place[1:] for n in jnp.split(inputs, 2, axis=1))
+    results["sums are right"] = sums @ place == a + b
+    print(
+        f"{bits}-bit adder: {len(circuit.gates)} NAND gates in {len(adder)} layers of "
+        f"perceptrons, {results['sums are right'].sum()} of {len(inputs)} sums right"
+    )
+    return {name: np.asarray(value) for name, value in results.items()}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""Chapter 1.2: sigmoid neurons are perceptrons made smooth.
+
+Book: multiplying all weights and biases of a network of perceptrons by c > 0 changes
+nothing; a network of sigmoid neurons scaled so tends to the network of perceptrons as c
+grows, unless some w.x + b = 0. A small change in a weight makes a small change in the
+output, given by equation (1.5), where a perceptron may flip.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet.network import init, predict
+from jaxnet.perceptrons import NAND, gate, run_perceptrons, scale
+
+
+def outputs(params, x):
+    """What a network of sigmoid neurons answers to each row of x."""
+    return jax.vmap(lambda x: predict(params, x))(x)
+
+
+def main(
+    sizes: tuple[int, ...] = (5, 3, 4, 1), inputs: int = 1000, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Print how near scaled sigmoid neurons come, and how smooth they are."""
+    params_key, x_key, step_key = jax.random.split(jax.random.key(seed), 3)
+    params = init(params_key, sizes)
+    x = jax.random.bernoulli(x_key, shape=(inputs, sizes[0])).astype(float)
+    results = {"c": np.array([1.0, 10.0, 100.0, 1e3, 1e4])}
+
+    perceptrons = run_perceptrons(params, x)
+    distances, unchanged = [], []
+    print(f"{'c':>8}  perceptrons unchanged  furthest sigmoid output")
+    for c in results["c"]:
+        scaled = scale(params, float(c))
+        unchanged.append(np.mean(run_perceptrons(scaled, x) == perceptrons))
+        distances.append(np.max(np.abs(outputs(scaled, x) - perceptrons)))
+        print(f"{c:8.0f}{unchanged[-1]:23.1%}{distances[-1]:25.6f}")
+    results["unchanged"], results["distance"] = map(np.array, (unchanged, distances))
+
+    # NAND with bias 2 has w.x + b = 0 at the input 01: a perceptron there says 0.
+    edge, at = gate(*NAND[:2], 2.0), jnp.array([[0.0, 1.0]])
+    results["at zero"] = np.array(
+        [outputs(scale(edge, float(c)), at)[0, 0] for c in results["c"]]
+    )
+    print(f"where w.x + b = 0 the output stays {results['at zero']} for every c")
+
+    # Scaled up, a tiny change to one bias tips a perceptron and barely moves a sigmoid.
+    before, after = gate(*NAND[:2], 2.0), gate(*NAND[:2], 2.001)
+    results["perceptron jump"] = np.asarray(
+        run_perceptrons(after, at) - run_perceptrons(before, at)
+    )[0, 0]
+    results["sigmoid move"] = np.asarray(outputs(after, at) - outputs(before, at))[0, 0]
+    print(
+        f"a bias from 2 to 2.001 moves a perceptron's output by "
+        f"{results['perceptron jump']:.0f}, a sigmoid neuron's by "
+        f"{results['sigmoid move']:.6f}"
+    )
+
+    with jax.enable_x64(True):
+        results["h"], results["linear error"] = linear_response(step_key, sizes)
+    for h, error in zip(results["h"], results["linear error"], strict=True):
+        print(f"step {h:.0e}: equation (1.5) is wrong by {error:.1e}")
+    return results
+
+
+def linear_response(key, sizes) -> tuple[np.ndarray, np.ndarray]:
+    """How wrong (1.5) is for steps of length h: the error shrinks as h squared."""
+    params_key, direction_key, x_key = jax.random.split(key, 3)
+    params, direction = init(params_key, sizes), init(direction_key, sizes)
+    x = jax.random.normal(x_key, (sizes[0],))
+
+    def output(params):
+        return predict(params, x)[0]
+
+    slope = jax.grad(output)(params)
+    products = jax.tree.map(lambda s, d: (s * d).sum(), slope, direction)
+    rate = sum(jax.tree.leaves(products))
+    steps = 10.0 ** -np.arange(1, 6)
+    errors = []
+    for h in steps:
+        moved = jax.tree.map(lambda p, d, h=h: p + h * d, params, direction)
+        errors.append(abs(float(output(moved) - output(params) - h * rate)))
+    return steps, np.array(errors)
+
+
+if __name__ == "__main__":
+    main()
