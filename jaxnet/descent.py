@@ -6,12 +6,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from jaxnet.network import Scalar
+
 
 def descend(
     cost: Callable[[PyTree], Float[Array, ""]],
     v: PyTree,
     *,
-    eta: float | Float[Array, ""],
+    eta: Scalar,
     steps: int,
 ) -> PyTree:
     """The points that `steps` steps of gradient descent visit, v itself first.

@@ -33,7 +33,7 @@ def valley(paths: Mapping[float, np.ndarray], path: str | Path) -> Path:
 
     `paths` maps a learning rate to the points visited; the first one is the ball drawn.
     """
-    figure = _figure(9, 4)
+    figure = _figure(9.0, 4.0)
     grid = np.linspace(-1, 1, 41)
     v1, v2 = np.meshgrid(grid, grid)
     surface = figure.add_subplot(1, 2, 1, projection="3d", computed_zorder=False)

@@ -24,6 +24,7 @@ class Layer(NamedTuple):
 
 
 Params = list[Layer]
+Scalar = int | float | Float[Array, ""]
 
 
 class Dataset(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation
-from jaxnet.network import Layer, Params, predict
+from jaxnet.network import Layer, Params, Scalar, predict
 
 
 def _step(z: Float[Array, "..."]) -> Float[Array, "..."]:
@@ -21,14 +21,14 @@ step = Activation(_step, jnp.zeros_like)
 
 
 def threshold_rule(
-    w: Float[Array, " in"], x: Float[Array, " in"], threshold: float | Float[Array, ""]
+    w: Float[Array, " in"], x: Float[Array, " in"], threshold: Scalar
 ) -> Float[Array, ""]:
     """1 if sum_j w_j x_j > threshold, else 0  (1.1)."""
     return (w @ x > threshold).astype(x.dtype)
 
 
 def perceptron(
-    w: Float[Array, " in"], x: Float[Array, " in"], b: float | Float[Array, ""]
+    w: Float[Array, " in"], x: Float[Array, " in"], b: Scalar
 ) -> Float[Array, ""]:
     """1 if w . x + b > 0, else 0  (1.2), which is (1.1) with b = -threshold."""
     return _step(w @ x + b)
@@ -54,6 +54,6 @@ def run_perceptrons(params: Params, x: Float[Array, "m in"]) -> Float[Array, "m 
     return jax.vmap(lambda x: predict(params, x, hidden=step, output=step))(x)
 
 
-def scale(params: Params, c: float | Float[Array, ""]) -> Params:
+def scale(params: Params, c: Scalar) -> Params:
     """The network with every weight and bias multiplied by c."""
     return jax.tree.map(lambda p: c * p, params)

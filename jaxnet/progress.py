@@ -52,15 +52,16 @@ def follow(
     try:
         epochs = run(experiment, data.train, evaluation, seeds)
         for epoch in track(epochs, experiment.epochs, "training"):
+            # Exactly a count over n, where float32 is a little beside it.
             right = np.round(epoch.accuracy.astype(float) * record.examples)
-            record.accuracies.append(right / record.examples)
+            accuracy = right / record.examples
+            record.accuracies.append(accuracy)
             record.seconds.append(epoch.seconds)
             record.compile_seconds = epoch.compile_seconds
             networks = epoch.params
             if lines:
-                line = epoch_line(epoch.number, epoch.accuracy, record.examples)
-                print(line, flush=True)
-            if np.isnan(epoch.accuracy).all():
+                print(epoch_line(epoch.number, accuracy, record.examples), flush=True)
+            if np.isnan(accuracy).all():
                 break
     except KeyboardInterrupt:
         if not record.accuracies:

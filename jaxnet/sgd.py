@@ -19,10 +19,9 @@ from jaxtyping import Array, Float, Key
 from jaxnet.activations import Activation, sigmoid
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import Gradient, backprop
-from jaxnet.network import Dataset, Params, check_examples
+from jaxnet.network import Dataset, Params, Scalar, check_examples
 
 Optimizer = Callable[[Any], optax.GradientTransformation]
-Scalar = int | float | Float[Array, ""]
 
 _SHUFFLE = 0  # fold_in number of the stream that orders the examples of an epoch
 

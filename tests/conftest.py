@@ -1,10 +1,14 @@
 """What stands guard in every test: strict shapes and dtypes, and no key used twice."""
 
+from pathlib import Path
+
 import jax
 import pytest
 from hypothesis import settings
 
 import jaxnet
+from jaxnet.datasets import read_idx
+from tests.helpers import idx
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
@@ -25,3 +29,16 @@ def x64():
 @pytest.fixture(scope="session")
 def mnist() -> jaxnet.Split:
     return jaxnet.load_mnist()
+
+
+@pytest.fixture(scope="session")
+def small_mnist(tmp_path_factory) -> str:
+    """A folder with the first 600 training and 200 test images of MNIST."""
+    source = Path(__file__).parent.parent / "data"
+    folder = tmp_path_factory.mktemp("small-mnist")
+    for prefix, n in (("train", 600), ("t10k", 200)):
+        for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
+            name = f"{prefix}-{kind}-ubyte"
+            array = read_idx(source / f"{name}.gz", dimensions)
+            (folder / name).write_bytes(idx(array[:n]))
+    return str(folder)

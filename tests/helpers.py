@@ -7,6 +7,13 @@ from jax.test_util import check_grads as check_grads
 import jaxnet
 
 
+def idx(array) -> bytes:
+    """The bytes of an IDX file of unsigned bytes."""
+    array = np.asarray(array, np.uint8)
+    sizes = b"".join(size.to_bytes(4) for size in array.shape)
+    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+
+
 def problem(sizes, m=7, seed=0):
     """A random network, and m examples whose targets are not one-hot but in [0, 1]."""
     key = jax.random.key(seed)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from jaxnet import DataError, load_mnist
 from jaxnet.datasets import read_idx
+from tests.helpers import idx
 
 DATA = Path(__file__).parent.parent / "data"
 SHA256 = {
@@ -35,12 +36,6 @@ COUNTS = {
     "validation": (991, 1064, 990, 1030, 983, 915, 967, 1090, 1009, 961),
     "test": (980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009),
 }
-
-
-def idx(array) -> bytes:
-    array = np.asarray(array, np.uint8)
-    sizes = b"".join(size.to_bytes(4) for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
 
 
 @pytest.fixture

@@ -1,0 +1,112 @@
+"""A seed learns the same whatever runs beside it, and a report says what it came to."""
+
+import json
+import math
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet.experiments import CLAIMS, Experiment, claim_of, run, unlearnt
+from jaxnet.report import Record, as_json, epoch_line, lines
+from tests.helpers import assert_close
+
+
+@pytest.fixture(scope="module")
+def small(small_mnist):
+    return jaxnet.load_mnist(small_mnist)
+
+
+def test_a_seed_learns_the_same_alone_and_beside_others(small):
+    experiment = Experiment(epochs=2)
+    together = list(run(experiment, small.train, small.test, range(4, 8)))
+    alone = list(run(experiment, small.train, small.test, [6]))
+    assert [epoch.number for epoch in together] == [0, 1]
+    one = jax.tree.map(lambda leaf: leaf[2], together[1].params)
+    other = jax.tree.map(lambda leaf: leaf[0], alone[1].params)
+    assert_close(one, other, rtol=1e-4)
+
+
+def test_seeds_differ_and_gradients_agree(small):
+    experiment = Experiment(epochs=1)
+    [by_hand] = run(experiment, small.train, small.test, [1, 2])
+    automatic = replace(experiment, gradient=jaxnet.autodiff)
+    [by_grad] = run(automatic, small.train, small.test, [1, 2])
+    assert_close(by_hand.params, by_grad.params, rtol=1e-4)
+    assert not np.array_equal(*by_hand.params[0].w)
+
+
+def test_the_book_s_experiments_are_known_whichever_way_their_gradient_is_found():
+    assert claim_of(Experiment()) is CLAIMS["30 hidden"]
+    assert claim_of(Experiment(gradient=jaxnet.autodiff)) is CLAIMS["30 hidden"]
+    assert claim_of(Experiment(sizes=(784, 100, 10))) is CLAIMS["100 hidden"]
+    assert claim_of(Experiment(eta=2.9)) is None
+    assert claim_of(Experiment(evaluate_on="validation")) is None
+
+
+def test_unlearnt_names_the_classes_a_network_gives_up(small):
+    """A network that always says 3 has learnt 3 and nothing else."""
+    w = np.zeros((1, 10, 784), np.float32)
+    b = np.eye(10, dtype=np.float32)[3:4]
+    networks = [jaxnet.Layer(jax.numpy.array(w), jax.numpy.array(b))]
+    expected = [0, 1, 2, 4, 5, 6, 7, 8, 9]
+    assert unlearnt(networks, small.test, jaxnet.sigmoid) == [expected]
+
+
+def record(*histories, claim=None, unlearnt=None, **changes):
+    histories = np.array(histories)
+    return Record(
+        seeds=range(1, len(histories) + 1),
+        examples=200,
+        epochs=histories.shape[1],
+        claim=claim,
+        accuracies=list(histories.T),
+        seconds=[0.5, 0.1, 0.3][: histories.shape[1]],
+        compile_seconds=1.25,
+        unlearnt=unlearnt or [[]] * len(histories),
+        **changes,
+    )
+
+
+def test_one_run_in_the_book_s_words():
+    one = record([0.5, 0.9, 0.85], claim=CLAIMS["30 hidden"])
+    assert epoch_line(0, np.array([0.5]), 200) == "Epoch 0: 100 / 200"
+    assert list(lines(one)) == [
+        "Best 90.00% (epoch 1), last 85.00%.",
+        "The book, section 1.6: 95.42%, best epoch of the best of three runs.",
+        "0.30 s an epoch (median, evaluation included), 1.2 s compiling.",
+    ]
+
+
+def test_several_runs_as_a_table_with_their_spread():
+    table = list(lines(record([0.5, 0.9], [0.6, 0.7], [0.8, 0.4])))
+    assert table[1].split() == ["1", "90.00%", "1", "90.00%"]
+    assert table[3].split() == ["3", "80.00%", "0", "40.00%"]
+    assert table[4].split() == ["mean", "80.00%", "66.67%"]
+    assert table[5].split() == ["sd", "10.00%", "25.17%"]
+    assert table[6].split() == ["median", "80.00%", "70.00%"]
+    assert table[7].split() == ["min", "70.00%", "40.00%"]
+    assert table[8].split() == ["max", "90.00%", "90.00%"]
+    line = epoch_line(1, np.array([0.9, 0.7, 0.4]), 200)
+    assert line == "Epoch 1: 133.3 / 200 (mean of 3 seeds, 80 to 180)"
+
+
+def test_stuck_diverged_and_interrupted_runs_are_named():
+    """Stuck: nearly everything learnt but a few digits. Poor at all is not stuck."""
+    histories = [[0.8, 0.85], [0.8, 0.95], [0.3, 0.2], [0.5, math.nan]]
+    digits = [[4, 8], [], [0, 1, 2, 3, 4, 5], [1]]
+    text = "\n".join(lines(record(*histories, unlearnt=digits, interrupted=True)))
+    assert "Interrupted after 2 of 2 epochs." in text
+    assert "Stuck, most images of a digit wrong: seed 1 on 4 and 8.\n" in text
+    assert "Diverged (outputs are nan), seed 4:" in text
+
+
+def test_a_record_as_json_has_no_nan():
+    value = as_json(record([0.5, 0.9], [0.5, math.nan]))
+    json.dumps(value, allow_nan=False)
+    assert value["runs"][0]["correct"] == [100, 180]
+    assert value["runs"][1]["correct"] == [100, None]
+    assert value["runs"][1]["best"] == 0.5 and value["runs"][1]["last"] is None
+    assert value["last"]["mean"] is None and value["best"]["max"] == 0.9

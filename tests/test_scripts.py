@@ -1,0 +1,154 @@
+"""Each script runs with small arguments and returns what its docstring claims."""
+
+import runpy
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from scripts import (
+    ch1_baselines,
+    ch1_digits,
+    ch1_gradient_descent,
+    ch1_images,
+    ch1_learning_rates,
+    ch1_mini_batches,
+    ch1_no_hidden_layer,
+    ch1_perceptrons,
+    ch1_sigmoid_neurons,
+    ch1_ten_or_four_outputs,
+)
+
+SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.py"))
+
+
+def is_picture(path: Path) -> bool:
+    return path.read_bytes()[:4] == b"\x89PNG" and path.stat().st_size > 2000
+
+
+def test_perceptrons():
+    results = ch1_perceptrons.main(bits=3, parity_of=3)
+    assert results["festival, threshold 5"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert results["festival, threshold 3"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
+    assert results["NAND"].tolist() == [1, 1, 1, 0]
+    assert results["AND"].tolist() == [0, 0, 0, 1]
+    assert results["OR"].tolist() == [0, 1, 1, 1]
+    assert results["half adder"].tolist() == [[0, 0], [1, 0], [1, 0], [0, 1]]
+    assert results["parity"].ravel().tolist() == [0, 1, 1, 0, 1, 0, 0, 1]
+    assert len(results["sums are right"]) == 64 and results["sums are right"].all()
+
+
+def test_sigmoid_neurons():
+    results = ch1_sigmoid_neurons.main(inputs=100)
+    assert (results["unchanged"] == 1).all()
+    assert results["distance"][-1] < 1e-3 < results["distance"][0]
+    assert (results["at zero"] == 0.5).all()
+    assert results["perceptron jump"] == 1
+    assert results["sigmoid move"] == pytest.approx(0.00025, rel=1e-2)
+    ratios = results["linear error"][1:-1] / results["linear error"][2:]
+    np.testing.assert_allclose(ratios, 100, rtol=0.1)
+
+
+def test_gradient_descent(tmp_path):
+    results = ch1_gradient_descent.main(steps=6, m=50, out=tmp_path / "new" / "a.png")
+    assert (np.diff(results["two variables, eta 0.1"]) < 0).all()
+    assert results["two variables, eta 0.5"][1] < 1e-12
+    assert np.ptp(results["two variables, eta 1.0"]) < 1e-6
+    assert (np.diff(results["two variables, eta 1.1"]) > 0).all()
+    assert (np.diff(results["one variable"]) < 0).all()
+    assert (np.diff(results["m variables"]) < 0).all()
+    assert results["ratio, eta 0.001"] == pytest.approx(0.999, abs=1e-3)
+    assert is_picture(tmp_path / "new" / "a.png")
+
+
+def test_images(tmp_path):
+    assert ch1_images.main(out=tmp_path) == [5, 0, 4, 1, 9, 2]
+    assert is_picture(tmp_path / "ch1_six_digits.png")
+    assert is_picture(tmp_path / "ch1_quarters_of_a_zero.png")
+
+
+def test_digits(small_mnist):
+    records = ch1_digits.main(small_mnist, epochs=2, seeds=2)
+    assert list(records) == ["30 hidden", "100 hidden"]
+    for record in records.values():
+        assert record.history.shape == (2, 2)
+        assert record.last.max() > 0.3
+
+
+def test_learning_rates(small_mnist):
+    results = ch1_learning_rates.main(small_mnist, epochs=15, seeds=2)
+    assert list(results) == [0.001, 0.01, 0.1, 1.0, 3.0, 100.0]
+    last = {eta: history[-1].mean() for eta, history in results.items()}
+    assert all(history.shape == (15, 2) for history in results.values())
+    assert last[0.001] < 0.25 < last[1.0]
+    assert last[100.0] < 0.4 < last[3.0]
+
+
+def test_no_hidden_layer(small_mnist):
+    records = ch1_no_hidden_layer.main(small_mnist, epochs=3, seeds=2)
+    assert len(records) == 4
+    last = [record.last.mean() for record in records.values()]
+    assert last[-1] > 0.7 and last[-1] > last[0]
+
+
+def test_ten_or_four_outputs(small_mnist):
+    results = ch1_ten_or_four_outputs.main(small_mnist, epochs=10, seeds=3)
+    ten, four = results["ten outputs"], results["four outputs"]
+    assert ten.shape == four.shape == (10, 3)
+    assert ten[-1].mean() > four[-1].mean() > 0.2
+
+
+def test_mini_batches(small_mnist):
+    results = ch1_mini_batches.main(small_mnist, sizes=(1, 100), draws=100, epochs=15)
+    one, hundred = results["estimate"]
+    assert one / hundred == pytest.approx(10, rel=0.2)
+    assert results["mini-batches of 1"][-1] > 0.3
+    assert results["mini-batches of 20"][-1] > 0.3
+
+
+def test_baselines():
+    right = ch1_baselines.main(machines=False)
+    assert right["average darkness"] == 2225
+    assert right["nearest mean image"] == 8200
+    assert abs(right["guessing"] - 1000) < 150
+
+
+def test_support_vector_machines_on_little_data(small_mnist):
+    right = ch1_baselines.main(small_mnist, gammas=(0.02, 0.03), components=20)
+    machine, tuned = list(right.values())[-2:]
+    assert 20 < machine < tuned <= 200
+
+
+@pytest.mark.slow
+def test_support_vector_machines_as_in_the_book():
+    right = ch1_baselines.main()
+    assert right["support vector machine"] == 9435
+    tuned = next(n for name, n in right.items() if name.startswith("tuned"))
+    assert tuned >= 9850
+
+
+def test_a_script_runs_alone(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = next(path for path in SCRIPTS if path.stem == "ch1_gradient_descent")
+    results = runpy.run_path(str(script), run_name="__main__")
+    assert callable(results["main"])
+    assert is_picture(tmp_path / "figures" / "ch1_valley.png")
+
+
+def test_every_script_is_tested_here():
+    imported = {name for name in globals() if name.startswith("ch1_")}
+    assert imported == {path.stem for path in SCRIPTS}
+
+
+@pytest.mark.parametrize(
+    ("package", "call"),
+    [
+        ("matplotlib.figure", lambda folder: ch1_images.main(folder, folder)),
+        ("sklearn.svm", lambda folder: ch1_baselines.main(folder)),
+    ],
+)
+def test_a_missing_extra_says_what_to_install(small_mnist, monkeypatch, package, call):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ModuleNotFoundError, match=r"python -m pip install "):
+        call(small_mnist)
