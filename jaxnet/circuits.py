@@ -72,20 +72,22 @@ def boolean_circuit(table: Sequence[int]) -> Circuit:
 
 
 def ripple_carry_adder(bits: int) -> Circuit:
-    """A circuit that adds two numbers of `bits` bits, most significant bits first."""
+    """A circuit that adds two numbers of `bits` bits, most significant bits first.
+
+    Raises ValueError unless there is at least one bit.
+    """
+    if bits < 1:
+        raise ValueError(f"Expected numbers of at least 1 bit, got {bits}.")
     wiring = _Wiring(2 * bits)
-    sums: list[int] = []
-    carry = None
-    for a in reversed(range(bits)):
-        b = a + bits
-        both, total = wiring.nand(a, b), wiring.xor(a, b)
-        if carry is None:
-            carry = wiring.nand(both, both)
-        else:
-            carried = wiring.nand(total, carry)
-            total, carry = wiring.xor(total, carry), wiring.nand(both, carried)
-        sums.append(total)
-    return wiring.circuit([carry, *reversed(sums)] if carry is not None else [])
+    nand, xor = wiring.nand, wiring.xor
+    sums = [xor(bits - 1, 2 * bits - 1)]
+    both = nand(bits - 1, 2 * bits - 1)
+    carry = nand(both, both)
+    for a in reversed(range(bits - 1)):
+        both, half = nand(a, a + bits), xor(a, a + bits)
+        sums.append(xor(half, carry))
+        carry = nand(both, nand(half, carry))
+    return wiring.circuit([carry, *reversed(sums)])
 
 
 def compile_circuit(circuit: Circuit) -> Params:

@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation, sigmoid
+from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, quadratic
-from jaxnet.network import Layer, Params, check_examples, forward
+from jaxnet.network import Layer, Params, forward
 
 Gradient = Callable[..., Params]
 """`gradient(params, x, y, cost=..., hidden=...)`, interchangeable with `backprop`."""
@@ -30,7 +31,8 @@ def loss(
 
     Raises ValueError if x and y are not rows of examples which fit the network.
     """
-    check_examples(params, x, y)
+    check_examples(params, x, y, hidden)
+    check_cost(cost)
     zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(x)
     return jnp.mean(jax.vmap(cost.value)(zs[-1], y))
 
@@ -75,7 +77,8 @@ def backprop(
 
     Raises ValueError if x and y are not rows of examples which fit the network.
     """
-    check_examples(params, x, y)
+    check_examples(params, x, y, hidden)
+    check_cost(cost)
     deltas, activations = jax.vmap(partial(errors, params, cost=cost, hidden=hidden))(
         x, y
     )

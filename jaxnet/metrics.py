@@ -11,13 +11,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxnet.activations import Activation, sigmoid
-from jaxnet.network import Dataset, Params, check_examples, forward
+from jaxnet.checks import check_examples
+from jaxnet.network import Dataset, Params, forward
 
 
 def _weighted_inputs(
     params: Params, data: Dataset, hidden: Activation
 ) -> Float[Array, "n out"]:
-    check_examples(params, data.x, data.y)
+    check_examples(params, data.x, data.y, hidden)
     zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(data.x)
     return zs[-1]
 

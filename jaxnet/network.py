@@ -10,7 +10,6 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import jax
-import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jaxnet.activations import Activation, sigmoid
@@ -98,30 +97,3 @@ def predict(
 ) -> Float[Array, " out"]:
     """The network's output a^L for one example."""
     return forward(params, x, hidden=hidden, output=output)[1][-1]
-
-
-def check_examples(params: Params, x: Array, y: Array) -> None:
-    """Refuse what is not rows of examples that fit the network, with a ValueError.
-
-    Looks at shapes and dtypes only, so it costs nothing under `jit`.
-    """
-    n_in, n_out = params[0].w.shape[1], params[-1].w.shape[0]
-    if x.ndim != 2 or x.shape[1] != n_in:
-        column = (
-            " The book's column vectors? Transpose." if x.shape[-1:] == (1,) else ""
-        )
-        raise ValueError(
-            f"Expected inputs of shape (examples, {n_in}), one example a row, "
-            f"got {x.shape}.{column}"
-        )
-    if y.shape != (len(x), n_out):
-        raise ValueError(
-            f"Expected one-hot targets of shape {(len(x), n_out)}, got {y.shape}. "
-            f"Integer labels? Encode them with jax.nn.one_hot(labels, {n_out})."
-        )
-    for name, array in (("inputs", x), ("targets", y)):
-        if not jnp.issubdtype(array.dtype, jnp.floating):
-            raise ValueError(
-                f"Expected floating-point {name}, got {array.dtype}. "
-                "Pixels are bytes / 256 here, and targets one-hot floats."
-            )

@@ -5,7 +5,6 @@ sizes, the mini-batch size and the choices of function are static. An optimizer 
 function from eta to an optax transformation, such as `optax.sgd` or `optax.adam`.
 """
 
-import math
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, cast
@@ -13,13 +12,13 @@ from typing import Any, NamedTuple, cast
 import jax
 import jax.numpy as jnp
 import optax
-from jax.core import Tracer
 from jaxtyping import Array, Float, Key
 
 from jaxnet.activations import Activation, sigmoid
+from jaxnet.checks import check_finite, check_training
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import Gradient, backprop
-from jaxnet.network import Dataset, Params, Scalar, check_examples
+from jaxnet.network import Dataset, Params, Scalar
 
 Optimizer = Callable[[Any], optax.GradientTransformation]
 
@@ -70,19 +69,6 @@ def _epoch(key, state, data, eta, batch_size, choices):
     return learn(state, rest)[0] if len(rest) else state
 
 
-def _checked_eta(params: Params, data: Dataset, batch_size: int, eta: Scalar):
-    """Eta in the network's dtype, once everything has been found to fit."""
-    check_examples(params, data.x, data.y)
-    if not 1 <= batch_size <= len(data.x):
-        raise ValueError(
-            f"Expected a mini-batch of 1 to {len(data.x)} examples, which is all the "
-            f"training data, got {batch_size}."
-        )
-    if not isinstance(eta, Tracer) and not math.isfinite(eta):
-        raise ValueError(f"Expected a finite learning rate eta, got {eta}.")
-    return jnp.asarray(eta, params[0].w.dtype)
-
-
 def epoch(
     key: Key[Array, ""],
     state: State,
@@ -101,8 +87,9 @@ def epoch(
     Raises ValueError if the data do not fit the network, the mini-batch is larger
     than the data, or eta is not finite.
     """
-    eta = _checked_eta(state.params, data, batch_size, eta)
     choices = (cost, gradient, hidden, optimizer)
+    check_training(state.params, data, batch_size, eta, choices)
+    eta = jnp.asarray(eta, state.params[0].w.dtype)
     return _epoch(key, state, data, eta, batch_size, choices)
 
 
@@ -126,13 +113,10 @@ def train(
     keys does the same. Jit or vmap the experiment that calls this.
     Raises ValueError as `epoch` does, and if the data hold nan or infinity.
     """
-    eta = _checked_eta(params, data, batch_size, eta)
-    if not any(isinstance(array, Tracer) for array in data):
-        with jax.ensure_compile_time_eval():
-            finite = all(bool(jnp.isfinite(array).all()) for array in data)
-        if not finite:
-            raise ValueError("Expected finite inputs and targets, got nan or infinity.")
     choices = (cost, gradient, hidden, optimizer)
+    check_training(params, data, batch_size, eta, choices)
+    check_finite(data)
+    eta = jnp.asarray(eta, params[0].w.dtype)
 
     def one_epoch(state: State, number: Array) -> tuple[State, Any]:
         epoch_key = jax.random.fold_in(key, number)

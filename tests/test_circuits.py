@@ -87,3 +87,8 @@ def test_an_output_may_be_an_input_or_be_wanted_twice():
 def test_what_is_no_truth_table_is_refused(table):
     with pytest.raises(ValueError, match="truth table"):
         boolean_circuit(table)
+
+
+def test_an_adder_of_no_bits_is_refused():
+    with pytest.raises(ValueError, match="at least 1 bit"):
+        ripple_carry_adder(0)

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.network import check_examples
 from tests.helpers import problem
 
 
@@ -57,29 +56,3 @@ def test_forward_keeps_every_weighted_input_and_activation(x64):
     np.testing.assert_allclose(zs[1], expected, rtol=1e-14)
     output = jaxnet.predict(params, x[0], hidden=jaxnet.tanh, output=jaxnet.linear)
     np.testing.assert_array_equal(output, zs[-1])
-
-
-BAD = {
-    "integer labels": ((5, 3), (5,), r"one-hot targets of shape \(5, 2\), got \(5,\)"),
-    "a column of labels": ((5, 3), (5, 1), "Integer labels"),
-    "columns of the book": ((3, 1), (2, 1), "column vectors"),
-    "a list of columns": ((5, 3, 1), (5, 2, 1), "column vectors"),
-    "one bare example": ((3,), (2,), r"got \(3,\)"),
-    "another number of inputs": ((5, 4), (5, 2), r"\(examples, 3\)"),
-    "fewer targets than inputs": ((5, 3), (4, 2), r"\(5, 2\), got \(4, 2\)"),
-}
-
-
-@pytest.mark.parametrize(("x", "y", "message"), BAD.values(), ids=BAD)
-def test_examples_that_do_not_fit_are_refused(x, y, message):
-    params, _, _ = problem([3, 4, 2])
-    with pytest.raises(ValueError, match=message):
-        check_examples(params, jnp.zeros(x), jnp.zeros(y))
-
-
-def test_bytes_and_integer_targets_are_refused():
-    params, x, y = problem([3, 4, 2])
-    with pytest.raises(ValueError, match="floating-point inputs, got uint8"):
-        check_examples(params, x.astype(jnp.uint8), y)
-    with pytest.raises(ValueError, match="floating-point targets, got int32"):
-        check_examples(params, x, y.astype(jnp.int32))

@@ -166,36 +166,3 @@ def check_optimizer(optimizer):
         updates, memory = reference.update(slope, memory, expected)
         expected = jax.tree.map(jnp.add, expected, updates)
     assert_close(state.params, expected, rtol=1e-9)
-
-
-def run_epoch(params, data, **changes):
-    options = {"batch_size": 5, "eta": 1.0} | changes
-    return jaxnet.epoch(jax.random.key(0), jaxnet.start(params), data, **options)
-
-
-@pytest.mark.parametrize("batch_size", [0, -1, 8, 50_000])
-def test_a_mini_batch_larger_than_the_data_is_refused(batch_size):
-    with pytest.raises(ValueError, match=rf"1 to 7 examples.*got {batch_size}"):
-        run_epoch(*data_of([4, 3]), batch_size=batch_size)
-
-
-@pytest.mark.parametrize("eta", [float("nan"), float("inf"), jnp.array(jnp.nan)])
-def test_an_eta_that_is_not_finite_is_refused(eta):
-    with pytest.raises(ValueError, match="finite learning rate"):
-        run_epoch(*data_of([4, 3]), eta=eta)
-
-
-def test_integer_labels_and_columns_are_refused():
-    params, data = data_of([4, 3])
-    with pytest.raises(ValueError, match="Integer labels"):
-        run_epoch(params, data._replace(y=jnp.zeros(7)))
-    with pytest.raises(ValueError, match="column vectors"):
-        run_epoch(params, data._replace(x=data.x[:, :, None]))
-
-
-@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
-def test_nan_and_infinity_in_the_data_are_refused(bad):
-    params, data = data_of([4, 3])
-    broken = data._replace(x=data.x.at[2, 1].set(bad))
-    with pytest.raises(ValueError, match="nan or infinity"):
-        jaxnet.train(jax.random.key(0), params, broken, epochs=1, batch_size=5, eta=1.0)

@@ -1,0 +1,82 @@
+"""What is refused at the boundary, and why.
+
+Shapes, dtypes and choices of function are known when JAX traces, so looking at them
+costs nothing under `jit`.
+"""
+
+import math
+
+import jax
+import jax.numpy as jnp
+from jax.core import Tracer
+from jaxtyping import Array
+
+from jaxnet.activations import Activation
+from jaxnet.costs import Cost
+from jaxnet.network import Dataset, Params, Scalar
+
+
+def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
+    """Refuse what is not rows of examples that fit the network, with a ValueError.
+
+    A hidden activation that is none, such as a name, is a TypeError.
+    """
+    if not isinstance(hidden, Activation):
+        raise TypeError(f"Expected an Activation like jaxnet.tanh, got {hidden!r}.")
+    n_in, n_out = params[0].w.shape[1], params[-1].w.shape[0]
+    if x.ndim != 2 or x.shape[1] != n_in:
+        hint = " The book's column vectors? Transpose." if x.shape[-1:] == (1,) else ""
+        raise ValueError(
+            f"Expected inputs of shape (examples, {n_in}), one example a row, "
+            f"got {x.shape}.{hint}"
+        )
+    if y.shape != (len(x), n_out):
+        raise ValueError(
+            f"Expected one-hot targets of shape {(len(x), n_out)}, got {y.shape}. "
+            f"Integer labels? Encode them with jax.nn.one_hot(labels, {n_out})."
+        )
+    for name, array in (("inputs", x), ("targets", y)):
+        if not jnp.issubdtype(array.dtype, jnp.floating):
+            raise ValueError(
+                f"Expected floating-point {name}, got {array.dtype}. "
+                "Pixels are bytes / 256 here, and targets one-hot floats."
+            )
+
+
+def check_cost(cost: object) -> None:
+    """Refuse what is not a Cost, such as a name, with a TypeError."""
+    if not isinstance(cost, Cost):
+        raise TypeError(f"Expected a Cost like jaxnet.quadratic, got {cost!r}.")
+
+
+def check_training(
+    params: Params, data: Dataset, batch_size: int, eta: Scalar, choices: tuple
+) -> None:
+    """Refuse what cannot be trained on, with a ValueError or TypeError."""
+    cost, gradient, hidden, optimizer = choices
+    check_examples(params, data.x, data.y, hidden)
+    check_cost(cost)
+    if not callable(gradient):
+        raise TypeError(f"Expected a gradient like jaxnet.backprop, got {gradient!r}.")
+    if not callable(optimizer):
+        raise TypeError(
+            f"Expected a function from eta to an optimizer, like optax.adam itself and "
+            f"not optax.adam(eta), got {optimizer!r}."
+        )
+    if not 1 <= batch_size <= len(data.x):
+        raise ValueError(
+            f"Expected a mini-batch of 1 to {len(data.x)} examples, which is all the "
+            f"training data, got {batch_size}."
+        )
+    if not isinstance(eta, Tracer) and not math.isfinite(eta):
+        raise ValueError(f"Expected a finite learning rate eta, got {eta}.")
+
+
+def check_finite(data: Dataset) -> None:
+    """Refuse nan and infinity in data that are not being traced, with a ValueError."""
+    if any(isinstance(array, Tracer) for array in data):
+        return
+    with jax.ensure_compile_time_eval():
+        finite = all(bool(jnp.isfinite(array).all()) for array in data)
+    if not finite:
+        raise ValueError("Expected finite inputs and targets, got nan or infinity.")
