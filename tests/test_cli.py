@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from jax.errors import JaxRuntimeError
 
 from jaxnet.cli import main
 
@@ -142,6 +143,39 @@ def test_ctrl_c_keeps_what_is_done(small_mnist):
     assert process.returncode == 130
     assert "Interrupted after" in rest and "of 1000000 epochs" in rest
     assert "Best " in rest and "Traceback" not in rest
+
+
+@pytest.mark.parametrize(
+    ("trouble", "code", "message"),
+    [
+        (KeyboardInterrupt(), 130, "interrupted before an epoch was done"),
+        (JaxRuntimeError("RESOURCE_EXHAUSTED: no room\nmore"), 1, "no room"),
+        (MemoryError("no room"), 1, "the device gave up: no room"),
+    ],
+)
+def test_what_ends_a_run_early_is_one_line(
+    small_mnist, monkeypatch, capsys, trouble, code, message
+):
+    def fail(*args, **kwargs):
+        raise trouble
+
+    monkeypatch.setattr("jaxnet.cli.follow", fail)
+    assert train(small_mnist) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+def test_a_reader_that_leaves_is_no_error(small_mnist):
+    """As in `jaxnet train | head -1`."""
+    command = [*COMMAND, "--data", small_mnist, "--epochs", "1000000"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.returncode == 0
 
 
 def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
