@@ -35,6 +35,8 @@ def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
             f"Expected one-hot targets of shape {(len(x), n_out)}, got {y.shape}. "
             f"Integer labels? Encode them with jax.nn.one_hot(labels, {n_out})."
         )
+    if len(x) == 0:
+        raise ValueError("Expected at least one example, got none.")
     for name, array in (("inputs", x), ("targets", y)):
         if not jnp.issubdtype(array.dtype, jnp.floating):
             raise ValueError(
@@ -54,6 +56,10 @@ def check_training(
 ) -> None:
     """Refuse what cannot be trained on, with a ValueError or TypeError."""
     cost, gradient, hidden, optimizer = choices
+    if not isinstance(data, Dataset):
+        raise TypeError(
+            f"Expected a Dataset(x, y) like mnist.train, got {type(data).__name__}."
+        )
     check_examples(params, data.x, data.y, hidden)
     check_cost(cost)
     if not callable(gradient):
@@ -67,6 +73,11 @@ def check_training(
         raise ValueError(
             f"Expected a mini-batch of 1 to {len(data.x)} examples, which is all the "
             f"training data, got {batch_size}."
+        )
+    if jnp.ndim(eta) != 0:
+        raise ValueError(
+            f"Expected one learning rate eta, got an array of shape {jnp.shape(eta)}. "
+            "To sweep eta, use jax.vmap."
         )
     if not isinstance(eta, Tracer) and not math.isfinite(eta):
         raise ValueError(f"Expected a finite learning rate eta, got {eta}.")

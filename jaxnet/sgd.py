@@ -87,6 +87,10 @@ def epoch(
     Raises ValueError if the data do not fit the network, the mini-batch is larger
     than the data, or eta is not finite.
     """
+    if not isinstance(state, State):
+        raise TypeError(
+            f"Expected a State, from start(params), got {type(state).__name__}."
+        )
     choices = (cost, gradient, hidden, optimizer)
     check_training(state.params, data, batch_size, eta, choices)
     eta = jnp.asarray(eta, state.params[0].w.dtype)

@@ -35,6 +35,12 @@ def test_examples_that_do_not_fit_are_refused(x, y, message):
         check_examples(params, jnp.zeros(x), jnp.zeros(y), jaxnet.sigmoid)
 
 
+def test_no_examples_are_refused():
+    params, x, y = problem([3, 4, 2])
+    with pytest.raises(ValueError, match="at least one example"):
+        jaxnet.backprop(params, x[:0], y[:0])
+
+
 def test_bytes_and_integer_targets_are_refused():
     params, x, y = problem([3, 4, 2])
     with pytest.raises(ValueError, match="floating-point inputs, got uint8"):
@@ -83,12 +89,15 @@ MISTAKES = {
     "epoch(key, state, data, **run, cost='cubic')": "quadratic, got 'cubic'",
     "accuracy(params, data, hidden='tanh')": "Expected an Activation like",
     "backprop(params, x, y, hidden='tanh')": "Expected an Activation like",
+    "epoch(key, params, data, **run)": "Expected a State, from start(params), got list",
+    "epoch(key, state, (x, y), **run)": "Expected a Dataset(x, y) like mnist.train",
     "epoch(key, state, data, **run, gradient='autodiff')": "Expected a gradient like",
+    "epoch(key, state, data, batch_size=2, eta=jnp.ones(3))": "use jax.vmap",
     "epoch(key, state, data, **run, optimizer=optax.adam(1.))": "not optax.adam(eta)",
 }
 
 
-def test_names_in_place_of_functions_are_refused():
+def test_things_of_another_kind_are_refused():
     """In a process of its own, where no type checker refuses them first."""
     program = """
 import jax, jax.numpy as jnp, jaxnet, optax
@@ -99,7 +108,7 @@ data, run = jaxnet.Dataset(x, y), {'batch_size': 2, 'eta': 1.0}
 for mistake in MISTAKES:
     try:
         eval("jaxnet." + mistake)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         print(error)
 """.replace("MISTAKES", repr(list(MISTAKES)))
     result = subprocess.run(
