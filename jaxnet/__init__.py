@@ -5,8 +5,11 @@ from jaxnet.activations import linear as linear
 from jaxnet.activations import relu as relu
 from jaxnet.activations import sigmoid as sigmoid
 from jaxnet.activations import tanh as tanh
+from jaxnet.compare import compare_gradients as compare_gradients
+from jaxnet.compare import diagnose as diagnose
 from jaxnet.costs import Cost as Cost
 from jaxnet.costs import cross_entropy as cross_entropy
+from jaxnet.costs import linear_quadratic as linear_quadratic
 from jaxnet.costs import quadratic as quadratic
 from jaxnet.datasets import DataError as DataError
 from jaxnet.datasets import Split as Split

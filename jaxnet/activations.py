@@ -39,3 +39,12 @@ sigmoid = Activation(jax.nn.sigmoid, _sigmoid_prime)  # (1.3)
 tanh = Activation(jnp.tanh, _tanh_prime)  # (web 109)
 relu = Activation(jax.nn.relu, _relu_prime)  # (web 112); 0 has derivative 0
 linear = Activation(_identity, jnp.ones_like)
+
+
+def with_neuron(j: int, other: Activation, rest: Activation) -> Activation:
+    """`other` at the j-th neuron of a layer and `rest` elsewhere (exercise, 2.6)."""
+
+    def choose(f: Callable, g: Callable) -> Callable:
+        return lambda z: jnp.where(jnp.arange(z.shape[-1]) == j, f(z), g(z))
+
+    return Activation(choose(other.fn, rest.fn), choose(other.prime, rest.prime))

@@ -21,8 +21,15 @@ def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
 
     A hidden activation that is none, such as a name, is a TypeError.
     """
+    one_each = hidden if isinstance(hidden, tuple) else ()
     if not isinstance(hidden, Activation):
-        raise TypeError(f"Expected an Activation like jaxnet.tanh, got {hidden!r}.")
+        if not one_each or not all(isinstance(f, Activation) for f in one_each):
+            raise TypeError(f"Expected an Activation like jaxnet.tanh, got {hidden!r}.")
+        if len(one_each) != len(params) - 1:
+            raise ValueError(
+                f"Expected one activation for each of {len(params) - 1} hidden layers, "
+                f"got {len(one_each)}."
+            )
     n_in, n_out = params[0].w.shape[1], params[-1].w.shape[0]
     if x.ndim != 2 or x.shape[1] != n_in:
         hint = " The book's column vectors? Transpose." if x.shape[-1:] == (1,) else ""

@@ -11,25 +11,54 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import Activation, linear, sigmoid
 
 
 class Cost(NamedTuple):
-    """An output activation, a cost C(z, y), and its error delta(z, y) = dC/dz."""
+    """An output activation, a cost C(z, y), and its error delta(z, y) = dC/dz.
+
+    `formula` is the cost as the book writes it, in terms of the activation a. Only
+    oracles use it: where outputs saturate, it may be infinite and its slope 0 / 0.
+    """
 
     output: Activation
     value: Callable[[Float[Array, " out"], Float[Array, " out"]], Float[Array, ""]]
     delta: Callable[[Float[Array, " out"], Float[Array, " out"]], Float[Array, " out"]]
+    formula: Callable[[Array, Array], Array] | None = None
+
+
+def formula_of(cost: Cost) -> Callable[[Array, Array], Array]:
+    """The cost as a function of the activation; ValueError if it has none."""
+    if cost.formula is None:
+        raise ValueError(
+            "Expected a Cost with a formula, which is its value as a function of the "
+            "output activation a, as in Cost(output, value, delta, formula)."
+        )
+    return cost.formula
+
+
+def _quadratic_formula(a: Array, y: Array) -> Array:
+    return jnp.sum((y - a) ** 2) / 2
 
 
 def _quadratic(z: Float[Array, " out"], y: Float[Array, " out"]) -> Float[Array, ""]:
-    return jnp.sum((y - sigmoid.fn(z)) ** 2) / 2
+    return _quadratic_formula(sigmoid.fn(z), y)
 
 
 def _quadratic_delta(
     z: Float[Array, " out"], y: Float[Array, " out"]
 ) -> Float[Array, " out"]:
     return (sigmoid.fn(z) - y) * sigmoid.prime(z)
+
+
+def _difference(
+    z: Float[Array, " out"], y: Float[Array, " out"]
+) -> Float[Array, " out"]:
+    return z - y
+
+
+def _cross_entropy_formula(a: Array, y: Array) -> Array:
+    return -jnp.sum(y * jnp.log(a) + (1 - y) * jnp.log(1 - a))
 
 
 def _cross_entropy(
@@ -46,5 +75,8 @@ def _cross_entropy_delta(
     return sigmoid.fn(z) - y
 
 
-quadratic = Cost(sigmoid, _quadratic, _quadratic_delta)  # (1.6)
-cross_entropy = Cost(sigmoid, _cross_entropy, _cross_entropy_delta)  # (3.9)
+quadratic = Cost(sigmoid, _quadratic, _quadratic_delta, _quadratic_formula)  # (1.6)
+linear_quadratic = Cost(linear, _quadratic_formula, _difference, _quadratic_formula)
+cross_entropy = Cost(
+    sigmoid, _cross_entropy, _cross_entropy_delta, _cross_entropy_formula
+)  # (3.9)

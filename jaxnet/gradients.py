@@ -11,10 +11,10 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import sigmoid
 from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, quadratic
-from jaxnet.network import Layer, Params, forward
+from jaxnet.network import Hidden, Layer, Params, forward, hidden_activations
 
 Gradient = Callable[..., Params]
 """`gradient(params, x, y, cost=..., hidden=...)`, interchangeable with `backprop`."""
@@ -25,7 +25,7 @@ def loss(
     x: Float[Array, "m in"],
     y: Float[Array, "m out"],
     cost: Cost = quadratic,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
 ) -> Float[Array, ""]:
     """The mean cost of m examples, C = 1/m sum_x C_x  (1.6).
 
@@ -42,7 +42,7 @@ def autodiff(
     x: Float[Array, "m in"],
     y: Float[Array, "m out"],
     cost: Cost = quadratic,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
 ) -> Params:
     """The gradient of `loss`, by `jax.grad`."""
     return jax.grad(loss)(params, x, y, cost, hidden)
@@ -53,16 +53,17 @@ def errors(
     x: Float[Array, " in"],
     y: Float[Array, " out"],
     cost: Cost = quadratic,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
 ) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
     """The errors delta^1, ..., delta^L of one example, where delta^l = dC/dz^l.
 
     Also returns the activations a^0, ..., a^(L-1) that entered each layer.
     """
     zs, activations = forward(params, x, hidden=hidden, output=cost.output)
+    below = zip(params[1:], zs[:-1], hidden_activations(params, hidden), strict=True)
     deltas = [cost.delta(zs[-1], y)]  # (BP1)
-    for above, z in zip(reversed(params[1:]), reversed(zs[:-1]), strict=True):
-        deltas.append((above.w.T @ deltas[-1]) * hidden.prime(z))  # (BP2)
+    for above, z, sigma in reversed(list(below)):
+        deltas.append((above.w.T @ deltas[-1]) * sigma.prime(z))  # (BP2)
     return deltas[::-1], activations[:-1]
 
 
@@ -71,7 +72,7 @@ def backprop(
     x: Float[Array, "m in"],
     y: Float[Array, "m out"],
     cost: Cost = quadratic,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
 ) -> Params:
     """The gradient of `loss`, by the four equations of backpropagation.
 

@@ -10,13 +10,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import sigmoid
 from jaxnet.checks import check_examples
-from jaxnet.network import Dataset, Params, forward
+from jaxnet.network import Dataset, Hidden, Params, forward
 
 
 def _weighted_inputs(
-    params: Params, data: Dataset, hidden: Activation
+    params: Params, data: Dataset, hidden: Hidden
 ) -> Float[Array, "n out"]:
     check_examples(params, data.x, data.y, hidden)
     zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(data.x)
@@ -24,7 +24,7 @@ def _weighted_inputs(
 
 
 def accuracy(
-    params: Params, data: Dataset, hidden: Activation = sigmoid
+    params: Params, data: Dataset, hidden: Hidden = sigmoid
 ) -> Float[Array, ""]:
     """The fraction of examples whose largest output is the right one.
 
@@ -36,7 +36,7 @@ def accuracy(
 
 
 def confusion_matrix(
-    params: Params, data: Dataset, hidden: Activation = sigmoid
+    params: Params, data: Dataset, hidden: Hidden = sigmoid
 ) -> Int[Array, "out out"]:
     """How many examples of each class (row) were taken for each class (column)."""
     answers = jnp.argmax(_weighted_inputs(params, data, hidden), axis=1)

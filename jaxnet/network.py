@@ -24,6 +24,8 @@ class Layer(NamedTuple):
 
 Params = list[Layer]
 Scalar = int | float | Float[Array, ""]
+Hidden = Activation | tuple[Activation, ...]
+"""The activation of all hidden layers, or one for each of them."""
 
 
 class Dataset(NamedTuple):
@@ -68,21 +70,28 @@ def init(
     ]
 
 
+def hidden_activations(params: Params, hidden: Hidden) -> tuple[Activation, ...]:
+    """The activations of layers 1, ..., L - 1."""
+    if isinstance(hidden, Activation):
+        return (hidden,) * (len(params) - 1)
+    return hidden
+
+
 def forward(
     params: Params,
     x: Float[Array, " in"],
     *,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
     output: Activation = sigmoid,
 ) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
     """The weighted inputs z^1, ..., z^L and the activations a^0, ..., a^L.
 
-    a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22), where sigma is
+    a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22, 2.1), where sigma is
     `output` in the last layer and `hidden` in the others.
     """
     zs, activations = [], [x]
-    for l, (w, b) in enumerate(params, start=1):
-        sigma = output if l == len(params) else hidden
+    sigmas = (*hidden_activations(params, hidden), output)
+    for (w, b), sigma in zip(params, sigmas, strict=True):
         zs.append(w @ activations[-1] + b)
         activations.append(sigma.fn(zs[-1]))
     return zs, activations
@@ -92,8 +101,16 @@ def predict(
     params: Params,
     x: Float[Array, " in"],
     *,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
     output: Activation = sigmoid,
 ) -> Float[Array, " out"]:
     """The network's output a^L for one example."""
     return forward(params, x, hidden=hidden, output=output)[1][-1]
+
+
+def collapse(params: Params) -> Layer:
+    """The one layer that a network of linear neurons comes to (exercise, 2.6)."""
+    w, b = params[0]
+    for layer in params[1:]:
+        w, b = layer.w @ w, layer.w @ b + layer.b
+    return Layer(w, b)

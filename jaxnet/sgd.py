@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import sigmoid
 from jaxnet.checks import check_finite, check_training
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import Gradient, backprop
-from jaxnet.network import Dataset, Params, Scalar
+from jaxnet.network import Dataset, Hidden, Params, Scalar
 
 Optimizer = Callable[[Any], optax.GradientTransformation]
 
@@ -44,7 +44,7 @@ def step(
     eta: Scalar,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
 ) -> State:
     """The state after learning from one mini-batch.
@@ -78,7 +78,7 @@ def epoch(
     eta: Scalar,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
 ) -> State:
     """The state after visiting every example once, in an order drawn from `key`.
@@ -107,7 +107,7 @@ def train(
     eta: Scalar,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    hidden: Activation = sigmoid,
+    hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
     evaluate: Callable[[Params], Any] = lambda params: None,
 ) -> tuple[Params, Any]:

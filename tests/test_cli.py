@@ -179,7 +179,7 @@ def test_what_ends_a_run_early_is_one_line(
     def fail(*args, **kwargs):
         raise trouble
 
-    monkeypatch.setattr("jaxnet.cli.follow", fail)
+    monkeypatch.setattr("jaxnet.commands.train.follow", fail)
     assert train(small_mnist) == code
     error = capsys.readouterr().err
     assert error.count("\n") == 1 and message in error

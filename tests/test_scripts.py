@@ -18,6 +18,9 @@ from scripts import (
     ch1_perceptrons,
     ch1_sigmoid_neurons,
     ch1_ten_or_four_outputs,
+    ch2_cost,
+    ch2_gradients,
+    ch2_insights,
 )
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.py"))
@@ -128,6 +131,40 @@ def test_support_vector_machines_as_in_the_book():
     assert tuned >= 9850
 
 
+def test_gradients(small_mnist):
+    results = ch2_gradients.main(small_mnist, sizes=(784, 3, 10), m=2)
+    errors = {name: error for name, (error, _) in results.items()}
+    assert errors.pop("forward_difference") < 1e-4
+    assert errors.pop("central_difference") < 1e-6
+    assert len(errors) == 6 and max(errors.values()) < 1e-12
+
+
+def test_insights(tmp_path):
+    results = ch2_insights.main(out=tmp_path / "a.png")
+    rates = results["by input"]
+    assert rates[0] / rates[-1] == pytest.approx(1e4, rel=0.3)
+    wrong = results["z"] > 5  # and the target is 0
+    assert (np.diff(results["quadratic"][wrong]) < 0).all()
+    assert results["quadratic"][-1] < 1e-3 * results["cross-entropy"][-1]
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_cost_of_gradients(small_mnist, tmp_path):
+    results = ch2_cost.main(
+        small_mnist,
+        hidden=(2, 4),
+        m=2,
+        repeats=2,
+        differences_up_to=2,
+        out=tmp_path / "a.png",
+    )
+    assert results["parameters"].tolist() == [784 * 2 + 2 + 30, 784 * 4 + 4 + 50]
+    assert results["differences over forward"][0] > 0
+    assert np.isnan(results["differences over forward"][1])
+    assert results["backprop over autodiff, 30"] > 0
+    assert is_picture(tmp_path / "a.png")
+
+
 def test_a_script_runs_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = next(path for path in SCRIPTS if path.stem == "ch1_gradient_descent")
@@ -137,7 +174,7 @@ def test_a_script_runs_alone(tmp_path, monkeypatch):
 
 
 def test_every_script_is_tested_here():
-    imported = {name for name in globals() if name.startswith("ch1_")}
+    imported = {name for name in globals() if name.startswith("ch")}
     assert imported == {path.stem for path in SCRIPTS}
 
 

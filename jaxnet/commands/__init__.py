@@ -1,0 +1,1 @@
+"""The commands of `python -m jaxnet`: what each takes, does and prints."""

@@ -1,0 +1,119 @@
+"""What options may be: the names of choices, and how values are read."""
+
+import argparse
+import math
+from collections.abc import Callable, Iterable
+
+from jaxnet import oracles
+from jaxnet.activations import linear, relu, sigmoid, tanh
+from jaxnet.costs import cross_entropy, linear_quadratic, quadratic
+from jaxnet.datasets import Split
+from jaxnet.gradients import autodiff, backprop
+from jaxnet.network import large_layer, scaled_layer
+
+COSTS = {
+    "quadratic": quadratic,
+    "cross_entropy": cross_entropy,
+    "linear_quadratic": linear_quadratic,
+}
+GRADIENTS = {
+    "backprop": backprop,
+    "autodiff": autodiff,
+    "backprop_by_example": oracles.backprop_by_example,
+    "backprop_by_matrix": oracles.backprop_by_matrix,
+    "matrix_product": oracles.matrix_product,
+    "path_sum": oracles.path_sum,
+    "forward_difference": oracles.forward_difference,
+    "central_difference": oracles.central_difference,
+    "complex_step": oracles.complex_step,
+}
+HIDDEN = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "linear": linear}
+INITIALISERS = {"large": large_layer, "scaled": scaled_layer}
+
+
+class Options:
+    """Adds options to a command, each with its default in its help."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        """Keep the parser to add to."""
+        self.parser = parser
+
+    def value(
+        self, name: str, default: object, type: Callable, metavar: str, help: str
+    ) -> None:
+        """An option read by `type`."""
+        help = f"{help} (default: %(default)s)"
+        self.parser.add_argument(
+            name, default=default, type=type, metavar=metavar, help=help
+        )
+
+    def choice(
+        self, name: str, default: str, choices: Iterable[str], help: str
+    ) -> None:
+        """One of a few names."""
+        help = f"{help} (default: %(default)s)"
+        self.parser.add_argument(
+            name, default=default, choices=tuple(choices), help=help
+        )
+
+    def data(self) -> None:
+        """--data FOLDER."""
+        self.parser.add_argument(
+            "--data",
+            metavar="FOLDER",
+            help="folder of IDX files in MNIST's layout (default: MNIST itself)",
+        )
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """Reads a whole number of at least `least`."""
+
+    def parse(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) < 2**31:
+            raise argparse.ArgumentTypeError(
+                f"expected a whole number of at least {least}, got {text!r}"
+            )
+        return int(text)
+
+    return parse
+
+
+def positive(text: str) -> float:
+    """A finite number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
+    return number
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    """Two or more layer sizes with commas between."""
+    try:
+        sizes = tuple(whole(1)(part.strip()) for part in text.split(","))
+    except argparse.ArgumentTypeError:
+        sizes = ()
+    if len(sizes) < 2:
+        raise argparse.ArgumentTypeError(
+            f"expected two or more layer sizes such as 784,30,10, got {text!r}"
+        )
+    return sizes
+
+
+def check_fit(args: argparse.Namespace, data: Split) -> None:
+    """Refuse sizes and mini-batches that do not fit the data."""
+    n, n_in, n_out = *data.train.x.shape, data.train.y.shape[1]
+    if (args.sizes[0], args.sizes[-1]) != (n_in, n_out):
+        raise argparse.ArgumentError(
+            None,
+            f"argument --sizes: expected {n_in} inputs and {n_out} outputs to fit the "
+            f"data, got {','.join(map(str, args.sizes))}",
+        )
+    if args.batch_size > n:
+        raise argparse.ArgumentError(
+            None,
+            f"argument --batch-size: expected at most {n}, which is all the training "
+            f"images, got {args.batch_size}",
+        )

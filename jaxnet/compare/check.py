@@ -1,0 +1,158 @@
+"""The whole examination of a gradient: what `python -m jaxnet compare` reports.
+
+Beside the reference in float64 and float32, before and after training; equation by
+equation; beside differences of the cost alone; at edge points; and what it costs.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from jaxnet.activations import sigmoid
+from jaxnet.compare.candidate import CandidateError, Prepared
+from jaxnet.compare.diagnosis import Equation, diagnose, equations, probe
+from jaxnet.compare.leaves import (
+    Comparison,
+    ShapeError,
+    compare_gradients,
+    compare_trees,
+)
+from jaxnet.compare.points import Edge, edge_points
+from jaxnet.compare.slopes import Curve, Opinion, third_opinion
+from jaxnet.compare.work import Work, work
+from jaxnet.costs import Cost, quadratic
+from jaxnet.gradients import autodiff
+from jaxnet.network import Dataset, Hidden, Params
+from jaxnet.oracles import complex_step
+from jaxnet.sgd import epoch, start
+
+_ETA = 0.1  # of the training before the last comparison
+
+
+class Stage(NamedTuple):
+    """The gradient of one network beside the reference's."""
+
+    epochs: int
+    comparison: Comparison
+
+
+@dataclass
+class GradCheck:
+    """All that was found about a gradient."""
+
+    stages: list[Stage] = field(default_factory=list)
+    equations: list[Equation] = field(default_factory=list)
+    opinions: list[Opinion] = field(default_factory=list)
+    curve: Curve | None = None
+    complex_step_error: float | None = None
+    edges: list[Edge] = field(default_factory=list)
+    broken: list[Equation] = field(default_factory=list)
+    work: list[Work] = field(default_factory=list)
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it is right everywhere that was looked at."""
+        return (
+            all(stage.comparison.agrees for stage in self.stages)
+            and all(equation.holds for equation in self.equations)
+            and all(edge.agrees for edge in self.edges)
+            and not self.broken
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers, what is not finite as None."""
+        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {"agrees": self.agrees, **values}
+
+
+def _plain(value: Any) -> Any:
+    as_dict = getattr(value, "_asdict", None)  # of a NamedTuple
+    if as_dict is not None:
+        return {name: _plain(item) for name, item in as_dict().items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def check_gradient(
+    candidate: Prepared,
+    params: Params,
+    data: Dataset,
+    *,
+    reference: Prepared,
+    cost: Cost = quadratic,
+    hidden: Hidden = sigmoid,
+    batch_size: int = 10,
+    epochs: Sequence[int] = (0, 1),
+    edges: bool = True,
+) -> GradCheck:
+    """All that there is to say about a gradient, at a mini-batch of the data.
+
+    `epochs` says how long the network has been trained at each comparison.
+    Raises CandidateError for what the candidate raises at this network, and ShapeError
+    if what it returns has another shape.
+    """
+    found = GradCheck()
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        params, data = jax.tree.map(lambda a: jnp.asarray(a, float), (params, data))
+        x, y = data.x[:batch_size], data.y[:batch_size]
+        choices = {"cost": cost, "hidden": hidden}
+        for number, network in _trained(params, data, epochs, choices):
+            for dtype in ("float64", "float32"):
+                comparison = compare_gradients(
+                    candidate, reference, network, x, y, dtype=dtype, **choices
+                )
+                found.stages.append(Stage(number, comparison))
+        found.equations = equations(candidate, params, x, y, **choices)
+        one, other = (f(params, x, y, **choices) for f in (candidate, reference))
+        found.curve, found.opinions = third_opinion(one, other, params, x, y, choices)
+        found.complex_step_error = _beside_complex_step(candidate, choices)
+        found.edges = list(edge_points(candidate, reference)) if edges else []
+        found.broken = _broken(candidate, len(params) - 1, choices, found)
+        found.work = work(candidate, reference, params, x, y, choices)
+    return found
+
+
+def _trained(params, data, epochs, choices) -> Iterator[tuple[int, Params]]:
+    """The network after each number of epochs, as long as it is finite."""
+    state, done = start(params), 0
+    for number in sorted(epochs):
+        for e in range(done, number):
+            key = jax.random.fold_in(jax.random.key(0), e)
+            batch = min(10, len(data.x))
+            options = {"batch_size": batch, "eta": _ETA, "gradient": autodiff}
+            state = epoch(key, state, data, **options, **choices)
+        done = number
+        if all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)):
+            yield number, state.params
+
+
+def _beside_complex_step(candidate: Prepared, choices: dict) -> float | None:
+    """The relative error on a small network, or None where the step does not apply."""
+    small = probe(hidden_layers=1)
+    try:
+        exact = complex_step(*small, **choices)
+        comparison = compare_trees(candidate(*small, **choices), exact, 0.0)
+    except (ValueError, CandidateError):
+        return None
+    return comparison.relative_error
+
+
+def _broken(
+    candidate: Prepared, hidden_layers: int, choices: dict, found: GradCheck
+) -> list[Equation]:
+    """The equations that a small network shows to be broken, if anything is wrong."""
+    if found.agrees:
+        return []
+    for depth in (hidden_layers, 3, 2, 1, 0):
+        try:
+            broken = diagnose(candidate, *probe(depth), **choices)
+        except (CandidateError, ShapeError):
+            continue
+        if broken:
+            return broken
+    return [equation for equation in found.equations if not equation.holds]

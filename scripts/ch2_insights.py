@@ -1,0 +1,63 @@
+"""Chapter 2.4: quiet inputs and saturated outputs make a weight learn slowly.
+
+Book: by BP4 a weight learns at the rate a_in delta_out, so slowly if the neuron it
+comes from is quiet; by BP1 and BP2 delta has the factor sigma'(z), so slowly if the
+neuron it goes to is saturated. Footnote: a large w^T delta may make up for that.
+"""
+
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+import jaxnet
+from jaxnet import Layer, figures
+
+
+def main(
+    n: int = 10, out: str | Path | None = "figures/ch2_insights.png"
+) -> dict[str, np.ndarray]:
+    """Print, and draw into `out` unless None, the rate of learning of one layer."""
+    init_key, x_key = jax.random.split(jax.random.key(0))
+    params = jaxnet.init(init_key, [n, n, 1], jaxnet.scaled_layer)
+    x, y = jax.random.uniform(x_key, (1, n)), jnp.zeros((1, 1))
+
+    def rate(params, x, cost, l):
+        """||dC/dw^l||, how fast the weights of layer l learn."""
+        return jnp.linalg.norm(jaxnet.backprop(params, x, y, cost)[l].w)
+
+    quiet = jnp.logspace(0, -4, 9)
+    by_input = jax.vmap(lambda c: rate(params, c * x, jaxnet.quadratic, 0))(quiet)
+
+    def saturate(z):
+        """The network with the weighted input of its output neuron at z."""
+        first, last = params
+        return [first, Layer(0 * last.w, jnp.reshape(z, 1))]
+
+    zs = jnp.linspace(-10, 10, 41)
+    results = {"quiet": np.asarray(quiet), "by input": np.asarray(by_input)}
+    results["z"] = np.asarray(zs)
+    for name, cost in (
+        ("quadratic", jaxnet.quadratic),
+        ("cross-entropy", jaxnet.cross_entropy),
+    ):
+        by_output = jax.vmap(lambda z, c=cost: rate(saturate(z), x, c, 1))(zs)
+        results[name] = np.asarray(by_output)
+
+    print("inputs times c: the rate at which the first layer's weights learn")
+    for c, r in zip(quiet, by_input, strict=True):
+        print(f"  c = {c:<8.1e} ||dC/dw^1|| = {r:.2e}")
+    print("output neuron at z, its target 0: the rate of its weights, for two costs")
+    for i in range(0, len(zs), 5):
+        print(
+            f"  z = {zs[i]:5.1f}  quadratic {results['quadratic'][i]:.2e}  "
+            f"cross-entropy {results['cross-entropy'][i]:.2e}"
+        )
+    if out is not None:
+        print(f"wrote {figures.insights(results, out)}")
+    return results
+
+
+if __name__ == "__main__":
+    main()
