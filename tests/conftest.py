@@ -1,5 +1,6 @@
 """What stands guard in every test: strict shapes and dtypes, and no key used twice."""
 
+import os
 from pathlib import Path
 
 import jax
@@ -13,6 +14,13 @@ from tests.helpers import idx
 jax.config.update("jax_numpy_rank_promotion", "raise")
 jax.config.update("jax_numpy_dtype_promotion", "strict")
 jax.config.update("jax_debug_key_reuse", True)
+
+# What one test or process has compiled the next need not, nor the next run.
+cache = Path(__file__).parent.parent / ".pytest_cache" / "jax"
+os.environ["JAX_COMPILATION_CACHE_DIR"] = str(cache)
+jax.config.update("jax_compilation_cache_dir", str(cache))
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
 # Compiling for a new shape takes longer than hypothesis allows an example by default.
 settings.register_profile("jax", deadline=None, derandomize=True)
