@@ -4,12 +4,14 @@ from jaxnet.activations import Activation as Activation
 from jaxnet.activations import linear as linear
 from jaxnet.activations import relu as relu
 from jaxnet.activations import sigmoid as sigmoid
+from jaxnet.activations import softmax as softmax
 from jaxnet.activations import tanh as tanh
 from jaxnet.compare import compare_gradients as compare_gradients
 from jaxnet.compare import diagnose as diagnose
 from jaxnet.costs import Cost as Cost
 from jaxnet.costs import cross_entropy as cross_entropy
 from jaxnet.costs import linear_quadratic as linear_quadratic
+from jaxnet.costs import log_likelihood as log_likelihood
 from jaxnet.costs import quadratic as quadratic
 from jaxnet.datasets import DataError as DataError
 from jaxnet.datasets import Split as Split
@@ -21,6 +23,8 @@ from jaxnet.gradients import errors as errors
 from jaxnet.gradients import loss as loss
 from jaxnet.metrics import accuracy as accuracy
 from jaxnet.metrics import confusion_matrix as confusion_matrix
+from jaxnet.metrics import monitor as monitor
+from jaxnet.metrics import total_cost as total_cost
 from jaxnet.network import Dataset as Dataset
 from jaxnet.network import Layer as Layer
 from jaxnet.network import Params as Params
@@ -29,6 +33,7 @@ from jaxnet.network import init as init
 from jaxnet.network import large_layer as large_layer
 from jaxnet.network import predict as predict
 from jaxnet.network import scaled_layer as scaled_layer
+from jaxnet.regularization import whole_network as whole_network
 from jaxnet.sgd import State as State
 from jaxnet.sgd import epoch as epoch
 from jaxnet.sgd import start as start

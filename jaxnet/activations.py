@@ -35,10 +35,17 @@ def _identity(z: Float[Array, "..."]) -> Float[Array, "..."]:
     return z
 
 
+def _softmax_prime(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    a = jax.nn.softmax(z)
+    return a * (1 - a)
+
+
 sigmoid = Activation(jax.nn.sigmoid, _sigmoid_prime)  # (1.3)
 tanh = Activation(jnp.tanh, _tanh_prime)  # (web 109)
 relu = Activation(jax.nn.relu, _relu_prime)  # (web 112); 0 has derivative 0
 linear = Activation(_identity, jnp.ones_like)
+softmax = Activation(jax.nn.softmax, _softmax_prime)  # (web 78); da_j/dz_j only
+"""For output layers. An output depends on all of z: `prime` is the diagonal only."""
 
 
 def with_neuron(j: int, other: Activation, rest: Activation) -> Activation:

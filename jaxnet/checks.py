@@ -59,7 +59,12 @@ def check_cost(cost: object) -> None:
 
 
 def check_training(
-    params: Params, data: Dataset, batch_size: int, eta: Scalar, choices: tuple
+    params: Params,
+    data: Dataset,
+    batch_size: int,
+    eta: Scalar,
+    choices: tuple,
+    numbers: dict[str, Scalar],
 ) -> None:
     """Refuse what cannot be trained on, with a ValueError or TypeError."""
     cost, gradient, hidden, optimizer = choices
@@ -81,13 +86,20 @@ def check_training(
             f"Expected a mini-batch of 1 to {len(data.x)} examples, which is all the "
             f"training data, got {batch_size}."
         )
-    if jnp.ndim(eta) != 0:
-        raise ValueError(
-            f"Expected one learning rate eta, got an array of shape {jnp.shape(eta)}. "
-            "To sweep eta, use jax.vmap."
-        )
+    for name, number in {"learning rate eta": eta, **numbers}.items():
+        if jnp.ndim(number) != 0:
+            raise ValueError(
+                f"Expected one {name}, got an array of shape {jnp.shape(number)}. "
+                "To sweep it, use jax.vmap."
+            )
     if not isinstance(eta, Tracer) and not math.isfinite(eta):
         raise ValueError(f"Expected a finite learning rate eta, got {eta}.")
+    for name, number in numbers.items():
+        least, most = 0, 1 if name == "dropout" else math.inf
+        if not isinstance(number, Tracer) and not least <= number < most:
+            raise ValueError(
+                f"Expected {name} of at least 0 and below {most}, got {number}."
+            )
 
 
 def check_finite(data: Dataset) -> None:

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, linear, sigmoid
+from jaxnet.activations import Activation, linear, sigmoid, softmax
 
 
 class Cost(NamedTuple):
@@ -76,7 +76,31 @@ def _cross_entropy_delta(
 
 
 quadratic = Cost(sigmoid, _quadratic, _quadratic_delta, _quadratic_formula)  # (1.6)
-linear_quadratic = Cost(linear, _quadratic_formula, _difference, _quadratic_formula)
+linear_quadratic = Cost(
+    linear, _quadratic_formula, _difference, _quadratic_formula
+)  # (3.14)
 cross_entropy = Cost(
     sigmoid, _cross_entropy, _cross_entropy_delta, _cross_entropy_formula
 )  # (3.9)
+
+
+def _log_likelihood_formula(a: Array, y: Array) -> Array:
+    return -jnp.sum(y * jnp.log(a))
+
+
+def _log_likelihood(
+    z: Float[Array, " out"], y: Float[Array, " out"]
+) -> Float[Array, ""]:
+    return -jnp.sum(y * jax.nn.log_softmax(z))
+
+
+def _log_likelihood_delta(
+    z: Float[Array, " out"], y: Float[Array, " out"]
+) -> Float[Array, " out"]:
+    # sum(y) is 1 for one-hot targets, and only then is this the book's a - y.
+    return jnp.sum(y) * softmax.fn(z) - y
+
+
+log_likelihood = Cost(
+    softmax, _log_likelihood, _log_likelihood_delta, _log_likelihood_formula
+)  # (web 80, 84)

@@ -6,7 +6,7 @@ here take the chain rule along every path, or matrices for the Hadamard product.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import cast
 
@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.activations import sigmoid
+from jaxnet.activations import Activation, sigmoid
 from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, formula_of, quadratic
 from jaxnet.differences import central_difference as central_difference
@@ -79,6 +79,11 @@ def backprop_by_matrix(
     return [Layer(w=d @ a.T / len(x), b=jnp.mean(d, axis=1)) for d, a in pairs]
 
 
+def _jacobians(sigmas: Sequence[Activation], zs: list[Array]) -> list[Array]:
+    """Sigma'(z) of each layer, da/dz: diagonal, but for a softmax."""
+    return [jax.jacobian(sigma.fn)(z) for sigma, z in zip(sigmas, zs, strict=True)]
+
+
 def matrix_product(
     params: Params,
     x: Inputs,
@@ -97,10 +102,10 @@ def matrix_product(
 
     def errors(x: Array, y: Array) -> tuple[list[Array], list[Array]]:
         zs, activations = forward(params, x, hidden=hidden, output=cost.output)
-        slopes = [jnp.diag(s.prime(z)) for s, z in zip(sigmas, zs, strict=True)]
-        deltas = [slopes[-1] @ jax.grad(formula)(activations[-1], y)]  # (2.10)
+        slopes = _jacobians(sigmas, zs)
+        deltas = [slopes[-1].T @ jax.grad(formula)(activations[-1], y)]  # (2.10)
         for l in reversed(range(len(params) - 1)):
-            deltas.append(slopes[l] @ params[l + 1].w.T @ deltas[-1])  # (2.11)
+            deltas.append(slopes[l].T @ params[l + 1].w.T @ deltas[-1])  # (2.11)
         return deltas[::-1], activations[:-1]
 
     return _averaged(errors, params, x, y)
@@ -132,7 +137,7 @@ def path_sum(
 
     def errors(x: Array, y: Array) -> tuple[list[Array], list[Array]]:
         zs, activations = forward(params, x, hidden=hidden, output=cost.output)
-        slopes = [sigma.prime(z) for sigma, z in zip(sigmas, zs, strict=True)]
+        slopes = _jacobians(sigmas, zs)
         slope_of_cost = jax.grad(formula)(activations[-1], y)
         deltas = []
         for l in range(len(params)):
@@ -140,9 +145,9 @@ def path_sum(
             paths = np.indices(sizes[l:]).reshape(len(sizes) - l, -1)
             product = slope_of_cost[paths[-1]]
             for above, (j, q) in enumerate(zip(paths, paths[1:], strict=False), l + 1):
-                product *= slopes[above][q] * params[above].w[q, j]  # da_q / da_j
+                product *= (slopes[above] @ params[above].w)[q, j]  # da_q / da_j
             by_neuron = jnp.zeros(sizes[l], product.dtype).at[paths[0]].add(product)
-            deltas.append(by_neuron * slopes[l])
+            deltas.append(slopes[l].T @ by_neuron)
         return deltas, activations[:-1]
 
     return _averaged(errors, params, x, y)

@@ -1,11 +1,11 @@
 """Learning as a fold: a step, an epoch of steps, a run of epochs. Chapter 1.5.
 
-Keys and eta are traced, so they may be swept with `jax.vmap` and never recompile;
-sizes, the mini-batch size and the choices of function are static. An optimizer is a
-function from eta to an optax transformation, such as `optax.sgd` or `optax.adam`.
+Keys, eta, lambda and the dropout rate are traced, so they may be swept with `jax.vmap`
+and never recompile; sizes, the mini-batch size and the choices of function are static.
+An optimizer is a function from eta to an optax transformation, such as `optax.sgd`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, cast
 
@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Key
 
+from jaxnet import regularization
 from jaxnet.activations import sigmoid
 from jaxnet.checks import check_finite, check_training
 from jaxnet.costs import Cost, quadratic
@@ -22,7 +23,10 @@ from jaxnet.network import Dataset, Hidden, Params, Scalar
 
 Optimizer = Callable[[Any], optax.GradientTransformation]
 
-_SHUFFLE = 0  # fold_in number of the stream that orders the examples of an epoch
+Augment = Callable[[Array, Array], Array]
+
+# fold_in numbers of an epoch's streams: its order, dropped neurons, changed inputs
+_SHUFFLE, _DROP, _AUGMENT = 0, 1, 2
 
 
 class State(NamedTuple):
@@ -46,27 +50,69 @@ def step(
     gradient: Gradient = backprop,
     hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
+    penalties: Sequence[optax.GradientTransformation] = (),
 ) -> State:
     """The state after learning from one mini-batch.
 
     With `optax.sgd`, w' = w - eta/m sum_x dC_x/dw  (1.20)
-    and b' = b - eta/m sum_x dC_x/db  (1.21).
+    and b' = b - eta/m sum_x dC_x/db  (1.21). With the penalty `regularization.l2`,
+    w' = (1 - eta lambda/n) w - eta/m sum_x dC_x/dw  (web 93).
     """
     slope = gradient(state.params, x, y, cost=cost, hidden=hidden)
+    for term in penalties:
+        slope, _ = term.update(slope, term.init(state.params), state.params)
     updates, memory = optimizer(eta).update(slope, state.optimizer, state.params)
     return State(cast(Params, optax.apply_updates(state.params, updates)), memory)
 
 
-@partial(jax.jit, static_argnames=("batch_size", "choices"))
-def _epoch(key, state, data, eta, batch_size, choices):
-    def learn(state: State, batch: Array) -> tuple[State, None]:
-        return step(state, data.x[batch], data.y[batch], eta, *choices), None
+class Rates(NamedTuple):
+    """What is traced beside eta; None where it is off, which costs nothing."""
 
+    l1: Scalar | None
+    l2: Scalar | None
+    dropout: Scalar | None
+
+
+@partial(jax.jit, static_argnames=("batch_size", "choices", "augment"))
+def _epoch(key, state, data, eta, rates, batch_size, choices, augment):
+    cost, gradient, hidden, optimizer = choices
     n = len(data.x)
-    order = jax.random.permutation(jax.random.fold_in(key, _SHUFFLE), n)
+    l1, l2, dropout = rates
+    penalties = [
+        term(rate / n)
+        for term, rate in ((regularization.l1, l1), (regularization.l2, l2))
+        if rate is not None
+    ]
+    order_key, drop_key, augment_key = (
+        jax.random.fold_in(key, stream) for stream in (_SHUFFLE, _DROP, _AUGMENT)
+    )
+
+    def learn(state: State, batch: Array, number: Array) -> State:
+        x, sigmas = data.x[batch], hidden
+        if augment is not None:
+            x = augment(jax.random.fold_in(augment_key, number), x)
+        if dropout is not None:
+            mask_key = jax.random.fold_in(drop_key, number)
+            sigmas = regularization.drop(mask_key, state.params, hidden, dropout)
+        choices = (cost, gradient, sigmas, optimizer)
+        return step(state, x, data.y[batch], eta, *choices, penalties)
+
+    def scanned(state: State, batch: tuple[Array, Array]) -> tuple[State, None]:
+        return learn(state, *batch), None
+
+    order = jax.random.permutation(order_key, n)
     whole, rest = order[: n - n % batch_size], order[n - n % batch_size :]
-    state, _ = jax.lax.scan(learn, state, whole.reshape(-1, batch_size))
-    return learn(state, rest)[0] if len(rest) else state
+    batches = whole.reshape(-1, batch_size)
+    state, _ = jax.lax.scan(scanned, state, (batches, jnp.arange(len(batches))))
+    return learn(state, rest, jnp.asarray(len(batches))) if len(rest) else state
+
+
+def _rates(params: Params, l1: Scalar, l2: Scalar, dropout: Scalar) -> Rates:
+    def traced(rate: Scalar) -> Array | None:
+        off = isinstance(rate, int | float) and rate == 0
+        return None if off else jnp.asarray(rate, params[0].w.dtype)
+
+    return Rates(*map(traced, (l1, l2, dropout)))
 
 
 def epoch(
@@ -76,25 +122,35 @@ def epoch(
     *,
     batch_size: int,
     eta: Scalar,
+    l1: Scalar = 0.0,
+    l2: Scalar = 0.0,
+    dropout: Scalar = 0.0,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
     hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
+    augment: Augment | None = None,
 ) -> State:
     """The state after visiting every example once, in an order drawn from `key`.
 
     A last, shorter mini-batch is kept and divided by its own length, as in the book.
+    `l1` and `l2` are the book's lambda, of C + lambda/n sum |w| (web 95) and of
+    C + lambda/2n sum w^2 (web 85); `dropout` is the chance of a hidden neuron to be
+    left out of a mini-batch, so evaluate `whole_network(params, dropout)`.
+    `augment(key, x)` may change the inputs of each mini-batch.
     Raises ValueError if the data do not fit the network, the mini-batch is larger
-    than the data, or eta is not finite.
+    than the data, or a number is out of its range.
     """
     if not isinstance(state, State):
         raise TypeError(
             f"Expected a State, from start(params), got {type(state).__name__}."
         )
     choices = (cost, gradient, hidden, optimizer)
-    check_training(state.params, data, batch_size, eta, choices)
+    numbers = {"l1": l1, "l2": l2, "dropout": dropout}
+    check_training(state.params, data, batch_size, eta, choices, numbers)
     eta = jnp.asarray(eta, state.params[0].w.dtype)
-    return _epoch(key, state, data, eta, batch_size, choices)
+    rates = _rates(state.params, **numbers)
+    return _epoch(key, state, data, eta, rates, batch_size, choices, augment)
 
 
 def train(
@@ -105,26 +161,33 @@ def train(
     epochs: int,
     batch_size: int,
     eta: Scalar,
+    l1: Scalar = 0.0,
+    l2: Scalar = 0.0,
+    dropout: Scalar = 0.0,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
     hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
+    augment: Augment | None = None,
     evaluate: Callable[[Params], Any] = lambda params: None,
 ) -> tuple[Params, Any]:
     """The network after `epochs` epochs, and what `evaluate` said after each.
 
     Epoch number i draws from `fold_in(key, i)`: a Python loop over `epoch` with these
-    keys does the same. Jit or vmap the experiment that calls this.
+    keys does the same. Jit or vmap the experiment that calls this. `metrics.monitor`
+    makes functions for `evaluate`.
     Raises ValueError as `epoch` does, and if the data hold nan or infinity.
     """
     choices = (cost, gradient, hidden, optimizer)
-    check_training(params, data, batch_size, eta, choices)
+    numbers = {"l1": l1, "l2": l2, "dropout": dropout}
+    check_training(params, data, batch_size, eta, choices, numbers)
     check_finite(data)
     eta = jnp.asarray(eta, params[0].w.dtype)
+    rates = _rates(params, **numbers)
 
     def one_epoch(state: State, number: Array) -> tuple[State, Any]:
         epoch_key = jax.random.fold_in(key, number)
-        state = _epoch(epoch_key, state, data, eta, batch_size, choices)
+        state = _epoch(epoch_key, state, data, eta, rates, batch_size, choices, augment)
         return state, evaluate(state.params)
 
     first = start(params, optimizer)
