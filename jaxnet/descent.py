@@ -1,9 +1,10 @@
-"""Gradient descent on any function of any number of variables: chapter 1.5."""
+"""Gradient descent on any function of any number of variables: chapter 1.5, web 3.6."""
 
 from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from jaxnet.network import Scalar
@@ -15,15 +16,44 @@ def descend(
     *,
     eta: Scalar,
     steps: int,
+    mu: Scalar = 0.0,
 ) -> PyTree:
     """The points that `steps` steps of gradient descent visit, v itself first.
 
-    v' = v - eta grad C(v)  (1.11, 1.15).
+    v' = v - eta grad C(v)  (1.11, 1.15). With a momentum co-efficient mu, the velocity
+    is u' = mu u - eta grad C(v) and v' = v + u'  (web 107, 108).
     """
 
-    def move(v: PyTree, _: None) -> tuple[PyTree, PyTree]:
+    def move(now: tuple[PyTree, PyTree], _: None) -> tuple[tuple, PyTree]:
+        v, u = now
         slope = jax.grad(cost)(v)
-        return jax.tree.map(lambda v, dv: v - eta * dv, v, slope), v
+        u = jax.tree.map(lambda u, dv: mu * u - eta * dv, u, slope)
+        return (jax.tree.map(jnp.add, v, u), u), v
 
-    last, path = jax.lax.scan(move, v, length=steps)
+    at_rest = jax.tree.map(jnp.zeros_like, v)
+    (last, _), path = jax.lax.scan(move, (v, at_rest), length=steps)
     return jax.tree.map(lambda path, v: jnp.concatenate([path, v[None]]), path, last)
+
+
+def newton(
+    cost: Callable[[PyTree], Float[Array, ""]],
+    v: PyTree,
+    *,
+    steps: int,
+    eta: Scalar = 1.0,
+) -> PyTree:
+    """The points that `steps` steps of the Hessian technique visit, v itself first.
+
+    v' = v - eta H^-1 grad C(v)  (web 105, 106), where H is the matrix of all second
+    derivatives: n^2 of them for n variables, so n must be small.
+    """
+    start, unravel = ravel_pytree(v)
+
+    def flat(v: Array) -> Array:
+        return cost(unravel(v))
+
+    def move(v: Array, _: None) -> tuple[Array, Array]:
+        return v - eta * jnp.linalg.solve(jax.hessian(flat)(v), jax.grad(flat)(v)), v
+
+    last, path = jax.lax.scan(move, start, length=steps)
+    return jax.vmap(unravel)(jnp.concatenate([path, last[None]]))

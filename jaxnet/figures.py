@@ -136,3 +136,66 @@ def cost_of_gradients(results: Mapping[str, np.ndarray], path: str | Path) -> Pa
     axes.set(xlabel="weights and biases", ylabel="time of a gradient / forward pass")
     axes.legend()
     return _save(figure, path)
+
+
+def weights(networks: Mapping[str, np.ndarray], path: str | Path) -> Path:
+    """How many weights of each network are how large, on a logarithmic axis."""
+    figure = _figure(8.0, 3.8)
+    axes = figure.subplots()
+    bins = np.logspace(-6, 1, 71).tolist()
+    for name, values in networks.items():
+        sizes = np.clip(np.abs(values), bins[0], bins[-1])
+        axes.hist(sizes, bins, histtype="step", linewidth=1.5, label=name)
+    axes.set(xscale="log", xlabel="$|w|$", ylabel="weights")
+    axes.legend(loc="upper left")
+    return _save(figure, path)
+
+
+def toy_neuron(
+    runs: Mapping[str, Mapping[str, np.ndarray]],
+    rates: Mapping[str, np.ndarray],
+    path: str | Path,
+) -> Path:
+    """Weight, bias, output and cost by epoch, a row for each start, and the rates.
+
+    `runs` maps a start and a kind of run to those four columns. Kinds whose name says
+    that they are WRONG are dashed and grey. `rates` has dC/dw of each cost by "a".
+    """
+    figure = _figure(13.0, 2.6 * len(runs) + 0.6)
+    grid = figure.add_gridspec(len(runs), 5, width_ratios=[1, 1, 1, 1, 1.5])
+    lines = {}
+    for row, (begin, by_kind) in enumerate(runs.items()):
+        for column, name in enumerate(("weight", "bias", "output", "cost")):
+            axes = figure.add_subplot(grid[row, column])
+            for place, (kind, run) in enumerate(by_kind.items()):
+                colour, style = f"C{place}", "-"
+                if "WRONG" in kind:
+                    colour, style = "grey", "--"
+                lines[kind] = axes.plot(run[:, column], color=colour, ls=style)[0]
+            if name == "output":
+                axes.set_ylim(0, 1.02)
+            elif name == "cost":
+                axes.set_ylim(bottom=0)
+            if row == 0:
+                title = "cost, of its own kind" if name == "cost" else name
+                axes.set_title(title, fontsize=10)
+            if row == len(runs) - 1:
+                axes.set_xlabel("epoch")
+            if column == 0:
+                axes.set_ylabel(f"from {begin}")
+
+    axes = figure.add_subplot(grid[:, 4])
+    for name, colour in (("quadratic", "C0"), ("cross-entropy", "C1")):
+        axes.plot(rates["a"], rates[name], color=colour, label=name)
+    axes.set(xlabel="output $a$, target 0", ylabel="$\\partial C/\\partial w$")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("how fast it learns, true gradients", fontsize=10)
+    axes.legend(loc="upper left")
+    figure.legend(
+        list(lines.values()),
+        list(lines),
+        loc="outside lower center",
+        ncols=len(lines),
+        frameon=False,
+    )
+    return _save(figure, path)

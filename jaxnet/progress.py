@@ -44,11 +44,12 @@ def follow(
     """The record of a run of the experiment, printed epoch by epoch if `lines`.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
-    KeyboardInterrupt. It ends early when every network has diverged.
+    KeyboardInterrupt. It ends early when every network has stopped or diverged.
     """
     evaluation = getattr(data, experiment.evaluate_on)
     record = Record(seeds, len(evaluation.x), experiment.epochs, claim_of(experiment))
     networks = []
+    going = np.full(len(seeds), True)
     try:
         epochs = run(experiment, data.train, evaluation, seeds)
         for epoch in track(epochs, experiment.epochs, "training"):
@@ -61,8 +62,17 @@ def follow(
             networks = epoch.params
             if lines:
                 print(epoch_line(epoch.number, accuracy, record.examples), flush=True)
-            if np.isnan(accuracy).all():
-                break
+            for seed, still, layer in zip(
+                np.asarray(seeds)[going],
+                epoch.going[going],
+                epoch.broken_layer[going],
+                strict=True,
+            ):
+                if layer:
+                    record.diverged[int(seed)] = (epoch.number, int(layer))
+                elif not still:
+                    record.stopped[int(seed)] = epoch.number
+            going = epoch.going
     except KeyboardInterrupt:
         if not record.accuracies:
             raise

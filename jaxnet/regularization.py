@@ -8,6 +8,7 @@ hand or not, is the gradient of what is left of the network.
 import jax
 import jax.numpy as jnp
 import optax
+from jax.typing import ArrayLike
 from jaxtyping import Array, Key, PyTree
 
 from jaxnet.activations import Activation
@@ -28,8 +29,11 @@ def l2(rate: Scalar) -> optax.GradientTransformation:
 
 def l1(rate: Scalar) -> optax.GradientTransformation:
     """Adds rate sgn(w), the slope of rate sum_w |w|; rate = lambda/n  (web 96)."""
-    signs = optax.stateless_with_tree_map(lambda g, w: g + rate * jnp.sign(w))
-    return optax.masked(signs, weights_only)
+
+    def add(g: ArrayLike, w: ArrayLike | None) -> Array:
+        return jnp.asarray(g) + rate * jnp.sign(jnp.asarray(w))
+
+    return optax.masked(optax.stateless_with_tree_map(add), weights_only)
 
 
 def penalty(params: Params, l1: Scalar, l2: Scalar, n: int) -> Array:

@@ -22,6 +22,10 @@ class Record:
     seconds: list[float] = field(default_factory=list)
     compile_seconds: float = 0.0
     unlearnt: list[list[int]] = field(default_factory=list)
+    diverged: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """The epoch and the layer in which a seed's network stopped being finite."""
+    stopped: dict[int, int] = field(default_factory=dict)
+    """The epoch after which a seed stopped for want of improvement."""
     interrupted: bool = False
 
     @property
@@ -99,6 +103,8 @@ def as_json(record: Record) -> dict[str, Any]:
                 "best_epoch": int(best_epoch),
                 "last": _number(last),
                 "unlearnt": unlearnt,
+                "diverged": record.diverged.get(seed),
+                "stopped": record.stopped.get(seed),
             }
             for seed, history, best, best_epoch, last, unlearnt in runs
         ],
@@ -151,10 +157,15 @@ def _table(record: Record) -> Iterator[str]:
 
 
 def _trouble(record: Record) -> Iterator[str]:
+    if record.stopped:
+        stops = (f"seed {seed} after epoch {e}" for seed, e in record.stopped.items())
+        yield f"Stopped for want of improvement: {', '.join(stops)}."
+    for seed, (epoch, layer) in record.diverged.items():
+        yield (
+            f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan or "
+            "infinite. The network before it is kept. Lower eta, or lambda."
+        )
     runs = list(zip(record.seeds, record.last, record.unlearnt, strict=True))
-    diverged = [str(seed) for seed, last, _ in runs if math.isnan(last)]
-    if diverged:
-        yield f"Diverged (outputs are nan), seed {', '.join(diverged)}: lower eta."
     # A network that has learnt its classes but for a few that it has given up.
     stuck = [
         f"seed {seed} on {' and '.join(map(str, unlearnt))}"

@@ -61,7 +61,8 @@ def step(
     slope = gradient(state.params, x, y, cost=cost, hidden=hidden)
     for term in penalties:
         slope, _ = term.update(slope, term.init(state.params), state.params)
-    updates, memory = optimizer(eta).update(slope, state.optimizer, state.params)
+    with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
+        updates, memory = optimizer(eta).update(slope, state.optimizer, state.params)
     return State(cast(Params, optax.apply_updates(state.params, updates)), memory)
 
 

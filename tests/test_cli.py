@@ -68,6 +68,15 @@ def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
         ("--sizes", "784, 10"),
         ("--sizes", "784,20,20,20,10", "--batch-size", "7"),
         ("--evaluate", "validation"),
+        ("--gradient", "path_sum", "--sizes", "784,3,10"),
+        ("--cost", "log_likelihood", "--eta", "0.1"),
+        ("--cost", "linear_quadratic", "--eta", "0.01", "--init", "scaled"),
+        ("--l1", "1", "--l2", "0.5", "--dropout", "0.3", "--cost", "cross_entropy"),
+        ("--momentum", "0.5", "--optimizer", "nesterov", "--eta", "0.3"),
+        ("--optimizer", "adam", "--eta", "0.01"),
+        ("--expand", "shifts", "--train-on", "50"),
+        ("--expand", "rotations", "--schedule", "5", "--early-stop", "5"),
+        ("--expand", "elastic"),
     ],
     ids=" ".join,
 )
@@ -90,6 +99,15 @@ WRONG = {
     "--batch-size 0": "--batch-size: expected a whole number of at least 1, got '0'",
     "--epochs -1": "--epochs: expected a whole number of at least 1, got '-1'",
     "--seeds 1.5": "--seeds: expected a whole number of at least 1, got '1.5'",
+    "--l1 -1": "--l1: expected 0 or a number above, got '-1'",
+    "--l2 inf": "--l2: expected 0 or a number above, got 'inf'",
+    "--dropout 1": "--dropout: expected a number of at least 0 and below 1, got '1'",
+    "--momentum 0.5 --optimizer adam": "expected --optimizer sgd or nesterov with it",
+    "--momentum 2": "--momentum: expected a number of at least 0 and below 1",
+    "--early-stop -1": "--early-stop: expected a whole number of at least 0",
+    "--expand all": "--expand: invalid choice: 'all'",
+    "--train-on 5": "--batch-size: expected at most 5, which is all the training",
+    "--train-on 501": "--train-on: expected at most 500, which is all the training",
     "--seed x": "--seed: expected a whole number of at least 0, got 'x'",
     "--data /nowhere": "/nowhere: expected a folder of four IDX files",
     "--ET 3": "unrecognized arguments: --ET 3",
@@ -121,12 +139,20 @@ def test_a_broken_file_gets_one_line_and_exit_code_2(small_mnist, tmp_path, caps
     assert "t10k-labels-idx1-ubyte: expected 200 = 200 bytes after the header" in error
 
 
+def test_early_stopping_says_so(small_mnist, capsys):
+    assert train(small_mnist, "--epochs", "60", "--early-stop", "2") == 0
+    output = capsys.readouterr().out
+    assert "stopped after 2 epochs without a best" in output
+    assert "Stopped for want of improvement: seed 1 after epoch" in output
+    assert "Epoch 59" not in output
+
+
 def test_a_diverged_run_says_so(small_mnist, capsys):
     options = ("--hidden", "linear", "--eta", "1e30", "--sizes", "784,30,30,10")
     assert train(small_mnist, *options) == 1
     output = capsys.readouterr().out
     assert "Epoch 0: nan / 200" in output and "Epoch 1" not in output
-    assert "Diverged (outputs are nan), seed 1: lower eta." in output
+    assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in output
 
 
 def test_no_command_is_one_line(capsys):

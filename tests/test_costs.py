@@ -7,11 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxnet import cross_entropy, quadratic
+from jaxnet import cross_entropy, linear_quadratic, log_likelihood, quadratic
 
-each = pytest.mark.parametrize(
-    "cost", [quadratic, cross_entropy], ids=["quadratic", "cross_entropy"]
-)
+ALL = {
+    "quadratic": quadratic,
+    "cross_entropy": cross_entropy,
+    "log_likelihood": log_likelihood,
+    "linear_quadratic": linear_quadratic,
+}
+each = pytest.mark.parametrize("cost", ALL.values(), ids=ALL)
 
 
 @each
@@ -33,6 +37,7 @@ def test_saturated_outputs_have_finite_values_and_right_gradients(cost, dtype, t
         assert jnp.isfinite(cost.value(z, y))
         delta = cost.delta(z, y)
         assert delta.dtype == dtype
+        assert jnp.isfinite(delta).all()
         np.testing.assert_allclose(
             delta, jax.grad(cost.value)(z, y), atol=4 * np.finfo(dtype).eps
         )
@@ -49,7 +54,16 @@ def test_cross_entropy_is_exact_where_the_textbook_formula_is_infinite():
     assert not jnp.isfinite(naive)
 
 
+def test_log_likelihood_is_exact_where_the_textbook_formula_is_infinite():
+    z, y = jnp.array([200.0, 0.0]), jnp.array([0.0, 1.0])
+    assert log_likelihood.value(z, y) == 200
+    a = jax.nn.softmax(z)
+    assert a.tolist() == [1, 0]
+    assert not jnp.isfinite(-jnp.sum(y * jnp.log(a)))
+
+
 @each
 def test_no_cost_when_the_output_is_the_target(cost):
     z, y = jnp.array([1e4, -1e4]), jnp.array([1.0, 0.0])
+    z = y if cost is linear_quadratic else z
     assert cost.value(z, y) == 0

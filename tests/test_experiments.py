@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.experiments import CLAIMS, Experiment, claim_of, run, unlearnt
+from jaxnet.experiments import CLAIMS, Experiment, claim_of, run, sweep, unlearnt
 from jaxnet.report import Record, as_json, epoch_line, lines
 from tests.helpers import assert_close
 
@@ -97,10 +97,12 @@ def test_stuck_diverged_and_interrupted_runs_are_named():
     """Stuck: nearly everything learnt but a few digits. Poor at all is not stuck."""
     histories = [[0.8, 0.85], [0.8, 0.95], [0.3, 0.2], [0.5, math.nan]]
     digits = [[4, 8], [], [0, 1, 2, 3, 4, 5], [1]]
-    text = "\n".join(lines(record(*histories, unlearnt=digits, interrupted=True)))
+    ends = {"diverged": {4: (1, 2)}, "stopped": {3: 1}, "interrupted": True}
+    text = "\n".join(lines(record(*histories, unlearnt=digits, **ends)))
     assert "Interrupted after 2 of 2 epochs." in text
     assert "Stuck, most images of a digit wrong: seed 1 on 4 and 8.\n" in text
-    assert "Diverged (outputs are nan), seed 4:" in text
+    assert "Diverged, seed 4: in epoch 1 layer 2 became nan or infinite." in text
+    assert "Stopped for want of improvement: seed 3 after epoch 1." in text
 
 
 def test_a_record_as_json_has_no_nan():
@@ -110,3 +112,52 @@ def test_a_record_as_json_has_no_nan():
     assert value["runs"][1]["correct"] == [100, None]
     assert value["runs"][1]["best"] == 0.5 and value["runs"][1]["last"] is None
     assert value["last"]["mean"] is None and value["best"]["max"] == 0.9
+
+
+def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
+    experiment = Experiment(epochs=40, stop_after=3, cost=jaxnet.cross_entropy, eta=0.5)
+    epochs = list(run(experiment, small.train, small.test, range(1, 4)))
+    history = np.stack([epoch.accuracy for epoch in epochs])
+    going = np.stack([epoch.going for epoch in epochs])
+    assert len(epochs) < 40 and not going[-1].any()
+    for seed in range(3):
+        stop = int(np.argmin(going[:, seed]))  # the first epoch it is not going
+        best = history[: stop + 1, seed]
+        assert np.argmax(best) == stop - 3
+        assert (history[stop:, seed] == history[stop, seed]).all()
+        frozen = [epoch.params[0].w[seed] for epoch in epochs[stop:]]
+        assert all(np.array_equal(w, frozen[0]) for w in frozen)
+
+
+def test_a_schedule_changes_eta_and_not_the_run_before(small):
+    plain = Experiment(epochs=12, cost=jaxnet.cross_entropy, eta=0.5)
+    halved = replace(plain, halve_after=1)
+    one, other = (
+        np.stack([e.accuracy for e in run(e_, small.train, small.test, [1])])
+        for e_ in (plain, halved)
+    )
+    fall = int(np.argmax(np.diff(one[:, 0]) <= 0)) + 1  # the first epoch without a best
+    np.testing.assert_array_equal(one[: fall + 1], other[: fall + 1])
+    assert (one[fall + 1 :] != other[fall + 1 : len(one)]).any()
+
+
+def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(small):
+    experiment = Experiment(
+        sizes=(784, 5, 10), epochs=3, eta=10.0, l2=1e4, cost=jaxnet.cross_entropy
+    )
+    [first, *later] = run(experiment, small.train, small.test, [1, 2])
+    assert not later, "no network is going"
+    assert np.isnan(first.accuracy).all() and not first.going.any()
+    assert (first.broken_layer > 0).all()
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(first.params))
+
+
+def test_a_sweep_trains_each_setting_as_it_trains_alone(small):
+    base = Experiment(sizes=(784, 5, 10), epochs=2, cost=jaxnet.cross_entropy)
+    seeds, etas, l2s = [3, 4], (0.5, 0.1), (0.0, 5.0)
+    swept = list(sweep(base, small.train, small.test, seeds, eta=etas, l2=l2s))
+    assert swept[0].shape == (2, 2)
+    for i, (eta, l2) in enumerate(zip(etas, l2s, strict=True)):
+        alone = run(replace(base, eta=eta, l2=l2), small.train, small.test, seeds)
+        for epoch, found in zip(alone, swept, strict=True):
+            np.testing.assert_allclose(found[i], epoch.accuracy, atol=0.011)

@@ -61,5 +61,6 @@ def test_the_ledger_has_every_equation_and_every_test():
     numbers = {row[0] for row in LEDGER}
     assert {f"1.{i}" for i in range(1, 23)} <= numbers
     assert {f"2.{i}" for i in range(1, 29)} <= numbers
+    assert {f"3.{i}" for i in range(1, 17)} <= numbers
     assert {"BP1", "BP1a", "BP2", "BP3", "BP4"} <= numbers
     assert {row[3] for row in LEDGER} == EQUATIONS

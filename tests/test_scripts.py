@@ -21,6 +21,12 @@ from scripts import (
     ch2_cost,
     ch2_gradients,
     ch2_insights,
+    ch3_digits,
+    ch3_hyperparameters,
+    ch3_images,
+    ch3_l1_and_l2,
+    ch3_optimizers,
+    ch3_toy_neuron,
 )
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.py"))
@@ -162,6 +168,82 @@ def test_cost_of_gradients(small_mnist, tmp_path):
     assert results["differences over forward"][0] > 0
     assert np.isnan(results["differences over forward"][1])
     assert results["backprop over autodiff, 30"] > 0
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_toy_neuron(tmp_path):
+    results = ch3_toy_neuron.main(out=tmp_path / "a.png")
+    easy, wrong = "from w = 0.6, b = 0.9", "from w = 2, b = 2"
+    animated = "cross-entropy, WRONG gradient"
+    for kind, begin, at, expected in (
+        ("quadratic, eta 0.15", easy, (0, 300), (0.8176, 0.0940)),
+        ("quadratic, eta 0.15", wrong, (0, 150, 300), (0.982, 0.9334, 0.2028)),
+        ("cross-entropy, eta 0.005", easy, (0, 300), (0.8176, 0.4177)),
+        ("cross-entropy, eta 0.005", wrong, (0, 150, 300), (0.982, 0.9282, 0.7796)),
+        ("cross-entropy, eta 0.025", wrong, (300,), (0.1011,)),
+        (f"{animated}, eta 0.005", easy, (0, 300), (0.8176, 0.0404)),
+        (f"{animated}, eta 0.005", wrong, (50, 150, 300), (0.5857, 0.2148, 0.0479)),
+    ):
+        output = results[f"{kind}, {begin}"][list(at), 2]
+        np.testing.assert_allclose(output, expected, atol=6e-5)
+    weight, _, _, cost = results[f"quadratic, eta 0.15, {easy}"].T
+    assert weight[-1] == pytest.approx(-1.283, abs=6e-4)
+    np.testing.assert_allclose(cost[[0, -1]], [0.3342, 0.0044], atol=6e-5)
+    assert (np.diff(results["cross-entropy"]) > 0).all()
+    np.testing.assert_allclose(results["cross-entropy"], results["a"], rtol=1e-4)
+    fastest = results["a"][np.argmax(results["quadratic"])]
+    assert fastest == pytest.approx(2 / 3, abs=0.01)
+    by_epoch = {
+        kind: np.diff(results[f"{kind}, {wrong}"][:, 0])
+        for kind in ("quadratic, eta 0.15", "cross-entropy, eta 0.025")
+    }
+    assert np.argmin(by_epoch["cross-entropy, eta 0.025"]) == 0
+    assert np.argmin(by_epoch["quadratic, eta 0.15"]) > 200
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_chapter_3_digits(small_mnist):
+    claims = ("cross-entropy, 30", "1,000 images, L2")
+    records = ch3_digits.main(small_mnist, claims, epochs=3, seeds=2)
+    assert list(records) == list(claims)
+    assert all(record.history.shape == (2, 3) for record in records.values())
+    assert records["1,000 images, L2"].last.min() > 0.4
+    assert len(ch3_digits.CHAPTER_3) == 12
+
+
+def test_l1_and_l2(small_mnist, tmp_path):
+    results = ch3_l1_and_l2.main(
+        small_mnist, l1=0.5, l2=0.5, epochs=15, seeds=1, out=tmp_path / "a.png"
+    )
+    plain, l2, l1 = (share for _, share, _ in results.values())
+    assert l1 > l2 >= plain
+    assert is_picture(tmp_path / "a.png")
+
+
+def test_hyperparameters(small_mnist):
+    results = ch3_hyperparameters.main(
+        small_mnist, epochs=4, quick_epochs=3, seeds=2, batch_sizes=(10, 50)
+    )
+    assert np.isnan(results["bad start"]).all(), "1 - eta lambda/n = -19"
+    stripped = results["stripped"].mean(axis=(1, 2))
+    assert np.isnan(stripped[0]) and stripped[3] > stripped[1]
+    assert 0.01 < results["threshold"] < 100
+    assert (np.diff(results["three etas"][0]) < 0).all()
+    assert results["lambda"][0.0] > results["lambda"][100.0]
+    assert (np.diff(results["mini-batch"][10][0]) > 0).all()
+
+
+def test_optimizers(small_mnist):
+    results = ch3_optimizers.main(small_mnist, epochs=2, seeds=1)
+    assert results["valley"][0.5][-1] < results["valley"][0.0][-1]
+    assert results["valley"][1.0][-1] > results["valley"][0.9][-1], "no friction"
+    np.testing.assert_allclose(results["newton"], 0, atol=1e-6)
+    assert results["hessian"][-1] < 1e-4 < 0.5 * results["descent"][-1]
+    assert results["rectified linear"][-1] > 0.3
+
+
+def test_expanded_images(small_mnist, tmp_path):
+    ch3_images.main(small_mnist, out=tmp_path / "a.png")
     assert is_picture(tmp_path / "a.png")
 
 

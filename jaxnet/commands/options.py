@@ -3,10 +3,13 @@
 import argparse
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
+
+import optax
 
 from jaxnet import oracles
 from jaxnet.activations import linear, relu, sigmoid, tanh
-from jaxnet.costs import cross_entropy, linear_quadratic, quadratic
+from jaxnet.costs import cross_entropy, linear_quadratic, log_likelihood, quadratic
 from jaxnet.datasets import Split
 from jaxnet.gradients import autodiff, backprop
 from jaxnet.network import large_layer, scaled_layer
@@ -14,6 +17,7 @@ from jaxnet.network import large_layer, scaled_layer
 COSTS = {
     "quadratic": quadratic,
     "cross_entropy": cross_entropy,
+    "log_likelihood": log_likelihood,
     "linear_quadratic": linear_quadratic,
 }
 GRADIENTS = {
@@ -28,6 +32,14 @@ GRADIENTS = {
     "complex_step": oracles.complex_step,
 }
 HIDDEN = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "linear": linear}
+OPTIMIZERS = {
+    "sgd": optax.sgd,
+    "nesterov": partial(optax.sgd, nesterov=True),
+    "adagrad": optax.adagrad,
+    "rmsprop": optax.rmsprop,
+    "adam": optax.adam,
+}
+EXPANSIONS = ("none", "shifts", "rotations", "elastic")
 INITIALISERS = {"large": large_layer, "scaled": scaled_layer}
 
 
@@ -80,13 +92,35 @@ def whole(least: int) -> Callable[[str], int]:
 
 def positive(text: str) -> float:
     """A finite number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
     return number
+
+
+def at_least_0(text: str) -> float:
+    """A finite number, 0 or above."""
+    number = _number(text)
+    if not 0 <= number < math.inf:
+        raise argparse.ArgumentTypeError(f"expected 0 or a number above, got {text!r}")
+    return number
+
+
+def fraction(text: str) -> float:
+    """A number of at least 0 and below 1."""
+    number = _number(text)
+    if not 0 <= number < 1:
+        raise argparse.ArgumentTypeError(
+            f"expected a number of at least 0 and below 1, got {text!r}"
+        )
+    return number
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 def sizes(text: str) -> tuple[int, ...]:
