@@ -39,3 +39,5 @@ from jaxnet.sgd import epoch as epoch
 from jaxnet.sgd import start as start
 from jaxnet.sgd import step as step
 from jaxnet.sgd import train as train
+from jaxnet.storage import load_book_network as load_book_network
+from jaxnet.storage import save_book_network as save_book_network

@@ -128,7 +128,9 @@ def lines(record: Record) -> Iterator[str]:
     if record.interrupted:
         done = len(record.accuracies)
         yield f"Interrupted after {done} of {record.epochs} epochs."
-    if len(record.seeds) == 1:
+    if np.isnan(record.best).all():
+        yield "No epoch ended with a finite network."
+    elif len(record.seeds) == 1:
         yield (
             f"Best {record.best[0]:.2%} (epoch {record.best_epoch[0]}), "
             f"last {record.last[0]:.2%}."
@@ -163,7 +165,7 @@ def _trouble(record: Record) -> Iterator[str]:
     for seed, (epoch, layer) in record.diverged.items():
         yield (
             f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan or "
-            "infinite. The network before it is kept. Lower eta, or lambda."
+            "infinite. What came before stands. Lower eta, or lambda."
         )
     runs = list(zip(record.seeds, record.last, record.unlearnt, strict=True))
     # A network that has learnt its classes but for a few that it has given up.

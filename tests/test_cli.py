@@ -152,6 +152,7 @@ def test_a_diverged_run_says_so(small_mnist, capsys):
     assert train(small_mnist, *options) == 1
     output = capsys.readouterr().out
     assert "Epoch 0: nan / 200" in output and "Epoch 1" not in output
+    assert "No epoch ended with a finite network." in output and "%" not in output
     assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in output
 
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from jaxnet import schedule
 
-
 after_epoch = jax.jit(schedule.after_epoch, static_argnames="patience")
 
 
