@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from jaxnet.datasets import Split
-from jaxnet.experiments import Experiment, claim_of, run, unlearnt
+from jaxnet.experiments import Experiment, claim_of
 from jaxnet.report import Record, epoch_line
+from jaxnet.runs import run, unlearnt
 
 T = TypeVar("T")
 

@@ -11,8 +11,9 @@ from dataclasses import replace
 import numpy as np
 
 import jaxnet
-from jaxnet.experiments import Experiment, run, sweep
+from jaxnet.experiments import Experiment
 from jaxnet.progress import track
+from jaxnet.runs import run, sweep
 
 BOOK = Experiment(
     eta=0.5,

@@ -12,8 +12,9 @@ import numpy as np
 
 import jaxnet
 from jaxnet import figures
-from jaxnet.experiments import CLAIMS, run
+from jaxnet.experiments import CLAIMS
 from jaxnet.progress import track
+from jaxnet.runs import run
 
 NEAR_ZERO = 0.01
 

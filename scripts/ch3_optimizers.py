@@ -15,8 +15,9 @@ import optax
 
 import jaxnet
 from jaxnet.descent import descend, newton
-from jaxnet.experiments import Experiment, run
+from jaxnet.experiments import Experiment
 from jaxnet.progress import track
+from jaxnet.runs import run
 
 
 def narrow_valley(w):

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.experiments import CLAIMS, Experiment, claim_of, run, sweep, unlearnt
+from jaxnet.experiments import CLAIMS, Experiment, claim_of
 from jaxnet.report import Record, as_json, epoch_line, lines
+from jaxnet.runs import run, sweep, unlearnt
 from tests.helpers import assert_close
 
 
