@@ -23,9 +23,13 @@ BOOK = Experiment(
 )
 
 
+LAMBDA = 5.0
+
+
 def training_cost(params, train, evaluation):
-    """The unregularised mean cost of the training data."""
-    return jaxnet.total_cost(params, train, jaxnet.cross_entropy)
+    """The cost of the training data, with its L2 term as in the book."""
+    options = {"l2": LAMBDA, "n": len(train.x)}
+    return jaxnet.total_cost(params, train, jaxnet.cross_entropy, **options)
 
 
 def history(experiment, data, seeds, label, measure=None, **values) -> np.ndarray:
@@ -136,8 +140,8 @@ def main(
     return {
         "bad start": bad_start(book, whole, some),
         "stripped": stripped_down(book, whole, some),
-        "threshold": find_threshold(replace(quick, l2=5.0), whole, some[:1]),
-        "three etas": three_etas(replace(book, l2=5.0), whole, some[:1]),
+        "threshold": find_threshold(replace(quick, l2=LAMBDA), whole, some[:1]),
+        "three etas": three_etas(replace(book, l2=LAMBDA), whole, some[:1]),
         "lambda": choose_lambda(quick, whole, some),
         "mini-batch": by_the_clock(quick, *whole, batch_sizes),
     }
