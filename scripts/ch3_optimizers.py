@@ -5,6 +5,7 @@ keeps going where slopes agree, mu = 0 being plain descent and mu = 1 without fr
 tanh and rectified linear neurons may learn faster than sigmoids.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -18,6 +19,22 @@ from jaxnet.descent import descend, newton
 from jaxnet.experiments import Experiment
 from jaxnet.progress import track
 from jaxnet.runs import run
+
+BASE = Experiment(
+    eta=0.1,
+    cost=jaxnet.cross_entropy,
+    init_layer=jaxnet.scaled_layer,
+    evaluate_on="validation",
+)
+KINDS = {
+    "sigmoid": BASE,
+    "sigmoid, momentum 0.9": replace(
+        BASE, eta=0.02, optimizer=partial(optax.sgd, momentum=0.9)
+    ),
+    "sigmoid, adam": replace(BASE, eta=0.002, optimizer=optax.adam),
+    "tanh": replace(BASE, hidden=jaxnet.tanh),
+    "rectified linear": replace(BASE, hidden=jaxnet.relu),
+}
 
 
 def narrow_valley(w):
@@ -67,6 +84,7 @@ def main(
     seeds: int = 3,
     steps: int = 30,
     mus: tuple[float, ...] = (0.0, 0.5, 0.9, 1.0),
+    kinds: Sequence[str] = tuple(KINDS),
 ) -> dict:
     """Print costs on small problems, then accuracies on the digits."""
     results: dict = {"valley": valley_costs(mus, 0.02, steps)}
@@ -84,24 +102,9 @@ def main(
         print(f"  {name}:", *(f"{slope:.1e}" for slope in results[name]))
 
     split = jaxnet.load_mnist(data)
-    base = Experiment(
-        eta=0.1,
-        epochs=epochs,
-        cost=jaxnet.cross_entropy,
-        init_layer=jaxnet.scaled_layer,
-        evaluate_on="validation",
-    )
-    kinds = {
-        "sigmoid": base,
-        "sigmoid, momentum 0.9": replace(
-            base, eta=0.02, optimizer=partial(optax.sgd, momentum=0.9)
-        ),
-        "sigmoid, adam": replace(base, eta=0.002, optimizer=optax.adam),
-        "tanh": replace(base, hidden=jaxnet.tanh),
-        "rectified linear": replace(base, hidden=jaxnet.relu),
-    }
     print(f"784-30-10: validation accuracy after each epoch, mean of {seeds} seeds")
-    for name, experiment in kinds.items():
+    for name in kinds:
+        experiment = replace(KINDS[name], epochs=epochs)
         done = run(experiment, split.train, split.validation, range(1, seeds + 1))
         means = [epoch.accuracy.mean() for epoch in track(done, epochs, name)]
         results[name] = np.array(means)
