@@ -52,15 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return COMMANDS[args.command].run(args)
-    except (DataError, argparse.ArgumentError) as error:
+    except (DataError, argparse.ArgumentError, ModuleNotFoundError) as error:
         trouble, code = str(error), 2
     except KeyboardInterrupt:
-        trouble, code = "interrupted before an epoch was done", 130
+        trouble, code = "interrupted before anything was done", 130
     except (MemoryError, jax.errors.JaxRuntimeError) as error:
         trouble, code = f"the device gave up: {str(error).splitlines()[0]}", 1
     except BrokenPipeError:
         # Whoever read the pipe has left; keep Python from writing to it as it ends.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except OSError as error:
+        trouble, code = f"{error.filename}: {error.strerror}", 2
     print(f"jaxnet {args.command}: {trouble}", file=sys.stderr)
     return code

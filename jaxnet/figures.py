@@ -13,6 +13,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+def check_available() -> None:
+    """Raise ModuleNotFoundError, saying what to install, if matplotlib is missing."""
+    _figure(1.0, 1.0)
+
+
 def _figure(width: float, height: float) -> "Figure":
     try:
         from matplotlib.figure import Figure

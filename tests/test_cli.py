@@ -186,7 +186,7 @@ def test_ctrl_c_keeps_what_is_done(small_mnist):
 @pytest.mark.parametrize(
     ("trouble", "code", "message"),
     [
-        (KeyboardInterrupt(), 130, "interrupted before an epoch was done"),
+        (KeyboardInterrupt(), 130, "interrupted before anything was done"),
         (JaxRuntimeError("RESOURCE_EXHAUSTED: no room\nmore"), 1, "no room"),
         (MemoryError("no room"), 1, "the device gave up: no room"),
     ],

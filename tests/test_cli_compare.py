@@ -1,6 +1,7 @@
 """`python -m jaxnet compare`: its report, its exit code, and one's own gradient."""
 
 import json
+import sys
 
 import pytest
 
@@ -66,6 +67,16 @@ def test_backprop_agrees_and_the_report_says_how_well(compare, tmp_path, capsys)
         assert expected in out
     assert figure.read_bytes()[:4] == b"\x89PNG"
     assert "compar" not in err, "no progress display where there is no terminal"
+
+
+def test_a_figure_that_cannot_be_made_is_one_line(compare, capsys, monkeypatch):
+    assert compare("--figure", "/proc/nowhere/a.png", "--quiet") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert line.startswith("jaxnet compare: /proc/nowhere")
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    assert compare("--figure", "a.png") == 2
+    out, err = capsys.readouterr()
+    assert out == "" and "Figures need matplotlib: python -m pip install" in err
 
 
 def test_json_says_the_same_to_machines(compare, capsys):

@@ -95,6 +95,8 @@ def find(name: str) -> Callable:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and return the exit code."""
+    if args.figure:
+        figures.check_available()
     candidate = Prepared(find(args.candidate), args.candidate)
     reference = Prepared(GRADIENTS[args.reference], args.reference)
     cost, hidden = COSTS[args.cost], HIDDEN[args.hidden]
