@@ -23,7 +23,9 @@ def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
     """
     one_each = hidden if isinstance(hidden, tuple) else ()
     if not isinstance(hidden, Activation):
-        if not one_each or not all(isinstance(f, Activation) for f in one_each):
+        if not isinstance(hidden, tuple) or not all(
+            isinstance(f, Activation) for f in one_each
+        ):
             raise TypeError(f"Expected an Activation like jaxnet.tanh, got {hidden!r}.")
         if len(one_each) != len(params) - 1:
             raise ValueError(

@@ -15,7 +15,6 @@ from typing import NoReturn
 import jax
 
 from jaxnet.commands import compare, train
-from jaxnet.datasets import DataError
 
 COMMANDS = {"train": train, "compare": compare}
 
@@ -52,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     try:
         return COMMANDS[args.command].run(args)
-    except (DataError, argparse.ArgumentError, ModuleNotFoundError) as error:
+    except (ValueError, argparse.ArgumentError, ModuleNotFoundError) as error:
         trouble, code = str(error), 2
     except KeyboardInterrupt:
         trouble, code = "interrupted before anything was done", 130

@@ -33,11 +33,14 @@ def accuracy(
 ) -> Float[Array, ""]:
     """The fraction of examples whose largest output is the right one.
 
-    It is nan if an output is nan, lest a broken network score as always saying 0.
+    It is nan if an output is nan or a parameter not finite, lest a broken network score
+    as always saying 0.
     """
     z = _weighted_inputs(params, data, hidden)
     right = jnp.argmax(z, axis=1) == jnp.argmax(data.y, axis=1)
-    return jnp.where(jnp.isnan(z).any(), jnp.nan, jnp.mean(right))
+    finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
+    broken = jnp.isnan(z).any() | ~jnp.stack(finite).all()
+    return jnp.where(broken, jnp.nan, jnp.mean(right))
 
 
 def total_cost(

@@ -149,6 +149,12 @@ def epoch(
     choices = (cost, gradient, hidden, optimizer)
     numbers = {"l1": l1, "l2": l2, "dropout": dropout}
     check_training(state.params, data, batch_size, eta, choices, numbers)
+    memory = jax.eval_shape(optimizer(0.0).init, state.params)
+    if jax.tree.structure(memory) != jax.tree.structure(state.optimizer):
+        raise ValueError(
+            "Expected a State of this optimizer, from start(params, optimizer), got "
+            "that of another optimizer."
+        )
     eta = jnp.asarray(eta, state.params[0].w.dtype)
     rates = _rates(state.params, **numbers)
     return _epoch(key, state, data, eta, rates, batch_size, choices, augment)

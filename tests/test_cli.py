@@ -95,6 +95,7 @@ WRONG = {
     "--dropout 1": "--dropout: expected a number of at least 0 and below 1, got '1'",
     "--momentum 0.5 --optimizer adam": "expected --optimizer sgd or nesterov with it",
     "--momentum 2": "--momentum: expected a number of at least 0 and below 1",
+    "--optimizer nesterov": "--optimizer: expected --momentum with nesterov",
     "--early-stop -1": "--early-stop: expected a whole number of at least 0",
     "--expand all": "--expand: invalid choice: 'all'",
     "--train-on 5": "--batch-size: expected at most 5, which is all the training",
@@ -128,6 +129,12 @@ def test_a_broken_file_gets_one_line_and_exit_code_2(small_mnist, tmp_path, caps
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     assert "t10k-labels-idx1-ubyte: expected 200 = 200 bytes after the header" in error
+
+
+def test_a_gradient_that_cannot_be_had_is_one_line(small_mnist, capsys):
+    assert train(small_mnist, "--gradient", "complex_step", "--hidden", "relu") == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "Expected activations with a complex derivative" in line
 
 
 def test_early_stopping_says_so(small_mnist, capsys):

@@ -112,7 +112,7 @@ def test_a_gradient_that_fails_is_one_line_and_exit_code_1(
 ):
     assert compare("--candidate", candidate, "--quiet") == 1
     [line] = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"jaxnet compare: {candidate}: ") and message in line
+    assert line.startswith(f"jaxnet compare: {candidate}") and message in line
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,10 @@ def test_a_gradient_that_fails_is_one_line_and_exit_code_1(
     [
         (("--candidate", "nothing"), "expected one of backprop, autodiff"),
         (("--candidate", "own_gradients:absent"), "own_gradients has no 'absent'"),
-        (("--candidate", "own_gradients:number"), "is not a function but int"),
+        (
+            ("--candidate", "own_gradients:number"),
+            "is not a function in Python but int",
+        ),
         (("--candidate", "absent_module:f"), "no module 'absent_module'"),
         (("--candidate", "broken_module:f"), "failed with ZeroDivisionError"),
         (("--candidate", "own_gradients:simple", "--hidden", "tanh"), "no parameters"),

@@ -493,3 +493,71 @@ def test_a_finding_is_plain_data(small):
     plain = found.as_dict()
     assert plain["agrees"] is True and plain["edges"] == []
     assert plain["stages"][0]["comparison"]["leaves"][0]["name"] == "w^1"
+
+
+# What a second pair of eyes found
+
+
+@pytest.mark.parametrize("wrong", [lambda x: x + 1e-3j, lambda x: x.astype(str)])
+def test_what_is_not_a_real_number_is_refused(wrong):
+    with pytest.raises(ShapeError, match="real numbers"):
+        compare_gradients(lambda x: wrong(np.asarray(x)), lambda x: x, jnp.ones(3))
+
+
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(ShapeError, match="at least one array"):
+        compare_trees([], [], 1.0)
+
+
+def exact_prime(z):
+    return jax.nn.sigmoid(z) * jax.nn.sigmoid(-z)
+
+
+def test_a_gradient_more_exact_than_the_reference_agrees_at_edge_points(small):
+    """a(1 - a) is 0 at z = 40, and sigma(z) sigma(-z) is not."""
+    exact = backprop_with(
+        bp1=lambda c: (c.a[c.L] - c.y) * exact_prime(c.z[c.L]),
+        bp2=lambda c, l: c.delta[l + 1] @ c.w[l + 1] * exact_prime(c.z[l]),
+    )
+
+    def gradient(params, x, y):
+        return exact(params, x, y, jaxnet.quadratic, jaxnet.sigmoid)
+
+    assert examine(gradient, small, epochs=(0,)).agrees
+
+
+def test_the_derivative_of_an_activation_is_judged_by_the_activation(x64):
+    wrong = jaxnet.Activation(jnp.tanh, lambda z: 1 - z**2)
+    assert named(diagnose(backprop, *probe(2), hidden=wrong)) == {
+        ("BP2", 1),
+        ("BP2", 2),
+    }
+
+
+def test_a_mean_over_all_but_the_last_row_is_named_though_one_row_breaks_it(x64):
+    def without_last(params, x, y, cost, hidden):
+        right = jax.tree.map(np.asarray, backprop(params, x, y, cost, hidden))
+        last = jax.tree.map(np.asarray, backprop(params, x[-1:], y[-1:], cost, hidden))
+        m = len(x)
+        rest = 1 / (m - 1)  # of a mini-batch of one there is nothing left
+        return jax.tree.map(lambda a, b: (m * a - b) * rest, right, last)
+
+    rows = diagnose(Prepared(without_last), *probe(2))
+    assert named(rows) == {("2.4", 0)}
+    assert rows[0].words == "example 2 of 0 to 2 is left out"
+
+
+def test_log_likelihood_is_diagnosed_where_the_book_s_delta_holds(small):
+    book = backprop_with(
+        bp1=lambda c: c.a[c.L] - c.y, bp4=at(1, lambda c, l: 1.01 * bp4(c, l), bp4)
+    )
+    params, data = small
+    one_hot = jax.nn.one_hot(jnp.arange(20) % 4, 4)
+    found = examine(
+        book,
+        (params, data._replace(y=one_hot)),
+        cost=jaxnet.log_likelihood,
+        epochs=(0,),
+        edges=False,
+    )
+    assert named(found.broken) == {("BP4", 1)}

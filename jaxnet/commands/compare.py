@@ -2,9 +2,11 @@
 
 import argparse
 import importlib
+import inspect
 import json
 import sys
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from importlib.metadata import version
 from pathlib import Path
 
@@ -80,16 +82,20 @@ def find(name: str) -> Callable:
     if (folder := str(Path.cwd())) not in sys.path:
         sys.path.insert(0, folder)
     try:
-        found = getattr(importlib.import_module(module), function)
+        loaded = importlib.import_module(module)
     except ModuleNotFoundError as error:
         raise refuse(f"no module {error.name!r} here or installed") from error
-    except AttributeError as error:
-        raise refuse(f"{module} has no {function!r}") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
         raise refuse(f"importing {module} failed with {what}") from error
-    if not callable(found):
-        raise refuse(f"{name} is not a function but {type(found).__name__}")
+    if not hasattr(loaded, function):
+        raise refuse(f"{module} has no {function!r}")
+    found = getattr(loaded, function)
+    try:
+        inspect.signature(found)
+    except (TypeError, ValueError) as error:
+        what = type(found).__name__
+        raise refuse(f"{name} is not a function in Python but {what}") from error
     return found
 
 
@@ -131,7 +137,8 @@ def run(args: argparse.Namespace) -> int:
             flush=True,
         )
     try:
-        with Console(stderr=True).status("comparing"):
+        # What a candidate prints is not part of the report.
+        with Console(stderr=True).status("comparing"), redirect_stdout(sys.stderr):
             found = check_gradient(
                 candidate,
                 params,
@@ -143,7 +150,10 @@ def run(args: argparse.Namespace) -> int:
                 epochs=(0, args.epochs) if args.epochs else (0,),
                 edges=not args.skip_edges,
             )
-    except (CandidateError, ShapeError) as error:
+    except CandidateError as error:
+        print(f"jaxnet compare: {error}", file=sys.stderr)
+        return 1
+    except ShapeError as error:
         print(f"jaxnet compare: {args.candidate}: {error}", file=sys.stderr)
         return 1
     if args.json:

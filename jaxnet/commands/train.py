@@ -92,6 +92,10 @@ AUGMENTS = {
 
 def _optimizer(args: argparse.Namespace) -> Optimizer:
     optimizer = OPTIMIZERS[args.optimizer]
+    if args.optimizer == "nesterov" and not args.momentum:
+        raise argparse.ArgumentError(
+            None, "argument --optimizer: expected --momentum with nesterov, got none"
+        )
     if not args.momentum:
         return optimizer
     if args.optimizer not in ("sgd", "nesterov"):

@@ -61,7 +61,7 @@ class Prepared:
             if self.compiles:
                 try:
                     return self.compiled(params, x, y, **options)
-                except jax.errors.JAXTypeError:  # it wants numbers, as NumPy does
+                except Exception:  # it may want numbers, as NumPy does
                     self.compiles = False
             return self.plain(params, x, y, **options)
         except Exception as error:
@@ -76,4 +76,4 @@ class Prepared:
         frames = traceback.extract_tb(error.__traceback__)
         lines = [frame.lineno for frame in frames if frame.filename == own]
         place = f" in line {lines[-1]} of {own}" if lines else ""
-        return f"raised {type(error).__name__}{place}: {what}"
+        return f"{self.name} raised {type(error).__name__}{place}: {what}"

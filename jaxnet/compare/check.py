@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from jaxnet.activations import sigmoid
+from jaxnet.activations import sigmoid, softmax
 from jaxnet.compare.candidate import CandidateError, Prepared
 from jaxnet.compare.diagnosis import Equation, diagnose, equations, probe
 from jaxnet.compare.leaves import (
@@ -52,6 +52,7 @@ class GradCheck:
     edges: list[Edge] = field(default_factory=list)
     broken: list[Equation] = field(default_factory=list)
     work: list[Work] = field(default_factory=list)
+    diverged_after: int | None = None  # epochs after which there was nothing to compare
 
     @property
     def agrees(self) -> bool:
@@ -61,6 +62,7 @@ class GradCheck:
             and all(equation.holds for equation in self.equations)
             and all(edge.agrees for edge in self.edges)
             and not self.broken
+            and (self.complex_step_error or 0.0) < 1e-9
         )
 
     def as_dict(self) -> dict[str, Any]:
@@ -102,6 +104,9 @@ def check_gradient(
         x, y = data.x[:batch_size], data.y[:batch_size]
         choices = {"cost": cost, "hidden": hidden}
         for number, network in _trained(params, data, epochs, choices):
+            if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
+                found.diverged_after = number
+                break
             for dtype in ("float64", "float32"):
                 comparison = compare_gradients(
                     candidate, reference, network, x, y, dtype=dtype, **choices
@@ -118,7 +123,7 @@ def check_gradient(
 
 
 def _trained(params, data, epochs, choices) -> Iterator[tuple[int, Params]]:
-    """The network after each number of epochs, as long as it is finite."""
+    """The network after each number of epochs."""
     state, done = start(params), 0
     for number in sorted(epochs):
         for e in range(done, number):
@@ -127,8 +132,7 @@ def _trained(params, data, epochs, choices) -> Iterator[tuple[int, Params]]:
             options = {"batch_size": batch, "eta": _ETA, "gradient": autodiff}
             state = epoch(key, state, data, **options, **choices)
         done = number
-        if all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(state.params)):
-            yield number, state.params
+        yield number, state.params
 
 
 def _beside_complex_step(candidate: Prepared, choices: dict) -> float | None:
@@ -150,7 +154,10 @@ def _broken(
         return []
     for depth in (hidden_layers, 3, 2, 1, 0):
         try:
-            broken = diagnose(candidate, *probe(depth), **choices)
+            params, x, y = probe(depth)
+            if choices["cost"].output == softmax:
+                y /= y.sum(axis=1, keepdims=True)  # where the book's delta is a - y
+            broken = diagnose(candidate, params, x, y, **choices)
         except (CandidateError, ShapeError):
             continue
         if broken:

@@ -10,10 +10,12 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.activations import sigmoid
+from jaxnet.activations import Activation, sigmoid, softmax
+from jaxnet.compare.candidate import CandidateError
 from jaxnet.compare.leaves import compare_trees, tolerance_for
 from jaxnet.compare.mistakes import (
     Truth,
@@ -92,10 +94,17 @@ def equations(
     truth, m = _inside(params, x, y, cost, hidden), len(x)
     longest = max(m, *(n for layer in params for n in layer.w.shape))
     tolerance = 16 * tolerance_for(x.dtype, longest)
-    singles = [call(x[i : i + 1], y[i : i + 1]) for i in range(m)]
+    whole = call(x, y)
+    try:
+        singles = [call(x[i : i + 1], y[i : i + 1]) for i in range(m)]
+    except (CandidateError, ArithmeticError):
+        singles = []  # a mini-batch of one may be what it cannot take
+    all_finite = all(np.isfinite(leaf).all() for leaves in singles for leaf in leaves)
+    if not singles or (not all_finite and all(np.isfinite(g).all() for g in whole)):
+        return _at_mini_batch(whole, truth, tolerance)
     stacked = [np.stack(leaves) for leaves in zip(*singles, strict=True)]
     rows = list(_at_examples(stacked[::2], stacked[1::2], truth, tolerance))
-    of_mean = _at_mini_batch(call(x, y), truth, tolerance)
+    of_mean = _at_mini_batch(whole, truth, tolerance)
     nothing = not all(leaf.any() for leaf in stacked)
     if all(row.holds for row in rows) or (nothing and of_mean[0].layer == 0):
         return [*(row for row in rows if row.holds), *of_mean]
@@ -122,13 +131,20 @@ def _inside(params, x, y, cost, hidden) -> Truth:
         w=arrays(layer.w for layer in params),
         z=arrays(zs),
         a=arrays(activations),
-        slope=arrays(s.prime(z) for s, z in zip(sigmas, zs, strict=True)),
+        slope=arrays(_slope(s, z) for s, z in zip(sigmas, zs, strict=True)),
         slope_at_a=arrays(
             s.prime(a) for s, a in zip(sigmas, activations[1:], strict=True)
         ),
         delta=arrays(deltas),
         grad_a=grad_a,
     )
+
+
+def _slope(sigma: Activation, z: Array) -> Array:
+    """The derivative of sigma.fn itself, lest a wrong sigma.prime be the judge."""
+    if sigma == softmax:
+        return sigma.prime(z)
+    return jax.jvp(sigma.fn, (z,), (jnp.ones_like(z),))[1]
 
 
 def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:

@@ -74,6 +74,7 @@ def compare_gradients(
     *args: Any,
     dtype: str = "float64",
     tolerance: float | None = None,
+    floor: float = 0.0,
     **kwargs: Any,
 ) -> Comparison:
     """What `candidate(*args, **kwargs)` returns beside what `reference` does.
@@ -90,11 +91,16 @@ def compare_gradients(
         arrays = [a for a in jax.tree.leaves((args, expected)) if hasattr(a, "shape")]
         longest = max((n for array in arrays for n in array.shape), default=1)
         tolerance = tolerance_for(dtype, longest)
-    return compare_trees(actual, expected, tolerance)
+    return compare_trees(actual, expected, tolerance, floor)
 
 
-def compare_trees(actual: Any, expected: Any, tolerance: float) -> Comparison:
-    """Two pytrees of arrays, leaf by leaf; ShapeError if their shapes differ."""
+def compare_trees(
+    actual: Any, expected: Any, tolerance: float, floor: float = 0.0
+) -> Comparison:
+    """Two pytrees of arrays, leaf by leaf; ShapeError if their shapes differ.
+
+    A difference of norm `floor` or less is rounding, whatever it is relative to.
+    """
     named = jax.tree_util.tree_flatten_with_path(expected)[0]
     found = jax.tree.leaves(actual)
     if len(found) != len(named):
@@ -102,15 +108,22 @@ def compare_trees(actual: Any, expected: Any, tolerance: float) -> Comparison:
             f"Expected a gradient of {len(named)} arrays, like the reference's, "
             f"got {len(found)}."
         )
+    if not named:
+        raise ShapeError("Expected at least one array to compare, got none.")
     leaves = []
     for (path, right), left in zip(named, found, strict=True):
         left, right, name = np.asarray(left), np.asarray(right), name_of(path)
+        if not all(np.isrealobj(a) and a.dtype.kind in "fiubV" for a in (left, right)):
+            raise ShapeError(
+                f"Expected {name} of real numbers, got {left.dtype}, and {right.dtype} "
+                "of the reference."
+            )
         if left.shape != right.shape:
             hint = " Transposed?" if left.T.shape == right.shape else ""
             raise ShapeError(
                 f"Expected {name} of shape {right.shape}, got {left.shape}.{hint}"
             )
-        leaves.append(_leaf(name, left, right, tolerance))
+        leaves.append(_leaf(name, left, right, tolerance, floor))
     return Comparison(leaves, tolerance, str(np.asarray(named[0][1]).dtype))
 
 
@@ -127,16 +140,19 @@ def _cast(leaf: Any, dtype: str) -> Any:
     return jnp.asarray(leaf).astype(dtype) if floating else leaf
 
 
-def _leaf(name: str, left: np.ndarray, right: np.ndarray, tolerance: float) -> Leaf:
+def _leaf(
+    name: str, left: np.ndarray, right: np.ndarray, tolerance: float, floor: float
+) -> Leaf:
     ulps = np.sort(ulps_between(left.astype(right.dtype), right), axis=None)
     places = [int(q * (ulps.size - 1)) for q in (0.5, 0.99, 1)]
     ulp_median, ulp_99, ulp_max = ulps[places].astype(float) if ulps.size else (0,) * 3
     l, r = left.astype(float), right.astype(float)
     norm, reference_norm = norm_of(l), norm_of(r)
     absolute = np.abs(l - r)
-    floor = _FLOOR * np.abs(r).max(initial=0)
-    elementwise = _ratio(absolute, np.maximum(np.abs(r), floor))
-    relative = float(_ratio(norm_of(l - r), reference_norm))
+    least = _FLOOR * np.abs(r).max(initial=0)
+    elementwise = _ratio(absolute, np.maximum(np.abs(r), least))
+    error = norm_of(l - r)
+    relative = float(_ratio(error, reference_norm))
     cosine = np.vdot(_ratio(l, norm), _ratio(r, reference_norm)) if norm else 1.0
     place = np.argmax(np.where(np.isnan(absolute), np.inf, absolute)) if l.size else 0
     worst = tuple(int(i) for i in np.unravel_index(place, l.shape)) if l.size else ()
@@ -155,7 +171,7 @@ def _leaf(name: str, left: np.ndarray, right: np.ndarray, tolerance: float) -> L
         worst,
         float(l[worst]) if l.size else 0.0,
         float(r[worst]) if l.size else 0.0,
-        bool(relative <= tolerance),  # False for nan
+        bool(relative <= tolerance or error <= floor),  # False for nan
     )
 
 

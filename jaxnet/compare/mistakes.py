@@ -118,7 +118,7 @@ def looks_like(actual, expected, alternatives: Alternatives, tolerance: float) -
     if off(actual, factor * expected) <= tolerance:
         if abs(factor + 1) < 1e-6:
             return "the sign is wrong"
-        return f"{factor:.6g} times what it should be"
+        return f"{factor:.10g} times what it should be"
     wrong = ~np.isclose(actual, expected, rtol=1e-9, atol=1e-12).all(axis=0)
     if 0 < wrong.sum() <= max(1, wrong.size // 4):
         places = [", ".join(str(i) for i in place) for place in np.argwhere(wrong)]
@@ -131,6 +131,8 @@ def looks_like(actual, expected, alternatives: Alternatives, tolerance: float) -
 
 def mean_words(actual: np.ndarray, singles: np.ndarray, tolerance: float) -> str:
     """Which other sum of the examples' gradients it is, if it is one."""
+    if not np.isfinite(actual).all():
+        return "nan or infinity"
     m = len(singles)
     basis = singles.reshape(m, -1).T
     shares, *_ = np.linalg.lstsq(basis, actual.ravel(), rcond=None)

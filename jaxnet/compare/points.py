@@ -10,8 +10,17 @@ from jaxnet.activations import linear, relu, sigmoid, tanh
 from jaxnet.compare.candidate import CandidateError, Prepared
 from jaxnet.compare.diagnosis import probe
 from jaxnet.compare.leaves import ShapeError, compare_gradients
-from jaxnet.costs import Cost, cross_entropy, linear_quadratic, quadratic
+from jaxnet.costs import (
+    Cost,
+    cross_entropy,
+    linear_quadratic,
+    log_likelihood,
+    quadratic,
+)
 from jaxnet.network import Hidden, Layer, Params
+
+# Where a gradient is 0 but for rounding, of sums of numbers about 1.
+_ROUNDING = 1e-14
 
 
 class Edge(NamedTuple):
@@ -29,9 +38,14 @@ def edge_points(candidate: Prepared, reference: Prepared) -> Iterator[Edge]:
     for name, params, x, y, cost, hidden in _points():
         if not candidate.takes(cost, hidden):
             continue
+        choices = {"cost": cost, "hidden": hidden}
+        try:
+            reference(params, x, y, **choices)
+        except CandidateError:
+            continue  # the reference has nothing to say here
         try:
             comparison = compare_gradients(
-                candidate, reference, params, x, y, cost=cost, hidden=hidden
+                candidate, reference, params, x, y, floor=_ROUNDING, **choices
             )
         except (CandidateError, ShapeError) as error:
             yield Edge(name, float("nan"), float("nan"), False, str(error))
@@ -73,6 +87,9 @@ def _points() -> Iterator[tuple[str, Params, Any, Any, Cost, Hidden]]:
         ("linear outputs", linear_quadratic),
     ):
         yield name, params, x, y, cost, sigmoid
+    one_hot = (params, x, one_hot)
+    yield "softmax with log-likelihood", *one_hot, log_likelihood, sigmoid
+    yield "one neuron in each layer", *probe(2, n=1, m=5), *book
     yield "cross-entropy at z = 100", saturated(100.0), x, y, cross_entropy, sigmoid
     for name, hidden in (("tanh", tanh), ("relu", relu), ("linear", linear)):
         yield f"{name} neurons", *probe(2, n=6, m=5), quadratic, hidden

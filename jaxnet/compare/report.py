@@ -30,6 +30,9 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
             f"tolerance {stage.comparison.tolerance:.1e}"
         )
         yield from _leaves(stage.comparison)
+    if found.diverged_after is not None:
+        when = plural(found.diverged_after)
+        yield f"Trained for {when} the network is not finite: not compared."
     yield ""
     yield "Equation by equation, at each example: relative error in float64"
     for equation in found.equations:
