@@ -99,6 +99,17 @@ def find(name: str) -> Callable:
     return found
 
 
+def _environment() -> dict[str, str | list[str]]:
+    return {
+        "jaxnet": version("jaxnet"),
+        "jax": jax.__version__,
+        "jaxlib": version("jaxlib"),
+        "device": jax.devices()[0].device_kind,
+        "matmul_precision": "highest",
+        "dtypes": ["float64", "float32"],
+    }
+
+
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and return the exit code."""
     if args.figure:
@@ -116,14 +127,7 @@ def run(args: argparse.Namespace) -> int:
     check_fit(args, data)
     with jax.enable_x64(True):
         params = init(jax.random.key(args.seed), args.sizes, INITIALISERS[args.init])
-    header = {
-        "jaxnet": version("jaxnet"),
-        "jax": jax.__version__,
-        "jaxlib": version("jaxlib"),
-        "device": jax.devices()[0].device_kind,
-        "matmul_precision": "highest",
-        "dtypes": ["float64", "float32"],
-    }
+    header = _environment()
     if not (args.json or args.quiet):
         print(
             f"jaxnet {header['jaxnet']}, jax {header['jax']}, jaxlib "
