@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float, Key, Shaped
 
 from jaxnet.network import Dataset, Scalar
 from jaxnet.sgd import Augment
@@ -22,8 +22,8 @@ _VERSIONS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
 
 
 def shift(
-    images: Float[Array, "*m rows columns"], down: int, right: int
-) -> Float[Array, "*m rows columns"]:
+    images: Shaped[Array, "*m rows columns"], down: int, right: int
+) -> Shaped[Array, "*m rows columns"]:
     """The images moved by so many pixels, with 0 in the place they have left."""
     whole = [(0, 0, 0)] * (images.ndim - 2)
     moved = [(down, -down, 0), (right, -right, 0)]
@@ -35,14 +35,14 @@ def expand(data: Dataset, side: int = 28) -> Dataset:
 
     First come all images as they are, then all moved down, up, right and left: version
     v of example i is number v * n + i, and `epoch` shuffles. MNIST's 50,000 become
-    250,000 of 784 MB in float32, beside the 157 MB of the original.
+    250,000 of 784 MB in float32, beside the 157 MB of the original, or 196 as bytes.
     Raises ValueError unless each row is an image of `side` times `side` pixels.
     """
     return Dataset(_shifted(_images(data.x, side)), jnp.tile(data.y, (5, 1)))
 
 
 @jax.jit
-def _shifted(images: Float[Array, "n side side"]) -> Float[Array, "versions pixels"]:
+def _shifted(images: Shaped[Array, "n side side"]) -> Shaped[Array, "versions pixels"]:
     # Under jit each version is written to its place in the result, with no copy.
     versions = jnp.concatenate([shift(images, *by) for by in _VERSIONS])
     return versions.reshape(len(versions), -1)

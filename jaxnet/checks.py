@@ -16,7 +16,9 @@ from jaxnet.costs import Cost
 from jaxnet.network import Dataset, Params, Scalar
 
 
-def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
+def check_examples(
+    params: Params, x: Array, y: Array, hidden: object, *, bytes_too: bool = False
+) -> None:
     """Refuse what is not rows of examples that fit the network, with a ValueError.
 
     A hidden activation that is none, such as a name, is a TypeError.
@@ -47,7 +49,8 @@ def check_examples(params: Params, x: Array, y: Array, hidden: object) -> None:
     if len(x) == 0:
         raise ValueError("Expected at least one example, got none.")
     for name, array in (("inputs", x), ("targets", y)):
-        if not jnp.issubdtype(array.dtype, jnp.floating):
+        allowed = bytes_too and name == "inputs" and array.dtype == jnp.uint8
+        if not allowed and not jnp.issubdtype(array.dtype, jnp.floating):
             raise ValueError(
                 f"Expected floating-point {name}, got {array.dtype}. "
                 "Pixels are bytes / 256 here, and targets one-hot floats."
@@ -74,7 +77,7 @@ def check_training(
         raise TypeError(
             f"Expected a Dataset(x, y) like mnist.train, got {type(data).__name__}."
         )
-    check_examples(params, data.x, data.y, hidden)
+    check_examples(params, data.x, data.y, hidden, bytes_too=True)
     check_cost(cost)
     if not callable(gradient):
         raise TypeError(f"Expected a gradient like jaxnet.backprop, got {gradient!r}.")

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.network import Dataset
+from jaxnet.network import Dataset, as_numbers
 
 _CLASSES = 10
 _MOST_BYTES = 2**30  # more than any IDX data set in use; a header may claim 2^128
@@ -33,11 +33,13 @@ class Split(NamedTuple):
     test: Dataset
 
 
-def load_mnist(folder: str | Path | None = None) -> Split:
+def load_mnist(folder: str | Path | None = None, *, as_bytes: bool = False) -> Split:
     """MNIST as the book splits it, or the data set of the same layout in `folder`.
 
     Inputs are bytes / 256 in rows, targets one-hot. The last sixth of the training
-    files is the validation data. Raises DataError, a ValueError, naming the file.
+    files is the validation data. With `as_bytes` inputs stay bytes, which take a
+    quarter of the memory, and training is a few per cent faster.
+    Raises DataError, a ValueError, naming the file.
     """
     folder = _embedded() if folder is None else Path(folder)
     if not folder.is_dir():
@@ -54,9 +56,9 @@ def load_mnist(folder: str | Path | None = None) -> Split:
         )
     last = len(images) - len(images) // 6
     return Split(
-        train=_dataset(images[:last], labels[:last]),
-        validation=_dataset(images[last:], labels[last:]),
-        test=_dataset(test_images, test_labels),
+        train=_dataset(images[:last], labels[:last], as_bytes),
+        validation=_dataset(images[last:], labels[last:], as_bytes),
+        test=_dataset(test_images, test_labels, as_bytes),
     )
 
 
@@ -156,10 +158,10 @@ def _read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
     return images, labels
 
 
-def _dataset(images: np.ndarray, labels: np.ndarray) -> Dataset:
+def _dataset(images: np.ndarray, labels: np.ndarray, as_bytes: bool) -> Dataset:
     dtype = jnp.result_type(float)
     pixels = jnp.asarray(images.reshape(len(images), -1))
     return Dataset(
-        x=pixels.astype(dtype) / 256,
+        x=pixels if as_bytes else as_numbers(pixels, dtype),
         y=jax.nn.one_hot(labels, _CLASSES, dtype=dtype),
     )

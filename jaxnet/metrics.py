@@ -16,15 +16,16 @@ from jaxnet.activations import sigmoid
 from jaxnet.checks import check_examples
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import loss
-from jaxnet.network import Dataset, Hidden, Params, Scalar, forward
+from jaxnet.network import Dataset, Hidden, Params, Scalar, as_numbers, forward
 from jaxnet.regularization import penalty, whole_network
 
 
 def _weighted_inputs(
     params: Params, data: Dataset, hidden: Hidden
 ) -> Float[Array, "n out"]:
-    check_examples(params, data.x, data.y, hidden)
-    zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(data.x)
+    check_examples(params, data.x, data.y, hidden, bytes_too=True)
+    x = as_numbers(data.x, params[0].w.dtype)
+    zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(x)
     return zs[-1]
 
 
@@ -60,7 +61,8 @@ def total_cost(
     size of the measured data instead: pass that as n to get its numbers.
     Raises ValueError if there is a lambda and no n.
     """
-    unregularised = loss(params, data.x, data.y, cost, hidden)
+    x = as_numbers(data.x, params[0].w.dtype)
+    unregularised = loss(params, x, data.y, cost, hidden)
     if n is None:
         if any(not isinstance(rate, int | float) or rate != 0 for rate in (l1, l2)):
             raise ValueError("Expected n, the size of the training set, with l1 or l2.")

@@ -10,7 +10,9 @@ from itertools import pairwise
 from typing import NamedTuple
 
 import jax
-from jaxtyping import Array, Float, Key
+import jax.numpy as jnp
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Key, UInt8
 
 from jaxnet.activations import Activation, sigmoid
 
@@ -29,10 +31,20 @@ Hidden = Activation | tuple[Activation, ...]
 
 
 class Dataset(NamedTuple):
-    """Examples as rows: inputs, and one-hot (or soft) targets."""
+    """Examples as rows: inputs, and one-hot (or soft) targets.
 
-    x: Float[Array, "n in"]
+    Inputs may be bytes, in a quarter of the memory: they stand for byte / 256.
+    """
+
+    x: Float[Array, "n in"] | UInt8[Array, "n in"]
     y: Float[Array, "n out"]
+
+
+def as_numbers(
+    x: Float[Array, "m in"] | UInt8[Array, "m in"], dtype: DTypeLike
+) -> Float[Array, "m in"]:
+    """Inputs for a network: bytes / 256, and numbers as they are."""
+    return x.astype(dtype) / 256 if x.dtype == jnp.uint8 else x
 
 
 def large_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jaxnet import DataError, load_mnist
+from jaxnet.augment import expand
 from jaxnet.datasets import read_idx
 from tests.helpers import idx
 
@@ -55,6 +56,15 @@ def test_the_files_are_the_originals(name):
     content = gzip.decompress((DATA / f"{name}.gz").read_bytes())
     assert hashlib.sha256(content).hexdigest() == SHA256[name]
     assert SHA256[name] in (DATA / "README.md").read_text()
+
+
+def test_bytes_are_the_same_pixels_and_expand_alike(folder):
+    numbers, pixels = load_mnist(folder), load_mnist(folder, as_bytes=True)
+    for part, whole in zip(pixels, numbers, strict=True):
+        assert part.x.dtype == jnp.uint8 and part.y.dtype == whole.y.dtype
+        np.testing.assert_array_equal(part.x / 256, whole.x)
+    one, other = (expand(data.train, side=2).x for data in (pixels, numbers))
+    np.testing.assert_array_equal(one / 256, other)
 
 
 def test_mnist_is_split_as_in_the_book(mnist):

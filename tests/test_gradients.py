@@ -7,6 +7,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import jaxnet
+from jaxnet.gradients import mean_outer
 from jaxnet.network import Layer
 from tests.helpers import (
     assert_close,
@@ -38,6 +39,14 @@ def test_backprop_equals_autodiff_to_1e_12_in_every_layer(x64, sizes, hidden, co
     by_hand = jax.jit(jaxnet.backprop, static_argnums=(3, 4))(params, x, y, *choices)
     automatic = jax.jit(jaxnet.autodiff, static_argnums=(3, 4))(params, x, y, *choices)
     assert_close(by_hand, automatic, rtol=1e-12)
+
+
+@pytest.mark.parametrize("m, n_in", [(1, 3), (2, 3), (16, 3), (17, 3), (10, 820)])
+def test_mean_outer_of_few_or_many_examples(x64, m, n_in):
+    delta = jax.random.normal(jax.random.key(0), (m, 4))
+    a = jax.random.normal(jax.random.key(1), (m, n_in))
+    expected = np.einsum("xj,xk->jk", delta, a) / m
+    np.testing.assert_allclose(mean_outer(delta, a), expected, rtol=1e-12, atol=1e-15)
 
 
 @each_cost

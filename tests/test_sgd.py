@@ -8,6 +8,7 @@ import pytest
 
 import jaxnet
 from jaxnet.network import Layer
+from jaxnet.sgd import shuffled
 from tests.helpers import assert_close, numpy_gradient, problem
 
 
@@ -35,7 +36,7 @@ def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
         cost=getattr(jaxnet, cost),
         gradient=gradient,
     )
-    order = np.asarray(jax.random.permutation(jax.random.fold_in(key, 0), 23))
+    order = np.asarray(shuffled(jax.random.fold_in(key, 0), 23))
     assert sorted(order) == list(range(23))
     layers = [(np.array(w), np.array(b)) for w, b in params]
     x, y = np.asarray(data.x), np.asarray(data.y)
@@ -47,6 +48,43 @@ def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
             for (w, b), (nw, nb) in zip(layers, nabla, strict=True)
         ]
     assert_close(state.params, as_params(layers), rtol=1e-12)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 1000, 50_000, 2**18, 2**18 + 1])
+def test_shuffled_is_a_permutation(n):
+    order = np.asarray(shuffled(jax.random.key(n), n))
+    np.testing.assert_array_equal(np.sort(order), np.arange(n))
+    assert n < 4 or (order != np.arange(n)).any()
+
+
+def test_shuffled_is_an_order_by_32_random_bits():
+    """Of 50,000 numbers, 16 bits of each sort; ties go to the 16 bits before them."""
+    key, n = jax.random.key(3), 50_000
+    bits = np.asarray(jax.random.bits(jax.random.clone(key), (2, n), np.uint32)) >> 16
+    first = np.argsort(bits[0], kind="stable")
+    expected = first[np.argsort(bits[1], kind="stable")]
+    np.testing.assert_array_equal(shuffled(key, n), expected)
+
+
+def test_shuffled_is_uniform():
+    """All six orders of three numbers are as frequent, by chi squared at 1 in 10^4."""
+    keys = jax.random.split(jax.random.key(0), 60_000)
+    orders = np.asarray(jax.jit(jax.vmap(lambda key: shuffled(key, 3)))(keys))
+    _, counts = np.unique(orders, axis=0, return_counts=True)
+    assert len(counts) == 6
+    assert ((counts - 10_000) ** 2 / 10_000).sum() < 25.7
+
+
+def test_bytes_are_learnt_from_as_their_256ths():
+    params, _ = data_of([4, 5, 3])
+    pixels = jax.random.bits(jax.random.key(1), (23, 4), np.uint8)
+    y = jax.nn.one_hot(jnp.arange(23) % 3, 3)
+    data = jaxnet.Dataset(pixels, y), jaxnet.Dataset(pixels.astype(float) / 256, y)
+    key, state = jax.random.key(5), jaxnet.start(params)
+    for measure in (jaxnet.accuracy, jaxnet.total_cost):
+        assert measure(params, data[0]) == measure(params, data[1])
+    one, other = (jaxnet.epoch(key, state, d, batch_size=5, eta=1.0) for d in data)
+    assert_close(one.params, other.params, rtol=1e-6)
 
 
 def test_a_step_over_all_the_data_is_gradient_descent(x64):

@@ -149,7 +149,7 @@ def _experiment(args: argparse.Namespace) -> Experiment:
 
 
 def _data(args: argparse.Namespace) -> Split:
-    data = load_mnist(args.data)
+    data = load_mnist(args.data, as_bytes=True)
     n, n_in = data.train.x.shape
     if args.train_on > n:
         raise argparse.ArgumentError(
@@ -175,7 +175,7 @@ def _data(args: argparse.Namespace) -> Split:
 def run(args: argparse.Namespace) -> int:
     """Train, print, and return the exit code."""
     experiment, data = _experiment(args), _data(args)
-    dtype, device = str(data.train.x.dtype), jax.devices()[0].device_kind
+    dtype, device = str(data.train.y.dtype), jax.devices()[0].device_kind
     if not args.json:
         print(
             f"{'-'.join(map(str, args.sizes))}, {args.hidden}, {args.cost} cost, "
