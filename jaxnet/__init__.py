@@ -1,13 +1,14 @@
 """Neural Networks and Deep Learning, the book, as pure functions in JAX."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from jaxnet.activations import Activation as Activation
 from jaxnet.activations import linear as linear
 from jaxnet.activations import relu as relu
 from jaxnet.activations import sigmoid as sigmoid
 from jaxnet.activations import softmax as softmax
 from jaxnet.activations import tanh as tanh
-from jaxnet.compare import compare_gradients as compare_gradients
-from jaxnet.compare import diagnose as diagnose
 from jaxnet.costs import Cost as Cost
 from jaxnet.costs import cross_entropy as cross_entropy
 from jaxnet.costs import linear_quadratic as linear_quadratic
@@ -41,3 +42,18 @@ from jaxnet.sgd import step as step
 from jaxnet.sgd import train as train
 from jaxnet.storage import load_book_network as load_book_network
 from jaxnet.storage import save_book_network as save_book_network
+
+if TYPE_CHECKING:
+    from jaxnet import compare as compare
+    from jaxnet import oracles as oracles
+    from jaxnet.compare import compare_gradients as compare_gradients
+    from jaxnet.compare import diagnose as diagnose
+
+
+def __getattr__(name: str) -> object:
+    """The comparison of gradients, imported when it is first used."""
+    if name in ("compare", "oracles"):
+        return import_module(f"jaxnet.{name}")
+    if name in ("compare_gradients", "diagnose"):
+        return getattr(import_module("jaxnet.compare"), name)
+    raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")

@@ -14,9 +14,10 @@ from typing import NoReturn
 
 import jax
 
-from jaxnet.commands import compare, train
+from jaxnet import devices
+from jaxnet.commands import compare, sweep, train
 
-COMMANDS = {"train": train, "compare": compare}
+COMMANDS = {"train": train, "sweep": sweep, "compare": compare}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -49,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command in `argv`, by default the process's own."""
     args = _parser().parse_args(argv)
+    devices.keep_compiled()
     try:
         return COMMANDS[args.command].run(args)
     except (ValueError, argparse.ArgumentError, ModuleNotFoundError) as error:

@@ -8,6 +8,7 @@ import numpy as np
 
 from jaxnet.compare.check import GradCheck
 from jaxnet.compare.report import plural
+from jaxnet.grid import RATES, Setting
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -203,4 +204,50 @@ def toy_neuron(
         ncols=len(lines),
         frameon=False,
     )
+    return _save(figure, path)
+
+
+def sweep(
+    found: Mapping[Setting, Mapping[str, int | float]],
+    names: Sequence[str],
+    path: str | Path,
+) -> Path:
+    """Mean accuracies of best epochs: a heat-map of two rates, or a line of one.
+
+    With more than two rates, every combination of the first ones is a row of the map.
+    """
+    figure = _figure(6.4, 4.4)
+    axes = figure.add_subplot()
+    *first, last = names
+    columns = sorted({getattr(setting, last) for setting in found})
+    if not first:
+        rows = [found[setting] for setting in sorted(found)]
+        axes.errorbar(
+            range(len(rows)),
+            [100 * row["mean"] for row in rows],
+            yerr=[100 * row["sd"] for row in rows],
+            fmt="o-",
+            capsize=3,
+        )
+        axes.set(ylabel="accuracy of the best epoch, %, mean and sd over seeds")
+    else:
+        keys = sorted({tuple(getattr(s, name) for name in first) for s in found})
+        grid = np.full((len(keys), len(columns)), np.nan)
+        for setting, row in found.items():
+            key = tuple(getattr(setting, name) for name in first)
+            place = keys.index(key), columns.index(getattr(setting, last))
+            grid[place] = 100 * row["mean"]
+        image = axes.imshow(grid, cmap="viridis", aspect="auto")
+        middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
+        for (i, j), value in np.ndenumerate(grid):
+            colour = "white" if value < middle else "black"
+            words = "broken" if np.isnan(value) else f"{value:.2f}"
+            axes.text(j, i, words, ha="center", va="center", color=colour)
+        labels = [", ".join(f"{value:g}" for value in key) for key in keys]
+        axes.set_yticks(range(len(keys)), labels)
+        axes.set(ylabel=", ".join(RATES[name] for name in first))
+        label = "accuracy of the best epoch, %, mean over seeds"
+        figure.colorbar(image, label=label)
+    axes.set_xticks(range(len(columns)), [f"{value:g}" for value in columns])
+    axes.set(xlabel=RATES[last])
     return _save(figure, path)

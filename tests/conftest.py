@@ -22,6 +22,8 @@ jax.config.update("jax_compilation_cache_dir", str(cache))
 os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
 
+jax.devices()  # JAX starts here, with one device, not in whichever test is the first
+
 # Compiling for a new shape takes longer than hypothesis allows an example by default.
 settings.register_profile("jax", deadline=None, derandomize=True)
 settings.load_profile("jax")
@@ -50,3 +52,8 @@ def small_mnist(tmp_path_factory) -> str:
             array = read_idx(source / f"{name}.gz", dimensions)
             (folder / name).write_bytes(idx(array[:n]))
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def small_mnist_data(small_mnist) -> jaxnet.Split:
+    return jaxnet.load_mnist(small_mnist)

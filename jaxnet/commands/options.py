@@ -123,6 +123,18 @@ def _number(text: str) -> float:
         return math.nan
 
 
+def several(parse: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    """Reads different numbers with commas between."""
+
+    def parse_all(text: str) -> tuple[float, ...]:
+        numbers = tuple(parse(part.strip()) for part in text.split(","))
+        if len(set(numbers)) < len(numbers):
+            raise argparse.ArgumentTypeError(f"expected each number once, got {text!r}")
+        return numbers
+
+    return parse_all
+
+
 def sizes(text: str) -> tuple[int, ...]:
     """Two or more layer sizes with commas between."""
     try:

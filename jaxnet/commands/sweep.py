@@ -1,0 +1,150 @@
+"""`python -m jaxnet sweep`: every combination of some rates, with several seeds."""
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from jaxnet import devices, figures
+from jaxnet.commands.experiment import add_experiment, data_for, experiment_of
+from jaxnet.datasets import Split
+from jaxnet.experiments import Experiment
+from jaxnet.grid import (
+    RATES,
+    Curves,
+    Kept,
+    Network,
+    combinations,
+    label,
+    summaries,
+    table,
+    varied,
+)
+from jaxnet.progress import track
+from jaxnet.runs import Runner, capacity
+
+HELP = "train with every combination of some rates, with several seeds each"
+DESCRIPTION = (
+    "Train networks with every combination of the values given for --eta, --l1, --l2 "
+    "and --dropout, with several seeds each, on all cores or devices, and report their "
+    "accuracies: of each network's best epoch, and of its last. With --out, networks "
+    "that are done are kept, and the same command, or one for more values or seeds, "
+    "goes on from there."
+)
+_EXPERIMENT = (
+    *("sizes", "epochs", "batch_size", "cost", "gradient", "hidden", "init"),
+    *("optimizer", "momentum", "schedule", "early_stop", "expand", "train_on"),
+    *("evaluate", "data"),
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """An experiment's, where rates may be several, and where the results go."""
+    add_experiment(parser, lists=True)
+    help = "file to keep networks in that are done, and to go on from"
+    parser.add_argument("--out", metavar="FILE", type=Path, help=help)
+    help = "picture of the accuracies, by the rates that vary"
+    parser.add_argument("--figure", metavar="FILE", type=Path, help=help)
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is not done yet, print, and return the exit code."""
+    if args.figure:
+        figures.check_available()
+    settings = combinations({name: getattr(args, name) for name in RATES})
+    seeds = range(args.seed, args.seed + args.seeds)
+    networks = [Network(setting, seed) for setting in settings for seed in seeds]
+    devices.prepare(len(networks), args.sizes, args.batch_size)
+    first = argparse.Namespace(**vars(args) | settings[0]._asdict())
+    experiment = experiment_of(first)
+    data = data_for(args)
+    curves = Curves()
+    keep: Callable[[Network, list[float]], None] = curves.__setitem__
+    if args.out:
+        shared = {name: getattr(args, name) for name in _EXPERIMENT}
+        shared["dtype"] = str(data.train.y.dtype)
+        kept = Kept(args.out, shared)
+        curves, keep = kept.curves, kept.add
+    todo = [network for network in networks if network not in curves]
+    names = varied(settings) or ["eta"]
+    if not args.json:
+        before = f", {len(networks) - len(todo)} done before" if args.out else ""
+        used = min(len(jax.devices()), len(networks))
+        print(
+            f"{len(settings)} settings x {len(seeds)} seeds = {len(networks)} networks"
+            f"{before}, {args.epochs} epochs, {args.evaluate} data, "
+            f"on {used} x {jax.devices()[0].device_kind}",
+            flush=True,
+        )
+    interrupted = False
+    try:
+        for network, curve in _train(experiment, data, todo, names):
+            keep(network, curve)
+            same = [n for n in networks if n.setting == network.setting]
+            if not args.json and all(n in curves for n in same):
+                [row] = summaries({n: curves[n] for n in same}).values()
+                words = label(network.setting, names)
+                print(
+                    f"{words}: best {row['mean']:.2%}, mean of {len(same)} seeds",
+                    flush=True,
+                )
+    except KeyboardInterrupt:
+        interrupted = True
+    curves = {n: curves[n] for n in networks if n in curves}
+    if interrupted and not curves:
+        raise KeyboardInterrupt
+    _report(args, curves, len(networks), names, interrupted)
+    return 130 if interrupted else 0
+
+
+def _train(
+    experiment: Experiment, data: Split, todo: Sequence[Network], names: Sequence[str]
+) -> Iterator[tuple[Network, list[float]]]:
+    """Each network when it is done, with its accuracies."""
+    if not todo:
+        return
+    evaluation = getattr(data, experiment.evaluate_on)
+    at_once = capacity(experiment, len(todo), evaluation)
+    groups = [todo[i : i + at_once] for i in range(0, len(todo), at_once)]
+    runner = Runner(experiment, data.train, evaluation, at_once, names)
+    n = len(evaluation.x)
+
+    def epochs() -> Iterator[list[tuple[Network, list[float]]]]:
+        for group in groups:
+            rates = {k: [getattr(x.setting, k) for x in group] for k in names}
+            curves: list[list[float]] = [[] for _ in group]
+            for after in runner([x.seed for x in group], **rates):
+                for curve, right in zip(curves, after.accuracy, strict=True):
+                    curve.append(float(np.round(float(right) * n) / n))
+                over = after.number == experiment.epochs - 1 or not after.going.any()
+                yield list(zip(group, curves, strict=True)) if over else []
+
+    total = len(groups) * experiment.epochs
+    for done in track(epochs(), total, f"{len(todo)} networks"):
+        yield from done
+
+
+def _report(
+    args: argparse.Namespace,
+    curves: Curves,
+    networks: int,
+    names: Sequence[str],
+    interrupted: bool,
+) -> None:
+    found = summaries(curves)
+    if args.json:
+        rows = [{**setting._asdict(), **row} for setting, row in found.items()]
+        for row in rows:
+            row.update({k: None for k, x in row.items() if np.isnan(x)})
+        done = {"networks": networks, "done": len(curves), "interrupted": interrupted}
+        print(json.dumps({**done, "settings": rows}))
+    else:
+        if interrupted:
+            print(f"Interrupted: {len(curves)} of {networks} networks are done.")
+        print(*table(found), sep="\n")
+    if args.figure:
+        figures.sweep(found, names, args.figure)

@@ -1,0 +1,152 @@
+"""The networks of a sweep: what is done, kept in a file line by line, and a table.
+
+The file is JSON lines: what all networks share, then a network a line, written when it
+is trained. A line cut short, by whatever ended the process, is left out and done again.
+"""
+
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from jaxnet.storage import StorageError
+
+RATES = {"eta": "eta", "l1": "L1", "l2": "L2", "dropout": "dropout"}
+_FORMAT = "jaxnet sweep 1"
+
+
+class Setting(NamedTuple):
+    """The rates of a network."""
+
+    eta: float
+    l1: float
+    l2: float
+    dropout: float
+
+
+class Network(NamedTuple):
+    """One network of a sweep."""
+
+    setting: Setting
+    seed: int
+
+
+Curves = dict[Network, list[float]]
+"""The accuracy after each epoch, nan from the one in which a network broke."""
+
+
+def combinations(values: Mapping[str, Sequence[float]]) -> list[Setting]:
+    """Every combination of the values of each rate, the last rate varying fastest."""
+    return [Setting(*rates) for rates in itertools.product(*values.values())]
+
+
+def varied(settings: Sequence[Setting]) -> list[str]:
+    """The rates that are not the same in all settings."""
+    columns = zip(RATES, zip(*settings, strict=True), strict=True)
+    return [name for name, column in columns if len(set(column)) > 1]
+
+
+def label(setting: Setting, names: Sequence[str]) -> str:
+    """The setting in words, as far as these rates say."""
+    return ", ".join(f"{RATES[name]} {getattr(setting, name):g}" for name in names)
+
+
+class Kept:
+    """A file of networks that are done; `curves` are their accuracies."""
+
+    def __init__(self, path: str | Path, shared: Mapping[str, Any]) -> None:
+        """Open the file, or begin it with what all networks share.
+
+        Raises StorageError if it is another kind of file, or of another experiment.
+        """
+        self.path, self.curves = Path(path), Curves()
+        header = {"format": _FORMAT, **shared}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        content = self.path.read_bytes() if self.path.exists() else b""
+        if json.dumps(header).encode().startswith(content):  # it was cut, or is new
+            self.path.write_bytes(b"")
+            self._append(header)
+            return
+        whole, _, cut = content.rpartition(b"\n")
+        first, *lines = whole.split(b"\n")
+        self._check(first, header)
+        for number, line in enumerate(lines, start=2):
+            try:
+                value = json.loads(line)
+                rates = Setting(*(float(value[name]) for name in RATES))
+                network = Network(rates, int(value["seed"]))
+                curve = [np.nan if x is None else float(x) for x in value["accuracy"]]
+            except (ValueError, TypeError, KeyError) as error:
+                raise StorageError(
+                    f"{self.path}: expected a network of a sweep on line {number}, "
+                    f"got {line[:60]!r}. Delete the line to train it again."
+                ) from error
+            self.curves[network] = curve
+        if cut:
+            os.truncate(self.path, len(whole) + 1)
+
+    def _check(self, first: bytes, header: Mapping[str, Any]) -> None:
+        try:
+            found = json.loads(first)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or found.get("format") != _FORMAT:
+            raise StorageError(
+                f"{self.path}: expected a file that jaxnet sweep has written, whose "
+                f"first line has the format {_FORMAT!r}, got {first[:60]!r}."
+            )
+        for name, value in json.loads(json.dumps(header)).items():
+            if found.get(name) != value:
+                raise StorageError(
+                    f"{self.path}: expected a sweep with {name} {value}, got one with "
+                    f"{found.get(name)}. Choose another file."
+                )
+
+    def add(self, network: Network, curve: Sequence[float]) -> None:
+        """Keep a network that is done, on the disk when this returns."""
+        accuracies = [None if np.isnan(x) else x for x in curve]
+        rates = network.setting._asdict()
+        self._append({**rates, "seed": network.seed, "accuracy": accuracies})
+        self.curves[network] = list(curve)
+
+    def _append(self, value: Mapping[str, Any]) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(value, allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def summaries(curves: Curves) -> dict[Setting, dict[str, int | float]]:
+    """For each setting, its best epochs' mean, sd and max, and its last ones' mean."""
+    by_setting: dict[Setting, list[list[float]]] = {}
+    for network, curve in curves.items():
+        by_setting.setdefault(network.setting, []).append(curve)
+    found = {}
+    for setting, group in by_setting.items():
+        best = np.array([max([x for x in c if x == x] or [np.nan]) for c in group])
+        found[setting] = {
+            "seeds": len(group),
+            "mean": float(np.mean(best)),
+            "sd": float(np.std(best, ddof=1)) if len(best) > 1 else 0.0,
+            "max": float(np.max(best)),
+            "last": float(np.mean([curve[-1] for curve in group])),
+        }
+    return found
+
+
+def table(found: Mapping[Setting, Mapping[str, int | float]]) -> Iterator[str]:
+    """A line for each setting; the best mean is pointed at."""
+    names = varied(list(found)) or ["eta"]
+    titles = ("seeds", "best", "sd", "max", "last")
+    head = "".join(f"{RATES[name]:>9}" for name in names)
+    yield head + "".join(f"{title:>9}" for title in titles)
+    means = [-1 if np.isnan(row["mean"]) else row["mean"] for row in found.values()]
+    for setting, row in found.items():
+        rates = "".join(f"{getattr(setting, name):>9g}" for name in names)
+        numbers = "".join(f"{row[k]:>9.2%}" for k in ("mean", "sd", "max", "last"))
+        mark = "  <- best mean" if row["mean"] == max(means) and len(means) > 1 else ""
+        yield f"{rates}{row['seeds']:>9}{numbers}{mark}"
