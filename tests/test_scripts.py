@@ -29,7 +29,7 @@ from scripts import (
     ch3_toy_neuron,
 )
 
-SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("*.py"))
+SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("ch*.py"))
 
 
 def is_picture(path: Path) -> bool:
@@ -256,7 +256,7 @@ def test_a_script_runs_alone(tmp_path, monkeypatch):
     assert is_picture(tmp_path / "figures" / "ch1_valley.png")
 
 
-def test_every_script_is_tested_here():
+def test_every_script_of_a_chapter_is_tested_here():
     imported = {name for name in globals() if name.startswith("ch")}
     assert imported == {path.stem for path in SCRIPTS}
 

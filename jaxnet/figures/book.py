@@ -1,40 +1,11 @@
-"""Figures from numbers, with matplotlib (the extra `figures`)."""
+"""The book's figures, chapters 1 to 3."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from jaxnet.compare.check import GradCheck
-from jaxnet.compare.report import plural
-from jaxnet.grid import RATES, Setting
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
-def check_available() -> None:
-    """Raise ModuleNotFoundError, saying what to install, if matplotlib is missing."""
-    _figure(1.0, 1.0)
-
-
-def _figure(width: float, height: float) -> "Figure":
-    try:
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'Figures need matplotlib: python -m pip install "jaxnet[figures]", '
-            'or ".[figures]" in a checkout.'
-        ) from error
-    return Figure(figsize=(width, height), layout="constrained")
-
-
-def _save(figure: "Figure", path: str | Path) -> Path:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
-    return path
+from jaxnet.figures.canvas import blank, save
 
 
 def valley(paths: Mapping[float, np.ndarray], path: str | Path) -> Path:
@@ -42,7 +13,7 @@ def valley(paths: Mapping[float, np.ndarray], path: str | Path) -> Path:
 
     `paths` maps a learning rate to the points visited; the first one is the ball drawn.
     """
-    figure = _figure(9.0, 4.0)
+    figure = blank(9.0, 4.0)
     grid = np.linspace(-1, 1, 41)
     v1, v2 = np.meshgrid(grid, grid)
     surface = figure.add_subplot(1, 2, 1, projection="3d", computed_zorder=False)
@@ -60,59 +31,23 @@ def valley(paths: Mapping[float, np.ndarray], path: str | Path) -> Path:
     heights.set(xlabel="step", ylabel="$C$", ylim=(-0.1, 3))
     heights.legend(loc="upper right")
     heights.set_title("Height after each step")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def images(rows: Sequence[np.ndarray], titles: Sequence[str], path: str | Path) -> Path:
     """Grey images side by side, ink black as on paper, each under its title."""
-    figure = _figure(1.3 * len(rows), 1.6)
+    figure = blank(1.3 * len(rows), 1.6)
     for place, (image, title) in enumerate(zip(rows, titles, strict=True), start=1):
         axes = figure.add_subplot(1, len(rows), place)
         axes.imshow(image, cmap="binary", vmin=0, vmax=1)
         axes.set_title(title, fontsize=9)
         axes.set(xticks=[], yticks=[])
-    return _save(figure, path)
-
-
-def gradient_comparison(found: GradCheck, candidate: str, path: str | Path) -> Path:
-    """Errors of each parameter, and of differences of the cost by their step."""
-    figure = _figure(10.0, 4.0)
-    bars, curve = figure.subplots(1, 2)
-    names = [leaf.name for leaf in found.stages[0].comparison.leaves]
-    places, width = np.arange(len(names)), 0.8 / len(found.stages)
-    least = 1e-17  # what an error of zero is drawn as
-    for i, stage in enumerate(found.stages):
-        errors = [max(leaf.relative_error, least) for leaf in stage.comparison.leaves]
-        when = f"trained for {plural(stage.epochs)}" if stage.epochs else "untrained"
-        colour = "C0" if stage.comparison.dtype == "float64" else "C1"
-        bars.bar(
-            places + (i - (len(found.stages) - 1) / 2) * width,
-            np.nan_to_num(errors, nan=1.0, posinf=1.0),
-            0.9 * width,
-            bottom=least,
-            color=colour,
-            alpha=1.0 if stage.epochs else 0.6,
-            label=f"{stage.comparison.dtype}, {when}",
-        )
-        if stage.epochs == 0:
-            line = {"color": colour, "linestyle": "--", "linewidth": 1}
-            bars.axhline(stage.comparison.tolerance, **line)
-    bars.set_xticks(places, [f"${name[0]}^{name[2:]}$" for name in names])
-    bars.set(yscale="log", ylim=(least, 10), ylabel="relative error")
-    bars.set_title(f"{candidate} beside the reference (dashed: tolerance)", fontsize=10)
-    bars.legend(fontsize=8, loc="upper right", framealpha=1)
-    if found.curve is not None:
-        curve.loglog(found.curve.steps, found.curve.forward, "o-", label="forward")
-        curve.loglog(found.curve.steps, found.curve.central, "s-", label="central")
-        curve.set(xlabel="step $h$", ylabel="relative error of the slope")
-        curve.set_title("Differences of the cost, by their step", fontsize=10)
-        curve.legend(fontsize=8)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def insights(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
     """How fast weights learn, by their quiet inputs and their saturated outputs."""
-    figure = _figure(9.0, 3.8)
+    figure = blank(9.0, 3.8)
     by_input, by_output = figure.subplots(1, 2)
     by_input.loglog(results["quiet"], results["by input"], "o-")
     by_input.set(xlabel="inputs, times", ylabel="$||\\partial C/\\partial w^1||$")
@@ -123,12 +58,12 @@ def insights(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
     by_output.set_ylabel("$||\\partial C/\\partial w^2||$")
     by_output.set_title("Saturated outputs: BP1", fontsize=10)
     by_output.legend()
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def cost_of_gradients(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
     """The time of a gradient in forward passes, by the number of parameters."""
-    figure = _figure(6.0, 4.0)
+    figure = blank(6.0, 4.0)
     axes = figure.subplots()
     size = results["parameters"]
     axes.loglog(size, size + 1, "k--", label="passes of (2.21)", linewidth=1)
@@ -141,12 +76,12 @@ def cost_of_gradients(results: Mapping[str, np.ndarray], path: str | Path) -> Pa
     axes.axhline(2, color="grey", linestyle=":", label="2 passes")
     axes.set(xlabel="weights and biases", ylabel="time of a gradient / forward pass")
     axes.legend()
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def weights(networks: Mapping[str, np.ndarray], path: str | Path) -> Path:
     """How many weights of each network are how large, on a logarithmic axis."""
-    figure = _figure(8.0, 3.8)
+    figure = blank(8.0, 3.8)
     axes = figure.subplots()
     bins = np.logspace(-6, 1, 71).tolist()
     for name, values in networks.items():
@@ -154,7 +89,7 @@ def weights(networks: Mapping[str, np.ndarray], path: str | Path) -> Path:
         axes.hist(sizes, bins, histtype="step", linewidth=1.5, label=name)
     axes.set(xscale="log", xlabel="$|w|$", ylabel="weights")
     axes.legend(loc="upper left")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def toy_neuron(
@@ -167,7 +102,7 @@ def toy_neuron(
     `runs` maps a start and a kind of run to those four columns. Kinds whose name says
     that they are WRONG are dashed and grey. `rates` has dC/dw of each cost by "a".
     """
-    figure = _figure(13.0, 2.6 * len(runs) + 0.6)
+    figure = blank(13.0, 2.6 * len(runs) + 0.6)
     grid = figure.add_gridspec(len(runs), 5, width_ratios=[1, 1, 1, 1, 1.5])
     lines = {}
     for row, (begin, by_kind) in enumerate(runs.items()):
@@ -204,50 +139,4 @@ def toy_neuron(
         ncols=len(lines),
         frameon=False,
     )
-    return _save(figure, path)
-
-
-def sweep(
-    found: Mapping[Setting, Mapping[str, int | float]],
-    names: Sequence[str],
-    path: str | Path,
-) -> Path:
-    """Mean accuracies of best epochs: a heat-map of two rates, or a line of one.
-
-    With more than two rates, every combination of the first ones is a row of the map.
-    """
-    figure = _figure(6.4, 4.4)
-    axes = figure.add_subplot()
-    *first, last = names
-    columns = sorted({getattr(setting, last) for setting in found})
-    if not first:
-        rows = [found[setting] for setting in sorted(found)]
-        axes.errorbar(
-            range(len(rows)),
-            [100 * row["mean"] for row in rows],
-            yerr=[100 * row["sd"] for row in rows],
-            fmt="o-",
-            capsize=3,
-        )
-        axes.set(ylabel="accuracy of the best epoch, %, mean and sd over seeds")
-    else:
-        keys = sorted({tuple(getattr(s, name) for name in first) for s in found})
-        grid = np.full((len(keys), len(columns)), np.nan)
-        for setting, row in found.items():
-            key = tuple(getattr(setting, name) for name in first)
-            place = keys.index(key), columns.index(getattr(setting, last))
-            grid[place] = 100 * row["mean"]
-        image = axes.imshow(grid, cmap="viridis", aspect="auto")
-        middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
-        for (i, j), value in np.ndenumerate(grid):
-            colour = "white" if value < middle else "black"
-            words = "broken" if np.isnan(value) else f"{value:.2f}"
-            axes.text(j, i, words, ha="center", va="center", color=colour)
-        labels = [", ".join(f"{value:g}" for value in key) for key in keys]
-        axes.set_yticks(range(len(keys)), labels)
-        axes.set(ylabel=", ".join(RATES[name] for name in first))
-        label = "accuracy of the best epoch, %, mean over seeds"
-        figure.colorbar(image, label=label)
-    axes.set_xticks(range(len(columns)), [f"{value:g}" for value in columns])
-    axes.set(xlabel=RATES[last])
-    return _save(figure, path)
+    return save(figure, path)

@@ -1,0 +1,12 @@
+"""Figures from numbers, with matplotlib (the extra `figures`)."""
+
+from jaxnet.figures.book import cost_of_gradients as cost_of_gradients
+from jaxnet.figures.book import images as images
+from jaxnet.figures.book import insights as insights
+from jaxnet.figures.book import toy_neuron as toy_neuron
+from jaxnet.figures.book import valley as valley
+from jaxnet.figures.book import weights as weights
+from jaxnet.figures.canvas import check_available as check_available
+from jaxnet.figures.comparison import gradient_comparison as gradient_comparison
+from jaxnet.figures.sweeps import benchmark as benchmark
+from jaxnet.figures.sweeps import sweep as sweep

@@ -1,0 +1,35 @@
+"""A figure to draw on, and the file it goes to."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def check_available() -> None:
+    """Raise ModuleNotFoundError, saying what to install, if matplotlib is missing."""
+    blank(1.0, 1.0)
+
+
+def blank(width: float, height: float) -> "Figure":
+    """An empty figure of so many inches.
+
+    Raises ModuleNotFoundError if matplotlib is missing.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            'Figures need matplotlib: python -m pip install "jaxnet[figures]", '
+            'or ".[figures]" in a checkout.'
+        ) from error
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(figure: "Figure", path: str | Path) -> Path:
+    """The path, where the figure now is."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150)
+    return path

@@ -1,0 +1,286 @@
+"""The book's mini-batch descent written in several ways, for `benchmark.py` to time.
+
+Each is a sigmoid network with the quadratic cost that learns from mini-batches in
+random order by w' = w - eta/m sum_x dC_x/dw, in float32. The comments say where one
+differs.
+"""
+
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+import jaxnet
+
+
+class Way(NamedTuple):
+    """A way to train: `run()` does so much of an epoch."""
+
+    run: Callable[[], Any]
+    part: float
+
+
+Begin = Callable[[Sequence[int], jaxnet.Dataset, int, float], Way]
+
+
+def _params(sizes: Sequence[int]) -> jaxnet.Params:
+    return jaxnet.init(jax.random.key(0), sizes)
+
+
+def _numbers(
+    data: jaxnet.Dataset, dtype: type = np.float32
+) -> tuple[np.ndarray, np.ndarray]:
+    return np.array(data.x, dtype) / 256, np.array(data.y, dtype)
+
+
+def _epoch(sizes, data, m, eta, **choices) -> Way:
+    state = jaxnet.start(_params(sizes))
+    keys = iter(jax.random.split(jax.random.key(1), 10_000))
+
+    def run() -> Any:
+        options = {"batch_size": m, "eta": eta, **choices}
+        return jaxnet.epoch(next(keys), state, data, **options)
+
+    return Way(run, 1.0)
+
+
+def epoch(sizes, data, m, eta) -> Way:
+    """`jaxnet.epoch` on bytes, as the command line trains."""
+    return _epoch(sizes, data, m, eta)
+
+
+def epoch_on_floats(sizes, data, m, eta) -> Way:
+    """`jaxnet.epoch` on `load_mnist()` as it is."""
+    x, y = _numbers(data)
+    return _epoch(sizes, jaxnet.Dataset(jnp.asarray(x), jnp.asarray(y)), m, eta)
+
+
+def epoch_by_jax_grad(sizes, data, m, eta) -> Way:
+    """`jaxnet.epoch` with `gradient=autodiff`."""
+    return _epoch(sizes, data, m, eta, gradient=jaxnet.autodiff)
+
+
+def jitted_step(sizes, data, m, eta) -> Way:
+    """A jitted `jaxnet.step` in a Python loop, which most JAX programs are."""
+    x, y = _numbers(data)
+    state = jaxnet.start(_params(sizes))
+    step = jax.jit(jaxnet.step)
+    order, steps = np.random.default_rng(0), 1000
+
+    def run() -> Any:
+        now = state
+        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            now = step(now, x[batch], y[batch], eta)
+        return now
+
+    return Way(run, steps * m / len(x))
+
+
+def _sigmoid(z: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-z))
+
+
+def numpy_by_example(sizes, data, m, eta) -> Way:
+    """The book's algorithm: columns, a loop over examples and over layers, float64."""
+    x, y = _numbers(data, np.float64)
+    start = [
+        (np.array(w, np.float64), np.array(b, np.float64)[:, None])
+        for w, b in _params(sizes)
+    ]
+    order, steps = np.random.default_rng(0), 100
+
+    def gradient(layers, a, y):
+        activations, zs = [a], []
+        for w, b in layers:
+            zs.append(w @ activations[-1] + b)
+            activations.append(_sigmoid(zs[-1]))
+        a = activations[-1]
+        delta = (a - y) * a * (1 - a)
+        slopes = [(delta @ activations[-2].T, delta)]
+        for l in range(2, len(layers) + 1):
+            a = activations[-l]
+            delta = (layers[-l + 1][0].T @ delta) * a * (1 - a)
+            slopes.append((delta @ activations[-l - 1].T, delta))
+        return slopes[::-1]
+
+    def run() -> Any:
+        layers = start
+        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            total = [(np.zeros_like(w), np.zeros_like(b)) for w, b in layers]
+            for i in batch:
+                slopes = gradient(layers, x[i][:, None], y[i][:, None])
+                total = [
+                    (tw + sw, tb + sb)
+                    for (tw, tb), (sw, sb) in zip(total, slopes, strict=True)
+                ]
+            layers = [
+                (w - eta / m * tw, b - eta / m * tb)
+                for (w, b), (tw, tb) in zip(layers, total, strict=True)
+            ]
+        return layers
+
+    return Way(run, steps * m / len(x))
+
+
+def numpy_by_mini_batch(sizes, data, m, eta) -> Way:
+    """The same with a mini-batch as a matrix, updated in place."""
+    x, y = _numbers(data)
+    start = [(np.array(w), np.array(b)) for w, b in _params(sizes)]
+    order, steps = np.random.default_rng(0), 1000
+    rate = np.float32(eta / m)
+
+    def run() -> Any:
+        layers = [(w.copy(), b.copy()) for w, b in start]
+        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            activations = [x[batch]]
+            for w, b in layers:
+                activations.append(_sigmoid(activations[-1] @ w.T + b))
+            a = activations[-1]
+            delta = (a - y[batch]) * a * (1 - a)
+            for l in range(len(layers) - 1, -1, -1):
+                w, b = layers[l]
+                below = activations[l]
+                error = delta
+                if l > 0:
+                    delta = (delta @ w) * below * (1 - below)
+                w -= rate * (error.T @ below)
+                b -= rate * error.sum(0)
+        return layers
+
+    return Way(run, steps * m / len(x))
+
+
+def pytorch(sizes, data, m, eta) -> Way:
+    """PyTorch as its tutorials have it: modules, autograd, `optim.SGD`, eager."""
+    torch: Any = import_module("torch")
+    torch.set_num_threads(1)
+    x, y = map(torch.from_numpy, _numbers(data))
+    modules: list[Any] = []
+    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+        modules += [torch.nn.Linear(n_in, n_out), torch.nn.Sigmoid()]
+    model = torch.nn.Sequential(*modules)
+    optimizer = torch.optim.SGD(model.parameters(), lr=eta)
+    steps = 500
+
+    def run() -> Any:
+        places = torch.randperm(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            optimizer.zero_grad()
+            cost = ((model(x[batch]) - y[batch]) ** 2).sum() / (2 * m)
+            cost.backward()
+            optimizer.step()
+
+    return Way(run, steps * m / len(x))
+
+
+def equinox(sizes, data, m, eta) -> Way:
+    """Equinox: an `nn.MLP`, `filter_jit` and `filter_value_and_grad`, optax."""
+    eqx: Any = import_module("equinox")
+    x, y = _numbers(data)
+    model = eqx.nn.MLP(
+        *(sizes[0], sizes[-1], sizes[1], len(sizes) - 2),
+        activation=jax.nn.sigmoid,
+        final_activation=jax.nn.sigmoid,
+        key=jax.random.key(0),
+    )
+    optimizer = optax.sgd(eta)
+    memory = optimizer.init(eqx.filter(model, eqx.is_array))
+
+    def cost(model, x, y):
+        return jnp.mean(jnp.sum((jax.vmap(model)(x) - y) ** 2, axis=1)) / 2
+
+    @eqx.filter_jit
+    def step(model, memory, x, y):
+        _, slope = eqx.filter_value_and_grad(cost)(model, x, y)
+        updates, memory = optimizer.update(slope, memory)
+        return eqx.apply_updates(model, updates), memory
+
+    order, steps = np.random.default_rng(0), 500
+
+    def run() -> Any:
+        now = model, memory
+        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            now = step(*now, x[batch], y[batch])
+        return jax.tree.leaves(eqx.filter(now[0], eqx.is_array))
+
+    return Way(run, steps * m / len(x))
+
+
+def flax(sizes, data, m, eta) -> Way:
+    """Flax NNX: `nnx.Linear`, `nnx.jit`, `nnx.Optimizer`."""
+    nnx: Any = import_module("flax.nnx")
+    x, y = _numbers(data)
+
+    class Network(nnx.Module):
+        def __init__(self, rngs: Any) -> None:
+            self.layers = nnx.List(
+                nnx.Linear(n_in, n_out, rngs=rngs)
+                for n_in, n_out in zip(sizes, sizes[1:], strict=False)
+            )
+
+        def __call__(self, a: jax.Array) -> jax.Array:
+            for layer in self.layers:
+                a = jax.nn.sigmoid(layer(a))
+            return a
+
+    model = Network(nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, optax.sgd(eta), wrt=nnx.Param)
+
+    def cost(model, x, y):
+        return jnp.mean(jnp.sum((model(x) - y) ** 2, axis=1)) / 2
+
+    @nnx.jit
+    def step(model, optimizer, x, y):
+        optimizer.update(model, nnx.grad(cost)(model, x, y))
+
+    order, steps = np.random.default_rng(0), 500
+
+    def run() -> Any:
+        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+        for batch in places:
+            step(model, optimizer, x[batch], y[batch])
+        return jax.tree.leaves(nnx.state(model, nnx.Param))
+
+    return Way(run, steps * m / len(x))
+
+
+def scikit_learn(sizes, data, m, eta) -> Way:
+    """scikit-learn's MLPClassifier; its cost is softmax with log-likelihood."""
+    from sklearn.neural_network import MLPClassifier
+
+    x, y = _numbers(data)
+    labels, images = y.argmax(axis=1), 10_000
+    model = MLPClassifier(
+        sizes[1:-1],
+        activation="logistic",
+        solver="sgd",
+        batch_size=m,
+        learning_rate_init=eta / 10,
+        momentum=0,
+        alpha=0,
+    )
+
+    def run() -> Any:
+        model.partial_fit(x[:images], labels[:images], classes=np.arange(sizes[-1]))
+
+    return Way(run, images / len(x))
+
+
+_NEEDS = {"torch": pytorch, "equinox": equinox, "flax": flax, "sklearn": scikit_learn}
+
+
+def available() -> dict[str, Begin]:
+    """The ways whose packages are installed, ours first."""
+    ours = (epoch, epoch_on_floats, epoch_by_jax_grad, jitted_step)
+    by_hand = (numpy_by_example, numpy_by_mini_batch)
+    others = [begin for package, begin in _NEEDS.items() if find_spec(package)]
+    return {begin.__name__: begin for begin in (*ours, *by_hand, *others)}
