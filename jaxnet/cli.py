@@ -15,9 +15,14 @@ from typing import NoReturn
 import jax
 
 from jaxnet import devices
-from jaxnet.commands import compare, sweep, train
+from jaxnet.commands import compare, reproduce, sweep, train
 
-COMMANDS = {"train": train, "sweep": sweep, "compare": compare}
+COMMANDS = {
+    "train": train,
+    "sweep": sweep,
+    "reproduce": reproduce,
+    "compare": compare,
+}
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,22 +1,16 @@
-"""The networks of a sweep: what is done, kept in a file line by line, and a table.
-
-The file is JSON lines: what all networks share, then a network a line, written when it
-is trained. A line cut short, by whatever ended the process, is left out and done again.
-"""
+"""The networks of a sweep: what is done, kept in a file line by line, and a table."""
 
 import itertools
-import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from jaxnet.journal import Journal
 from jaxnet.storage import StorageError
 
 RATES = {"eta": "eta", "l1": "L1", "l2": "L2", "dropout": "dropout"}
-_FORMAT = "jaxnet sweep 1"
 
 
 class Setting(NamedTuple):
@@ -63,61 +57,26 @@ class Kept:
 
         Raises StorageError if it is another kind of file, or of another experiment.
         """
-        self.path, self.curves = Path(path), Curves()
-        header = {"format": _FORMAT, **shared}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = self.path.read_bytes() if self.path.exists() else b""
-        if json.dumps(header).encode().startswith(content):  # it was cut, or is new
-            self.path.write_bytes(b"")
-            self._append(header)
-            return
-        whole, _, cut = content.rpartition(b"\n")
-        first, *lines = whole.split(b"\n")
-        self._check(first, header)
-        for number, line in enumerate(lines, start=2):
+        self._journal = Journal(path, "jaxnet sweep 1", shared)
+        self.curves = Curves()
+        for number, value in enumerate(self._journal.values, start=2):
             try:
-                value = json.loads(line)
                 rates = Setting(*(float(value[name]) for name in RATES))
                 network = Network(rates, int(value["seed"]))
                 curve = [np.nan if x is None else float(x) for x in value["accuracy"]]
             except (ValueError, TypeError, KeyError) as error:
                 raise StorageError(
-                    f"{self.path}: expected a network of a sweep on line {number}, "
-                    f"got {line[:60]!r}. Delete the line to train it again."
+                    f"{path}: expected a network of a sweep on line {number}, got "
+                    f"{str(value)[:60]}. Delete the line to train it again."
                 ) from error
             self.curves[network] = curve
-        if cut:
-            os.truncate(self.path, len(whole) + 1)
-
-    def _check(self, first: bytes, header: Mapping[str, Any]) -> None:
-        try:
-            found = json.loads(first)
-        except ValueError:
-            found = None
-        if not isinstance(found, dict) or found.get("format") != _FORMAT:
-            raise StorageError(
-                f"{self.path}: expected a file that jaxnet sweep has written, whose "
-                f"first line has the format {_FORMAT!r}, got {first[:60]!r}."
-            )
-        for name, value in json.loads(json.dumps(header)).items():
-            if found.get(name) != value:
-                raise StorageError(
-                    f"{self.path}: expected a sweep with {name} {value}, got one with "
-                    f"{found.get(name)}. Choose another file."
-                )
 
     def add(self, network: Network, curve: Sequence[float]) -> None:
         """Keep a network that is done, on the disk when this returns."""
         accuracies = [None if np.isnan(x) else x for x in curve]
         rates = network.setting._asdict()
-        self._append({**rates, "seed": network.seed, "accuracy": accuracies})
+        self._journal.add({**rates, "seed": network.seed, "accuracy": accuracies})
         self.curves[network] = list(curve)
-
-    def _append(self, value: Mapping[str, Any]) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(value, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def summaries(curves: Curves) -> dict[Setting, dict[str, int | float]]:

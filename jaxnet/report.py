@@ -116,7 +116,7 @@ def as_json(record: Record) -> dict[str, Any]:
         "compile_seconds": record.compile_seconds,
         "book": claim
         and {
-            "accuracy": claim.percent / 100,
+            "accuracy": (claim.number or math.nan) / 100,
             "statistic": claim.statistic,
             "section": claim.section,
         },
@@ -138,8 +138,8 @@ def lines(record: Record) -> Iterator[str]:
     else:
         yield from _table(record)
     if record.claim is not None:
-        percent, statistic, section = record.claim[1:]
-        yield f"The book, section {section}: {percent:.2f}%, {statistic}."
+        _, number, statistic, section, _ = record.claim
+        yield f"The book, section {section}: {number:.2f}%, {statistic}."
     yield from _trouble(record)
     yield (
         f"{np.median(record.seconds):.2f} s an epoch (median, evaluation included), "

@@ -65,7 +65,13 @@ class Runner:
             rates |= setting
             whole = partial(whole_network, rate=rates["dropout"])
             rates["eta"] *= jnp.asarray(course.halving.scale)
-            state = learn(e, key, number, course.state, train, rates)
+            state = course.state
+            numbers = jnp.arange(e.evaluate_every) + number * e.evaluate_every
+            state, _ = jax.lax.scan(
+                lambda state, i: (learn(e, key, i, state, train, rates), None),
+                state,
+                numbers,
+            )
             course = next_course(e, course, state, whole(state.params), evaluation)
             params = whole(course.state.params)
             found = course.accuracy
@@ -104,7 +110,7 @@ class Runner:
         gather = self.spread.gather
         keys, settings = self._networks(seeds, rates)
         course = self.begin(keys)
-        for number in range(self.experiment.epochs):
+        for number in range(self.experiment.epochs // self.experiment.evaluate_every):
             began = time.perf_counter()
             networks = (keys, settings, course)
             result = self.epoch(networks, self._number(number), *self.shared)

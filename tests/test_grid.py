@@ -85,9 +85,9 @@ def test_a_file_cut_in_its_first_line_begins_anew(tmp_path):
 @pytest.mark.parametrize(
     "content, message",
     [
-        (b"\x89PNG\r\n\x1a\n", "expected a file that jaxnet sweep has written"),
+        (b"\x89PNG\r\n\x1a\n", "expected a file whose first line has the format"),
         (b'{"format": "jaxnet sweep 2"}\n', "whose first line has the format"),
-        (b"[1]\n", "expected a file that jaxnet sweep has written"),
+        (b"[1]\n", "has the format 'jaxnet sweep 1', got"),
     ],
 )
 def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content, message):
@@ -101,7 +101,7 @@ def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content, me
 def test_another_experiment_or_a_spoilt_line_is_refused(tmp_path):
     path = tmp_path / "sweep.jsonl"
     Kept(path, SHARED).add(ONE, [0.5])
-    with pytest.raises(StorageError, match="with epochs 4, got one with 3"):
+    with pytest.raises(StorageError, match="expected epochs 4, got 3"):
         Kept(path, SHARED | {"epochs": 4})
     with open(path, "a") as file:
         file.write('{"eta": 1}\n')
@@ -159,7 +159,7 @@ def test_a_sweep_goes_on_and_takes_more_values_and_seeds(small_mnist, capsys, tm
     value = json.loads(capsys.readouterr().out)
     assert value["done"] == value["networks"] == 4 and len(value["settings"]) == 2
     assert main(options(small_mnist, *out, "--cost", "cross_entropy")) == 2
-    assert "with cost cross_entropy, got one with quadratic" in capsys.readouterr().err
+    assert "expected cost cross_entropy, got quadratic" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("values", ["", "1,", "1,1", "1,nan", "0"])

@@ -1,0 +1,233 @@
+"""The book's experiments over many seeds: kept in files, and as rows of a table.
+
+A file is a journal: the experiment and what it ran on, then a line for each seed with
+its whole curve. Tables and figures are drawn from the files, with no training.
+"""
+
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnet import activations, costs, gradients, network
+from jaxnet.datasets import Split
+from jaxnet.experiments import CLAIMS, Claim, Experiment
+from jaxnet.journal import Journal
+from jaxnet.metrics import total_cost
+from jaxnet.network import Dataset, Params
+from jaxnet.runs import Measure, Runner, capacity, unlearnt
+
+_DRAWS = 10_000  # of three runs, whose best the book reports
+
+
+class Result(NamedTuple):
+    """What is known of an experiment: curves of shape (seeds, epochs), and the rest."""
+
+    name: str
+    claim: Claim
+    curves: np.ndarray
+    unlearnt: list[list[int]]
+    seconds: float  # a network, all its epochs
+
+
+def described(experiment: Experiment) -> dict[str, Any]:
+    """The experiment in JSON values: functions and costs by their names."""
+    names = {
+        id(value): name
+        for module in (activations, costs, gradients, network)
+        for name, value in vars(module).items()
+    }
+
+    def word(value: Any) -> Any:
+        if isinstance(value, tuple) and id(value) not in names:
+            return list(value)
+        if value is None or isinstance(value, str | int | float):
+            return value
+        return names.get(id(value)) or getattr(value, "__name__", str(value))
+
+    return {
+        field.name: word(getattr(experiment, field.name))
+        for field in fields(experiment)
+    }
+
+
+def file_of(name: str, folder: str | Path) -> Path:
+    """The file of an experiment; two claims about the same one share it."""
+    claim = CLAIMS[name]
+    same = [
+        other
+        for other, that in CLAIMS.items()
+        if (that.experiment, that.measure) == (claim.experiment, claim.measure)
+    ]
+    slug = same[0].replace(",", "").replace(" ", "-")
+    return Path(folder) / f"{slug}.jsonl"
+
+
+def _journal(name: str, folder: str | Path) -> Journal:
+    shared = {
+        "experiment": described(CLAIMS[name].experiment),
+        "measure": CLAIMS[name].measure,
+    }
+    return Journal(file_of(name, folder), "jaxnet experiment 1", shared)
+
+
+def environment() -> dict[str, str]:
+    """What a result depends on beside its experiment and seed."""
+    commit = ""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+        )
+        commit = done.stdout.strip()
+    except OSError:  # there is no git
+        pass
+    device = jax.devices()[0]
+    return {
+        "jaxnet": version("jaxnet"),
+        "jax": jax.__version__,
+        "device": f"{device.platform} {device.device_kind}",
+        "dtype": str(jax.numpy.result_type(float)),
+        "commit": commit,
+    }
+
+
+def missing(name: str, seeds: int, folder: str | Path) -> list[int]:
+    """Which of the first seeds, from 1, the file does not have."""
+    path = file_of(name, folder)
+    done = {v["seed"] for v in _journal(name, folder).values} if path.exists() else {}
+    return [seed for seed in range(1, seeds + 1) if seed not in done]
+
+
+def reproduce(
+    name: str, data: Split, seeds: Sequence[int], folder: str | Path
+) -> Iterator[int]:
+    """Trains these seeds into the experiment's file: how many networks at each epoch.
+
+    Raises StorageError if the file is of another experiment.
+    """
+    e, journal = CLAIMS[name].experiment, _journal(name, folder)
+    evaluation, here = getattr(data, e.evaluate_on), environment()
+    at_once = capacity(e, len(seeds), evaluation)
+    measure = _cost_of(e) if CLAIMS[name].measure == "training cost" else None
+    runner = Runner(e, data.train, evaluation, at_once, measure=measure)
+    n = len(evaluation.x)
+    for first in range(0, len(seeds), at_once):
+        group = seeds[first : first + at_once]
+        found, seconds, after = [], 0.0, None
+        for after in runner(group):
+            counts = np.round(after.found.astype(float) * n)
+            found.append(counts if measure is None else after.found.astype(float))
+            seconds += after.seconds / len(group)
+            yield len(group)
+        assert after is not None
+        given_up = unlearnt(after.params, evaluation, e.hidden)
+        for i, (seed, classes) in enumerate(zip(group, given_up, strict=True)):
+            curve = [float(values[i]) for values in found]
+            if measure is None:
+                curve = [None if np.isnan(x) else int(x) for x in curve]
+            line = {"seed": seed, "curve": curve, "of": n, "unlearnt": classes}
+            journal.add({**line, "seconds": round(seconds, 3), **here})
+
+
+def _cost_of(e: Experiment) -> Measure:
+    def training_cost(params: Params, train: Dataset, _: Dataset) -> jax.Array:
+        return total_cost(params, train, e.cost, e.hidden, l2=e.l2, n=len(train.x))
+
+    return training_cost
+
+
+def result(name: str, folder: str | Path) -> Result | None:
+    """What the experiment's file has; None if there is none."""
+    if not file_of(name, folder).exists():
+        return None
+    values = sorted(_journal(name, folder).values, key=lambda value: value["seed"])
+    if not values:
+        return None
+    whole = max(len(value["curve"]) for value in values)
+    curves = np.full((len(values), whole), np.nan)
+    for row, value in zip(curves, values, strict=True):
+        curve = np.array([np.nan if x is None else x for x in value["curve"]], float)
+        scale = 100 / value["of"] if CLAIMS[name].measure == "accuracy" else 1
+        row[: len(curve)] = scale * curve
+    digits = [value["unlearnt"] for value in values]
+    seconds = float(np.median([value["seconds"] for value in values]))
+    return Result(name, CLAIMS[name], curves, digits, seconds)
+
+
+def statistic(found: Result) -> np.ndarray:
+    """Draws of the book's own statistic: a seed's, or the best of three seeds'."""
+    if "last" in found.claim.statistic:
+        return found.curves[:, -1]
+    best = np.nanmax(found.curves, axis=1)
+    if "three" not in found.claim.statistic:
+        return best
+    draws = np.random.default_rng(0).integers(len(best), size=(_DRAWS, 3))
+    return best[draws].max(axis=1)
+
+
+def stuck(found: Result) -> dict[int, list[int]]:
+    """Which networks, by their place, have given up a few classes, and which."""
+    last = found.curves[:, -1]
+    return {
+        i: classes
+        for i, classes in enumerate(found.unlearnt)
+        if found.claim.measure == "accuracy" and last[i] > 50 and 1 <= len(classes) <= 3
+    }
+
+
+_Words = Callable[[float], str]
+
+
+def _words(found: Result) -> _Words:
+    places = 2 if found.claim.measure == "accuracy" else 4
+    return lambda x: "-" if np.isnan(x) else f"{x:.{places}f}"
+
+
+def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
+    """The results in Markdown, a row for each of the book's numbers."""
+    lines = [
+        "| experiment | section | the book | its statistic | found: median [5 %, 95 %] "
+        "| the book's number lies | last epoch, mean +- sd | stuck | seeds | s each |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for found in results:
+        claim, say = found.claim, _words(found)
+        draws, last = statistic(found), found.curves[:, -1]
+        low, middle, high = np.nanquantile(draws, [0.05, 0.5, 0.95])
+        sd = np.nanstd(last, ddof=1) if len(last) > 1 else 0.0
+        held = stuck(found)
+        of = "" if claim.measure == "accuracy" else f", {claim.measure}"
+        digits = sorted({digit for classes in held.values() for digit in classes})
+        cells = (
+            found.name,
+            claim.section,
+            "-" if claim.number is None else say(claim.number),
+            claim.statistic
+            + (", training cost" if claim.measure != "accuracy" else ""),
+            f"{say(middle)} [{say(low)}, {say(high)}]",
+            _place(claim.number, draws) + notes.get(found.name, ""),
+            f"{say(float(np.nanmean(last)))} +- {say(float(sd))}",
+            f"{len(held)} on {', '.join(map(str, digits))}" if held else "none",
+            str(len(last)),
+            f"{found.seconds:.1f}",
+        )
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
+
+
+def _place(number: float | None, draws: np.ndarray) -> str:
+    if number is None:
+        return "-"
+    if number > np.nanmax(draws):
+        return "above all"
+    if number < np.nanmin(draws):
+        return "below all"
+    return f"above {np.mean(draws < number):.0%}"
