@@ -210,8 +210,7 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
             found.name,
             claim.section,
             "-" if claim.number is None else say(claim.number),
-            claim.statistic
-            + (", training cost" if claim.measure != "accuracy" else ""),
+            claim.statistic + of,
             f"{say(middle)} [{say(low)}, {say(high)}]",
             _place(claim.number, draws) + notes.get(found.name, ""),
             f"{say(float(np.nanmean(last)))} +- {say(float(sd))}",
