@@ -1,0 +1,353 @@
+"""Pictures come back as the MNIST digits they were made of, and lines are cut apart."""
+
+import builtins
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+import jaxnet
+from jaxnet.handwriting import prepare, read_picture, show
+from jaxnet.segmentation import segment, show_pieces
+from scripts import handwriting as script
+
+
+@pytest.fixture(scope="module")
+def digits(mnist):
+    return np.asarray(mnist.test.x[:200]).reshape(-1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def labels(mnist):
+    return np.asarray(mnist.test.y).argmax(axis=1)
+
+
+@pytest.fixture(scope="module")
+def classify(mnist):
+    """A network after three epochs, its arithmetic in NumPy, which compiles nothing."""
+    params = script.trained(mnist, hidden=60, epochs=3)
+    layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
+
+    def outputs(x):
+        for w, b in layers:
+            x = 1 / (1 + np.exp(-(x @ w.T + b)))
+        return x
+
+    return outputs
+
+
+def on_paper(digit, size=1, margins=((3, 3), (3, 3)), dark=True):
+    """Levels 0 to 255 of a digit enlarged a whole number of times."""
+    ink = np.pad(np.kron(256 * digit, np.ones((size, size))), margins)
+    return 255 - ink if dark else ink
+
+
+def correlation(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+def likeness(one, other):
+    """The correlation of images, one of which may be a pixel off.
+
+    A centre of mass half-way between two pixels may come to lie on either.
+    """
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return max(correlation(np.roll(one, by, (0, 1)), other) for by in shifts)
+
+
+def colour(digit, ink, paper):
+    ink, paper = np.array(ink, float), np.array(paper, float)
+    levels = paper + np.kron(digit, np.ones((3, 3)))[..., np.newaxis] * (ink - paper)
+    return Image.fromarray(levels.astype(np.uint8))
+
+
+@pytest.mark.parametrize(("size", "least"), [(1, 0.999), (2, 0.97), (5, 0.97)])
+def test_a_digit_comes_back_as_itself(digits, size, least):
+    """Larger ones only nearly, since strokes thinner than the median are thickened."""
+    images = [prepare(on_paper(digit, size)).image for digit in digits[:40]]
+    found = [likeness(*pair) for pair in zip(images, digits, strict=False)]
+    assert np.median(found) > least and min(found) > 0.65
+
+
+def test_an_image_has_mnist_s_form(digits):
+    for digit in digits[:20]:
+        image = prepare(on_paper(digit, 3)).image
+        rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+        assert image.shape == (28, 28) and image.max() == 255 / 256
+        np.testing.assert_array_equal(image * 256, np.round(image * 256))
+        for axis in (0, 1):
+            centre = np.arange(28) @ image.sum(axis=1 - axis) / image.sum()
+            assert abs(centre - 14) <= 0.5 + 1e-4
+
+
+@settings(max_examples=12)
+@given(
+    number=st.integers(0, 199),
+    size=st.sampled_from([1, 2, 3]),
+    margins=st.tuples(*[st.tuples(*[st.integers(1, 40)] * 2)] * 2),
+    dark=st.booleans(),
+)
+def test_place_and_polarity_do_not_matter(digits, number, size, margins, dark):
+    plain = prepare(on_paper(digits[number], size)).image
+    image = prepare(on_paper(digits[number], size, margins, dark)).image
+    assert likeness(image, plain) > 0.99
+
+
+@settings(max_examples=12)
+@given(number=st.integers(0, 199), size=st.sampled_from([3, 4, 6]))
+def test_size_does_not_matter(digits, number, size):
+    one, other = (prepare(on_paper(digits[number], n)).image for n in (2, size))
+    assert likeness(one, other) > 0.9
+
+
+@settings(max_examples=20)
+@given(number=st.integers(0, 199))
+def test_inverted_levels_are_the_same_to_a_grey_level(digits, number):
+    levels = on_paper(digits[number])
+    one, other = prepare(levels).image, prepare(255 - levels).image
+    assert np.abs(one - other).max() <= 1.01 / 256
+
+
+@settings(max_examples=12)
+@given(number=st.integers(0, 199), slope=st.floats(-30, 30), least=st.floats(0.4, 1))
+def test_uneven_light_and_faint_ink_do_not_matter(digits, number, slope, least):
+    levels = 40 + 180 * (1 - least * digits[number].clip(max=1))
+    lit = np.pad(levels, 8, constant_values=220) + np.linspace(-slope, slope, 44)
+    assert correlation(prepare(lit).image, prepare(levels).image) > 0.95
+
+
+def test_specks_are_not_cropped_to(digits):
+    levels = on_paper(digits[0], 3, ((40, 40), (40, 40)))
+    expected = prepare(levels).image
+    levels[5:7, 5:7] = levels[-8:-6, -20:-18] = 0
+    np.testing.assert_array_equal(prepare(levels).image, expected)
+
+
+def test_a_thin_line_is_as_thick_as_a_pen_stroke():
+    levels = np.full((300, 200), 255.0)
+    levels[50:250, 100] = 0
+    levels[50, 60:140] = 0
+    image = prepare(levels).image
+    widths = (image[12:20] > 0.5).sum(axis=1)
+    assert ((widths == 2) | (widths == 3)).all()
+
+
+@settings(max_examples=100)
+@given(
+    levels=arrays(
+        np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), fill=st.nothing()
+    )
+)
+def test_any_levels_are_prepared_or_refused(levels):
+    try:
+        stages = prepare(levels)
+    except jaxnet.DataError as error:
+        assert "Expected ink on paper" in str(error)
+    else:
+        assert np.isfinite(stages.image).all()
+        assert 0 <= stages.image.min() < stages.image.max() == 255 / 256
+
+
+@pytest.mark.parametrize(
+    "levels", [np.zeros((0, 3)), np.zeros((4, 0)), np.full((5, 5), np.nan)]
+)
+def test_no_picture_at_all_is_refused(levels):
+    with pytest.raises(ValueError, match="Expected finite levels in rows and columns"):
+        prepare(levels)
+
+
+def test_noise_on_empty_paper_is_not_ink():
+    rng = np.random.default_rng(0)
+    for sigma in (0, 1, 5, 20):
+        with pytest.raises(jaxnet.DataError, match="got a blank picture"):
+            prepare(rng.normal(200, sigma, (90, 120)))
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I", "F"])
+def test_every_mode_is_read(digits, tmp_path, mode):
+    levels = on_paper(digits[0], 3).astype(np.uint8)
+    picture = Image.fromarray(levels)
+    if mode == "I;16":
+        picture = Image.fromarray(levels.astype(np.uint16) * 200)
+    elif mode == "F":
+        picture = Image.fromarray(levels.astype(np.float32) / 1000 - 7)
+    else:
+        picture = picture.convert(mode)
+    path = tmp_path / "picture.tiff"
+    picture.save(path)
+    assert likeness(prepare(read_picture(path)).image, digits[0]) > 0.8
+
+
+COLOURS = {
+    "blue on white": ((30, 40, 160), (250, 248, 240)),
+    "yellow on white": ((255, 240, 0), (255, 255, 255)),
+    "red on a green as bright": ((150, 60, 60), (60, 105, 60)),
+    "white on black": ((255, 255, 255), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize(("ink", "paper"), COLOURS.values(), ids=COLOURS)
+def test_coloured_ink_is_read(digits, tmp_path, ink, paper):
+    path = tmp_path / "picture.png"
+    colour(digits[0], ink, paper).save(path)
+    assert likeness(prepare(read_picture(path)).image, digits[0]) > 0.9
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_what_is_drawn_on_nothing_is_ink(digits, tmp_path, level):
+    alpha = (256 * digits[0]).astype(np.uint8)
+    levels = np.full_like(alpha, level)
+    path = tmp_path / "picture.png"
+    Image.fromarray(np.stack([levels, levels, levels, alpha], axis=-1)).save(path)
+    assert likeness(prepare(read_picture(path)).image, digits[0]) > 0.99
+
+
+def test_a_photograph_is_turned_upright(digits, tmp_path):
+    lying = np.rot90(on_paper(digits[0], 3)).astype(np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    path = tmp_path / "picture.jpg"
+    Image.fromarray(lying).save(path, exif=exif, quality=95)
+    assert likeness(prepare(read_picture(path)).image, digits[0]) > 0.9
+
+
+def test_a_large_picture_is_reduced(tmp_path):
+    levels = np.full((100, 4000), 255, np.uint8)
+    levels[20:80, 1000:1020] = 0
+    Image.fromarray(levels).save(tmp_path / "picture.png")
+    assert read_picture(tmp_path / "picture.png").shape == (40, 1600)
+
+
+def test_a_file_that_is_no_picture_is_refused_by_name(tmp_path, digits):
+    whole = tmp_path / "whole.png"
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60), np.uint8)
+    Image.fromarray(noise).save(whole)
+    content = whole.read_bytes()
+    for name, bad in {
+        "empty": b"",
+        "text": b"not a picture",
+        "postscript": b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n",
+        "cut": content[: len(content) // 2],
+    }.items():
+        (tmp_path / name).write_bytes(bad)
+        with pytest.raises(jaxnet.DataError, match=f"{name}: expected a picture"):
+            read_picture(tmp_path / name)
+    with pytest.raises(jaxnet.DataError, match="missing: expected.*No such file"):
+        read_picture(tmp_path / "missing")
+    with pytest.raises(jaxnet.DataError, match="expected a picture.*got: not a file"):
+        read_picture(tmp_path)
+
+
+def test_a_blank_picture_is_refused_by_name(tmp_path):
+    Image.new("RGB", (30, 30), "white").save(tmp_path / "white.png")
+    with pytest.raises(jaxnet.DataError, match="white.png: .*got a blank picture"):
+        read_picture(tmp_path / "white.png")
+
+
+@pytest.mark.parametrize("side", [8001, 20_000])
+def test_a_huge_picture_is_refused_before_it_is_unpacked(tmp_path, side):
+    path = tmp_path / "huge.png"
+    Image.new("1", (side, side)).save(path)
+    with pytest.raises(jaxnet.DataError, match="huge.png: .*pixels"):
+        read_picture(path)
+
+
+@settings(max_examples=100)
+@given(changes=st.lists(st.tuples(st.integers(0, 400), st.integers(0, 255))))
+def test_a_mutated_file_is_read_or_refused(tmp_path_factory, changes):
+    path = tmp_path_factory.getbasetemp() / "mutated.png"
+    levels = np.arange(144, dtype=np.uint8).reshape(12, 12)
+    Image.fromarray(levels).save(path)
+    content = bytearray(path.read_bytes())
+    for where, value in changes:
+        content[where % len(content)] = value
+    path.write_bytes(content)
+    try:
+        assert np.isfinite(read_picture(path)).all()
+    except jaxnet.DataError as error:
+        assert "mutated.png" in str(error)
+
+
+def test_without_pillow_it_says_what_to_install(monkeypatch, tmp_path):
+    real = builtins.__import__
+
+    def without(name, *args, **kwargs):
+        if name.startswith("PIL"):
+            raise ModuleNotFoundError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.delitem(sys.modules, "PIL", raising=False)
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(ModuleNotFoundError, match=r'"jaxnet\[images\]"'):
+        read_picture(tmp_path / "picture.png")
+
+
+def line_of(digits, gap):
+    """Levels of digits side by side, cropped, with so many empty columns between."""
+    parts = []
+    for digit in digits:
+        columns = np.flatnonzero(digit.any(axis=0))
+        parts.append(np.pad(digit[:, columns[0] : columns[-1] + 1], ((0, 0), (0, gap))))
+    return on_paper(np.concatenate(parts, axis=1), 2, ((9, 9), (9, 9)))
+
+
+@pytest.mark.parametrize("gap", [0, 1, 3, 8])
+def test_the_book_s_504192_is_read(mnist, classify, gap):
+    first = np.asarray(mnist.train.x[:6]).reshape(6, 28, 28)
+    for levels in (line_of(first, gap), 255 - line_of(first, gap)):
+        pieces = segment(levels, classify)
+        assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
+        lefts = [piece.box[1] for piece in pieces]
+        assert lefts == sorted(lefts)
+        for piece, digit in zip(pieces, first, strict=True):
+            assert 0 < piece.confidence <= 1
+            if gap:
+                assert likeness(piece.image, digit) > 0.85
+
+
+def test_a_single_digit_is_mostly_one_piece(digits, labels, classify):
+    answers = [segment(on_paper(digit, 2), classify) for digit in digits[:60]]
+    whole = np.array([len(pieces) == 1 for pieces in answers])
+    first = np.array([pieces[0].digit for pieces in answers])
+    assert whole.mean() > 0.9 and (whole & (first == labels[:60])).mean() > 0.85
+
+
+def test_a_box_is_where_the_digit_is(digits, classify):
+    levels = on_paper(digits[0], 2, ((11, 5), (7, 60)))
+    [piece] = segment(levels, classify)
+    top, left, bottom, right = piece.box
+    ink = levels < 255 * 0.75
+    assert ink[top:bottom, left:right].sum() == ink.sum()
+    assert all(edge.any() for edge in (ink[top], ink[bottom - 1]))
+    assert ink[:, left].any() and ink[:, right - 1].any()
+
+
+def test_what_cannot_be_cut_is_refused(classify):
+    dash = np.full((40, 300), 255.0)
+    dash[15:25, 20:280] = 0
+    with pytest.raises(jaxnet.DataError, match="cannot be cut up"):
+        segment(dash, classify)
+    with pytest.raises(jaxnet.DataError, match="got a blank picture"):
+        segment(np.full((40, 300), 255.0), classify)
+
+
+def test_drawings_are_made(digits, classify, tmp_path):
+    levels = line_of(digits[:3], 2)
+    for path in (
+        show(prepare(on_paper(digits[0])), tmp_path / "stages.png"),
+        show_pieces(levels, segment(levels, classify), tmp_path / "pieces.png"),
+    ):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+
+
+def test_the_script_measures_what_it_claims(tmp_path):
+    found = script.main(out=tmp_path, pictures=20, lines=2, hidden=30, epochs=1)
+    assert found["pictures, in MNIST's form"] > 0.8
+    assert found["pictures, whole made 28 x 28"] < 0.5
+    assert len(list(tmp_path.glob("*.png"))) == 3

@@ -1,0 +1,251 @@
+"""The author's recorded runs, by jaxnet: the first epochs here, the rest if asked."""
+
+import random
+from dataclasses import replace
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet import replay as module
+from jaxnet.experiments import CLAIMS
+from jaxnet.replay import REPLAYS, Comparison, drawn, length, recorded, replay, shuffle
+from scripts import replay as script
+
+
+@pytest.fixture(scope="module")
+def as_bytes() -> jaxnet.Split:
+    return jaxnet.load_mnist(as_bytes=True)
+
+
+WEIGHTS = [
+    f"{kind} weights, {hidden}" for kind in ("scaled", "large") for hidden in (30, 100)
+]
+
+
+def numbers(*args, **options):
+    """All the comparisons of a replay."""
+    return [c for epoch in replay(*args, **options) for c in epoch]
+
+
+def test_a_shuffle_by_hand():
+    class Stream(random.Random):
+        def random(self):
+            return draws.pop(0)
+
+    draws = [0.99, 0.0, 0.6, 0.4]
+    items = [10, 11, 12, 13, 14]
+    # 4 with int(4.95) = 4, 3 with 0, 2 with int(1.8) = 1, 1 with int(0.8) = 0
+    shuffle(items, Stream())
+    assert items == [12, 13, 11, 10, 14]
+    assert draws == []
+
+
+@pytest.mark.parametrize("n", [1, 2, 100, 1000])
+def test_a_shuffle_draws_from_a_hat(n):
+    """NumPy's twister seeded by a list is Python's, and the last fills the gap."""
+    stream = np.random.RandomState([12345678])
+    hat, expected = list(range(n)), []
+    while len(hat) > 1:
+        j = int(stream.random_sample() * len(hat))
+        hat[j], hat[-1] = hat[-1], hat[j]
+        expected.insert(0, hat.pop())
+    items = list(range(n))
+    shuffle(items, random.Random(12345678))
+    assert items == hat + expected
+
+
+def test_a_shuffle_is_not_python_3_s():
+    items, others = list(range(100)), list(range(100))
+    shuffle(items, random.Random(1))
+    random.Random(1).shuffle(others)
+    assert items != others and sorted(items) == sorted(others) != items
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_first_networks_are_drawn_biases_first(scaled):
+    sizes = (4, 3, 2)
+    [(w_1, b_1), (w_2, b_2)] = drawn(np.random.RandomState(0), sizes, scaled=scaled)
+    assert np.asarray(b_1)[0] == 1.764052345967664, "NumPy's best known random number"
+    stream = np.random.RandomState(0).randn(5 + 12 + 6)
+    expected = np.split(stream, np.cumsum([3, 2, 12]))
+    arrays = zip((b_1, b_2, w_1, w_2), expected, (1, 1, 4, 3), strict=True)
+    for array, flat, n_in in arrays:
+        assert array.dtype == jnp.float64
+        divisor = n_in**0.5 if scaled else 1.0
+        np.testing.assert_array_equal(np.ravel(array), flat / divisor)
+
+
+def test_what_is_recorded_is_what_the_book_reports():
+    for name in ("1,000 images", "1,000 images, L2", "50,000 images, L2", *WEIGHTS):
+        counts = [
+            his["evaluation accuracy"]
+            for _, his in sorted(recorded(name).items())
+            if "evaluation accuracy" in his
+        ]
+        reported = CLAIMS[name]
+        number = counts[-1] if reported.statistic == "last epoch" else max(counts)
+        assert round(number / 100, 2) == reported.number, name
+
+
+def test_a_replay_ends_with_the_last_recorded_number():
+    lengths = {name: length(name) for name in REPLAYS}
+    assert lengths.pop("50,000 images") == 3, "of 30: the others do not replay"
+    for name, epochs in lengths.items():
+        assert epochs == REPLAYS[name].experiment.epochs
+    assert length("1,000 images", 5) == 5
+    assert length("50,000 images", 5) == 3
+
+
+FIRST = {
+    "1,000 images": (5, 20),
+    "1,000 images, L2": (5, 20),
+    "50,000 images": (2, 6),
+    "50,000 images, L2": (2, 6),
+    "scaled weights, 30": (1, 1),
+    "large weights, 30": (2, 2),
+    "scaled weights, 100": (1, 1),
+    "large weights, 100": (1, 1),
+    "eta 0.025": (1, 1),
+    "eta 0.25": (2, 2),
+}
+
+
+@pytest.mark.parametrize("name", FIRST)
+def test_first_epochs_replay(as_bytes, name):
+    epochs, count = FIRST[name]
+    found = numbers(name, as_bytes, epochs=epochs)
+    assert len(found) == count
+    assert [c for c in found if not c.equal or not c.required] == []
+    # The streams are float64; whoever uses them is not.
+    assert jnp.zeros(()).dtype == jnp.float32
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", REPLAYS)
+def test_whole_runs_replay(as_bytes, name):
+    found = numbers(name, as_bytes)
+    assert len(found) == sum(map(len, recorded(name).values()))
+    assert [c for c in found if c.required and not c.equal] == []
+    # Rounding errors move a cost by 1e-5, and a few images over the edge.
+    assert [c for c in found if c.difference > 5e-4] == []
+
+
+def test_another_seed_is_reported(as_bytes):
+    found = numbers("1,000 images", as_bytes, epochs=1, seed=12345679)
+    assert len(found) == 4 and not any(c.equal for c in found)
+
+
+def test_other_pixels_are_reported(mnist):
+    """Of bytes / 255, for which others have measured 5885 and 2.07680."""
+    brighter = (part._replace(x=part.x * (256 / 255)) for part in mnist)
+    cost, right, *_ = numbers("1,000 images", jaxnet.Split(*brighter), epochs=1)
+    assert not cost.equal and cost.replayed == pytest.approx(2.07680, abs=5e-6)
+    assert not right.equal and right.replayed == 5885
+
+
+def test_pixels_as_numbers_replay(mnist):
+    found = numbers("1,000 images", mnist, epochs=1)
+    assert len(found) == 4 and all(c.equal for c in found)
+
+
+def test_another_shuffle_is_reported(as_bytes, monkeypatch):
+    monkeypatch.setattr(module, "shuffle", lambda items, stream: stream.shuffle(items))
+    found = numbers("1,000 images", as_bytes, epochs=1)
+    assert len(found) == 4 and not any(c.equal for c in found)
+
+
+def test_a_diverged_network_is_reported(as_bytes, monkeypatch):
+    whole = REPLAYS["1,000 images"]
+    experiment = replace(whole.experiment, l2=1e9)
+    monkeypatch.setitem(REPLAYS, "1,000 images", whole._replace(experiment=experiment))
+    found = numbers("1,000 images", as_bytes, epochs=1)
+    assert np.isnan([c.replayed for c in found]).all()
+    assert not any(c.equal for c in found)
+
+
+def test_counts_are_equal_and_costs_to_so_many_digits():
+    right = Comparison(0, "test accuracy", 9000, 9000.0, None, True)
+    assert right.equal and not right._replace(replayed=9001.0).equal
+    cost = Comparison(0, "test cost", 2.0, 2.0 + 1e-12, 12, True)
+    assert cost.difference == pytest.approx(5e-13, rel=1e-3)
+    assert cost.equal and not cost._replace(digits=13).equal
+
+
+def test_what_cannot_be_replayed_is_refused(as_bytes, small_mnist):
+    with pytest.raises(ValueError, match="Expected a run, one of .*, got eta 2.5"):
+        next(replay("eta 2.5", as_bytes))
+    with pytest.raises(ValueError, match=r"Expected MNIST.* got \(500, 100, 200\)"):
+        next(replay("1,000 images", jaxnet.load_mnist(small_mnist)))
+
+
+SHORT = ("1,000 images", "--epochs", "1")
+
+
+def test_the_script_says_what_is_equal(capsys):
+    results = script.main(["1,000 images"], epochs=2)
+    assert len(results["1,000 images"].comparisons) == 8
+    title, first, *others = capsys.readouterr().out.splitlines()
+    assert title == "1,000 images:"
+    assert (
+        first.split()
+        == (
+            "Epoch 0: test cost recorded 2.076277232332908 replayed "
+            f"{results['1,000 images'].comparisons[0].replayed:.16g} equal"
+        ).split()
+    )
+    second = "Epoch 0: test accuracy recorded 5887 replayed 5887 equal"
+    assert others[0].split() == second.split()
+    assert "4 of 4 accuracies equal." in others
+    assert any(line.startswith("4 of 4 costs equal to 12 digits,") for line in others)
+    assert script.command(SHORT) == 0
+
+
+@pytest.mark.parametrize(("exact", "code"), [(None, 1), (0, 0)])
+def test_a_difference_is_an_exit_code_if_it_matters(monkeypatch, capsys, exact, code):
+    his = recorded("1,000 images")
+    his[0]["training accuracy"] += 1
+    monkeypatch.setattr(module, "recorded", lambda name: his)
+    whole = REPLAYS["1,000 images"]
+    monkeypatch.setitem(REPLAYS, "1,000 images", whole._replace(exact=exact))
+    assert script.command(SHORT) == code
+    output = capsys.readouterr().out
+    assert "recorded 691" in output and "replayed 690" in output
+    assert "1 of 2 accuracies equal" in output
+    assert ("DIFFERS" in output) is (code == 1)
+    assert ("where rounding errors decide" in output) is (code == 0)
+
+
+def test_ctrl_c_keeps_what_is_done(monkeypatch, capsys):
+    def interrupted(name, data, epochs):
+        yield next(replay(name, data, epochs=epochs))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(script, "replay", interrupted)
+    assert script.command(["1,000 images", "eta 0.25"]) == 130
+    output = capsys.readouterr().out
+    assert "Interrupted.\n2 of 2 accuracies equal." in output
+    assert "eta 0.25" not in output
+
+
+def test_the_script_lists_its_runs(capsys):
+    assert script.command(["--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(": ")[0] for line in lines] == list(REPLAYS)
+    assert lines[0] == "1,000 images: 784-30-10, 400 epochs"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "expected runs from --list, or --all, got none"),
+        (["eta 2.5"], "or --all, got eta 2.5"),
+        (["--all", "--epochs", "0"], "expected --epochs of at least 1, got 0"),
+        (["--all", "--data", "nowhere"], "nowhere: expected a folder"),
+    ],
+)
+def test_wrong_arguments_are_refused(capsys, arguments, message):
+    with pytest.raises(SystemExit, match="2"):
+        script.command(arguments)
+    assert message in capsys.readouterr().err
