@@ -15,10 +15,12 @@ from typing import NoReturn
 import jax
 
 from jaxnet import devices
-from jaxnet.commands import compare, reproduce, sweep, train
+from jaxnet.commands import compare, evaluate, predict, reproduce, sweep, train
 
 COMMANDS = {
     "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
     "sweep": sweep,
     "reproduce": reproduce,
     "compare": compare,

@@ -1,0 +1,83 @@
+"""`python -m jaxnet predict`: pictures of digits, read by a trained network."""
+
+import argparse
+import json
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jaxnet.commands.options import whole
+from jaxnet.commands.trained import Trained, load_trained
+from jaxnet.datasets import DataError
+
+HELP = "read the digits on pictures with a trained network"
+DESCRIPTION = (
+    "Read the digits on pictures: any size and colour, dark on light or light on dark, "
+    "one digit or several in a line, brought to the form of MNIST's images. The "
+    "network is a run's folder, from train --out, or a file of the book's second "
+    "program."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The network, the pictures, and how to look at what is done with them."""
+    parser.add_argument("network", metavar="RUN", help="a run's folder, or a book file")
+    parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path)
+    help = "each picture is one digit, and is not to be cut"
+    parser.add_argument("--one", action="store_true", help=help)
+    help = "draw what became of each picture into this folder"
+    parser.add_argument("--show", metavar="FOLDER", type=Path, help=help)
+    help = "which network of a run of several seeds (default: the first)"
+    parser.add_argument("--seed", metavar="K", type=whole(0), help=help)
+    help = "print a JSON object for each picture"
+    parser.add_argument("--json", action="store_true", help=help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read each picture; the exit code is 2 if one could not be read."""
+    trained = load_trained(args.network, args.seed)
+    n_in, n_out = trained.params[0].w.shape[1], trained.params[-1].w.shape[0]
+    if (n_in, n_out) != (784, 10):
+        raise ValueError(
+            f"{args.network}: expected a network of 784 inputs and 10 outputs, got "
+            f"{n_in} and {n_out}."
+        )
+    code = 0
+    for path in args.pictures:
+        try:
+            found, draw = _read(path, trained, args.one)
+        except DataError as error:
+            words = str(error)
+            found = {"error": words if str(path) in words else f"{path}: {words}"}
+            code, draw = 2, None
+        if args.json:
+            print(json.dumps({"picture": str(path), **found}))
+        elif draw is None:
+            print(found["error"])
+        else:
+            sure = ", ".join(f"{x:.0%}" for x in found["confidence"])
+            print(f"{path}: {found['digits']}  ({sure} sure)")
+        if args.show and draw is not None:
+            draw(args.show / f"{path.stem}.png")
+    return code
+
+
+def _read(
+    path: Path, trained: Trained, one: bool
+) -> tuple[dict[str, Any], Callable[[Path], Path]]:
+    """What a picture says, and a function that draws how it was read."""
+    from jaxnet import handwriting, segmentation  # which need the extra `images`
+
+    grey = handwriting.read_picture(path)
+    if one:
+        stages = handwriting.prepare(grey)
+        [outputs] = trained.outputs(stages.image.reshape(1, -1))
+        digits, sure = str(outputs.argmax()), [float(outputs.max())]
+        return {"digits": digits, "confidence": sure}, partial(handwriting.show, stages)
+    pieces = segmentation.segment(grey, trained.outputs)
+    found = {
+        "digits": "".join(str(piece.digit) for piece in pieces),
+        "confidence": [piece.confidence for piece in pieces],
+    }
+    return found, partial(segmentation.show_pieces, grey, pieces)
