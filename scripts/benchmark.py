@@ -27,19 +27,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("NPROC", "1")  # one core for XLA, as for the others
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
+
 import jaxnet
 from jaxnet import devices, figures
 from jaxnet.progress import track
-from scripts import contenders
+from scripts import contenders, tables
 
-ROOT = Path(__file__).parent.parent
-RESULTS = ROOT / "data" / "results" / "benchmark.json"
+ROOT = tables.ROOT
+RESULTS = tables.RESULTS / "benchmark.json"
 M, ETA = 10, 3.0
 
 
@@ -273,7 +273,7 @@ def measure(turns: int, quick: bool, beside: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def tables(found: dict[str, Any]) -> list[str]:
+def in_markdown(found: dict[str, Any]) -> list[str]:
     """The results in Markdown."""
     machine, roof = found["machine"], found["roofline"]
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
@@ -330,18 +330,6 @@ def tables(found: dict[str, Any]) -> list[str]:
     ]
 
 
-START, END = "<!-- written by scripts/benchmark.py -->", "<!-- end -->"
-
-
-def put_in_readme(lines: Sequence[str]) -> None:
-    """Replace the tables between the two marks in README.md."""
-    path = ROOT / "README.md"
-    before, _, rest = path.read_text().partition(START)
-    _, _, after = rest.partition(END)
-    text = "\n".join([START, "", *lines, "", END])
-    path.write_text(before + text + after)
-
-
 def main(
     turns: int = 9,
     quick: bool = False,
@@ -356,13 +344,13 @@ def main(
     out = Path(out)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(json.dumps(found, indent=1) + "\n")
-    lines = tables(found)
+    lines = in_markdown(found)
     print(*lines, sep="\n")
     print(f"wrote {out}")
     if figure is not None:
         print(f"wrote {figures.benchmark(found, figure)}")
     if readme:
-        put_in_readme(lines)
+        tables.put("benchmark", lines)
     return found
 
 

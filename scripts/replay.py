@@ -7,14 +7,22 @@ same costs to 9 digits or more, until rounding errors have grown large.
 """
 
 import argparse
+import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 from jaxnet import devices, load_mnist
 from jaxnet.progress import track
 from jaxnet.replay import REPLAYS, Comparison, length, replay
+from scripts import tables
+
+RESULTS = tables.RESULTS / "replay.json"
 
 
 @dataclass
@@ -23,6 +31,8 @@ class Result:
 
     comparisons: list[Comparison] = field(default_factory=list)
     interrupted: bool = False
+
+    seconds: float = 0.0
 
     @property
     def agrees(self) -> bool:
@@ -79,10 +89,44 @@ def main(
         except KeyboardInterrupt:
             result.interrupted = True
             print("Interrupted.")
-        print(*verdict(result), f"{time.perf_counter() - began:.1f} s.", sep="\n")
+        result.seconds = time.perf_counter() - began
+        print(*verdict(result), f"{result.seconds:.1f} s.", sep="\n")
         if result.interrupted:
             break
     return results
+
+
+def summary(result: Result) -> dict[str, Any]:
+    """What a run came to, as JSON values."""
+    accuracies = [c for c in result.comparisons if c.digits is None]
+    costs = [c for c in result.comparisons if c.digits is not None]
+    differs = [c for c in result.comparisons if not c.equal]
+    return {
+        "accuracies": [sum(c.equal for c in accuracies), len(accuracies)],
+        "costs": [sum(c.equal for c in costs), len(costs)],
+        "digits": costs[0].digits if costs else None,
+        "differs": [[c.epoch, c.series, c.recorded, c.replayed] for c in differs],
+        "seconds": round(result.seconds, 1),
+    }
+
+
+def in_markdown(found: dict[str, Any]) -> list[str]:
+    """The table of what `summary` found of each run."""
+    lines = ["| recorded run | accuracies equal | costs equal | what differs |"]
+    lines.append("| --- | --- | --- | --- |")
+    for name, run in found.items():
+        pairs = [
+            f"{equal} of {n}" if n else "-"
+            for equal, n in (run["accuracies"], run["costs"])
+        ]
+        if run["digits"]:
+            pairs[1] += f", {run['digits']} digits"
+        words = [
+            f"epoch {epoch}: {series} {float(there):.10g}, replayed {float(here):.10g}"
+            for epoch, series, there, here in run["differs"]
+        ]
+        lines.append(f"| {name} | {' | '.join(pairs)} | {'; '.join(words) or '-'} |")
+    return lines
 
 
 def command(argv: Sequence[str] | None = None) -> int:
@@ -93,6 +137,8 @@ def command(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a run, as listed")
     parser.add_argument("--list", action="store_true", help="list the runs")
     parser.add_argument("--all", action="store_true", help="replay all the runs")
+    help = "with --all: put the table in README.md"
+    parser.add_argument("--readme", action="store_true", help=help)
     parser.add_argument("--epochs", type=int, help="only so many epochs of each")
     parser.add_argument("--data", help="the folder of MNIST (default: the one inside)")
     args = parser.parse_args(argv)
@@ -112,9 +158,14 @@ def command(argv: Sequence[str] | None = None) -> int:
     devices.prepare(1, REPLAYS[names[0]].experiment.sizes, 10)
     devices.keep_compiled()
     try:
-        results = main(names, args.data, args.epochs).values()
+        found = main(names, args.data, args.epochs)
     except ValueError as error:
         parser.error(str(error))
+    results = found.values()
+    if args.readme and args.all and not any(r.interrupted for r in results):
+        summaries = {name: summary(result) for name, result in found.items()}
+        RESULTS.write_text(json.dumps(summaries, indent=1) + "\n")
+        tables.put("replay", in_markdown(summaries))
     if not all(result.agrees for result in results):
         return 1
     return 130 if any(result.interrupted for result in results) else 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from scripts import benchmark, contenders
+from scripts import benchmark, contenders, tables
 from tests.helpers import assert_close
 
 SIZES, M, ETA = (6, 5, 3), 4, 0.5
@@ -62,6 +62,4 @@ def test_products_take_time():
 
 def test_the_tables_in_readme_are_those_of_the_file():
     found = json.loads(benchmark.RESULTS.read_text())
-    text = (benchmark.ROOT / "README.md").read_text()
-    inside = text.partition(benchmark.START)[2].partition(benchmark.END)[0]
-    assert inside.strip() == "\n".join(benchmark.tables(found)).strip()
+    assert tables.inside("benchmark") == benchmark.in_markdown(found)

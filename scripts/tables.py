@@ -1,0 +1,30 @@
+"""README.md's tables, which only the scripts that measured them write."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+RESULTS = ROOT / "data" / "results"
+
+
+def _marks(script: str) -> tuple[str, str]:
+    return f"<!-- written by scripts/{script}.py -->", f"<!-- end of {script}.py -->"
+
+
+def inside(script: str) -> list[str]:
+    """The lines in README.md between a script's marks."""
+    start, end = _marks(script)
+    text = (ROOT / "README.md").read_text().partition(start)[2].partition(end)[0]
+    return text.strip().splitlines()
+
+
+def put(script: str, lines: Sequence[str]) -> None:
+    """Replace the lines in README.md between a script's marks."""
+    start, end = _marks(script)
+    path = ROOT / "README.md"
+    before, _, rest = path.read_text().partition(start)
+    after = rest.partition(end)[2]
+    if not after:
+        raise ValueError(f"{path}: expected the marks {start} and {end}, got neither.")
+    text = "\n".join([start, "", *lines, "", end])
+    path.write_text(before + text + after)
