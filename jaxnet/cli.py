@@ -15,12 +15,21 @@ from typing import NoReturn
 import jax
 
 from jaxnet import devices
-from jaxnet.commands import compare, evaluate, predict, reproduce, sweep, train
+from jaxnet.commands import (
+    compare,
+    evaluate,
+    export,
+    predict,
+    reproduce,
+    sweep,
+    train,
+)
 
 COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "export": export,
     "sweep": sweep,
     "reproduce": reproduce,
     "compare": compare,

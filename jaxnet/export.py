@@ -1,0 +1,135 @@
+"""A network as one function of its inputs, in a file for JAX or for ONNX.
+
+The file holds the whole computation, weights and all, for any number of examples. It
+needs no jaxnet to run, and nothing in it is Python.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import export
+from jaxtyping import Array, Float
+
+from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
+from jaxnet.costs import Cost
+from jaxnet.network import Params, predict
+from jaxnet.storage import StorageError
+
+_NODES = {
+    sigmoid: "Sigmoid",
+    tanh: "Tanh",
+    relu: "Relu",
+    softmax: "Softmax",
+    linear: "Identity",
+}
+_OPSET = 17
+
+
+def function_of(
+    params: Params, cost: Cost, hidden: Activation = sigmoid
+) -> Callable[[Float[Array, "m in"]], Float[Array, "m out"]]:
+    """The network as a pure function of m examples, closed over its parameters."""
+    return jax.vmap(partial(predict, params, hidden=hidden, output=cost.output))
+
+
+def save_function(
+    path: str | Path, params: Params, cost: Cost, hidden: Activation = sigmoid
+) -> None:
+    """Write the network as a function, by `jax.export`, for CPU, GPU and TPU.
+
+    Raises ModuleNotFoundError if flatbuffers is missing.
+    """
+    _package("flatbuffers")
+    w = params[0].w
+    [m] = export.symbolic_shape("m")
+    example = jax.ShapeDtypeStruct((m, w.shape[1]), w.dtype)
+    function = jax.jit(function_of(params, cost, hidden))
+    exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(example)
+    _write(path, bytes(exported.serialize()))
+
+
+def load_function(
+    path: str | Path,
+) -> Callable[[Float[Array, "m in"]], Float[Array, "m out"]]:
+    """The function in a file of `save_function`.
+
+    Raises StorageError if the file is another, ModuleNotFoundError without flatbuffers.
+    """
+    _package("flatbuffers")
+    path = Path(path)
+    try:
+        return export.deserialize(bytearray(path.read_bytes())).call
+    except OSError as error:
+        raise StorageError(
+            f"{path}: expected a file, got an error: {error.strerror}."
+        ) from error
+    except Exception as error:  # what the decoder meets in foreign bytes is its own
+        raise StorageError(
+            f"{path}: expected a function that jax.export has written, got another "
+            f"file ({type(error).__name__})."
+        ) from error
+
+
+def save_onnx(
+    path: str | Path, params: Params, cost: Cost, hidden: Activation = sigmoid
+) -> None:
+    """Write the network in the ONNX format, from `input` to `output`.
+
+    Raises ModuleNotFoundError if onnx is missing, ValueError for an activation that is
+    none of jaxnet's own.
+    """
+    onnx = _package("onnx")
+    make: Any = onnx.helper
+    nodes, weights, name = [], [], "input"
+    for l, (w, b) in enumerate(params, start=1):
+        sigma = hidden if l < len(params) else cost.output
+        if sigma not in _NODES:
+            raise ValueError(
+                "Expected activations of jaxnet.activations, which ONNX has too, got "
+                f"{sigma}."
+            )
+        for kind, array in (("w", w), ("b", b)):
+            array = np.asarray(array, np.float32)
+            weights.append(onnx.numpy_helper.from_array(array, f"{kind}{l}"))
+        z, a = f"z{l}", "output" if l == len(params) else f"a{l}"
+        inputs = [name, f"w{l}", f"b{l}"]
+        nodes.append(make.make_node("Gemm", inputs, [z], transB=1))
+        nodes.append(make.make_node(_NODES[sigma], [z], [a]))
+        name = a
+    ends = [
+        make.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["m", size])
+        for end, size in (
+            ("input", params[0].w.shape[1]),
+            ("output", params[-1].w.shape[0]),
+        )
+    ]
+    graph = make.make_graph(nodes, "jaxnet", ends[:1], ends[1:], weights)
+    opset = make.make_opsetid("", _OPSET)
+    model = make.make_model(graph, opset_imports=[opset], ir_version=8)
+    onnx.checker.check_model(model)
+    _write(path, model.SerializeToString())
+
+
+def _package(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f'Exporting needs {name}: python -m pip install "jaxnet[export]".'
+        ) from error
+
+
+def _write(path: str | Path, content: bytes) -> None:
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.tmp")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
