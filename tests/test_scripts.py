@@ -27,6 +27,7 @@ from scripts import (
     ch3_l1_and_l2,
     ch3_optimizers,
     ch3_toy_neuron,
+    research,
 )
 
 SCRIPTS = sorted((Path(__file__).parent.parent / "scripts").glob("ch*.py"))
@@ -246,6 +247,12 @@ def test_optimizers(small_mnist):
 def test_expanded_images(small_mnist, tmp_path):
     ch3_images.main(small_mnist, out=tmp_path / "a.png")
     assert is_picture(tmp_path / "a.png")
+
+
+def test_research(small_mnist, capsys):
+    found = research.main(small_mnist, sizes=(784, 8, 10), epochs=3, seeds=2)
+    assert found.shape == (2, 3) and (found[:, 2] > found[:, 0]).all()
+    assert capsys.readouterr().out.startswith("BP1 to BP4 hold.")
 
 
 def test_a_script_runs_alone(tmp_path, monkeypatch):
