@@ -9,7 +9,7 @@ import optax
 
 import jaxnet
 
-# sigma(z) = z / (1 + |z|), and a cost that minds large errors more than the book's does.
+# sigma(z) = z / (1 + |z|), and a cost that minds large errors more.
 softsign = jaxnet.Activation(lambda z: z / (1 + abs(z)), lambda z: (1 + abs(z)) ** -2)
 quartic = jaxnet.Cost(
     jaxnet.sigmoid,

@@ -250,7 +250,7 @@ def test_expanded_images(small_mnist, tmp_path):
 
 
 def test_research(small_mnist, capsys):
-    found = research.main(small_mnist, sizes=(784, 8, 10), epochs=3, seeds=2)
+    found = research.main(small_mnist, epochs=3, seeds=2)
     assert found.shape == (2, 3) and (found[:, 2] > found[:, 0]).all()
     assert capsys.readouterr().out.startswith("BP1 to BP4 hold.")
 
