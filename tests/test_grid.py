@@ -196,3 +196,11 @@ def test_a_sweep_ended_anywhere_goes_on(small_mnist, capsys, tmp_path, sent):
     assert main(options(small_mnist, *more)) == 0
     assert f"40 networks, {done} done before" in capsys.readouterr().out
     assert file.read_bytes().count(b"\n") == 41
+
+
+def test_a_figure_that_cannot_be_written_is_refused_before_the_work(
+    small_mnist, capsys
+):
+    assert main(options(small_mnist, "--figure", "heat.txt")) == 2
+    found = capsys.readouterr()
+    assert found.out == "" and "such as .png, .svg or .pdf, got '.txt'" in found.err

@@ -113,7 +113,7 @@ def _environment() -> dict[str, str | list[str]]:
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and return the exit code."""
     if args.figure:
-        figures.check_available()
+        figures.check_can_save(args.figure)
     candidate = Prepared(find(args.candidate), args.candidate)
     reference = Prepared(GRADIENTS[args.reference], args.reference)
     cost, hidden = COSTS[args.cost], HIDDEN[args.hidden]

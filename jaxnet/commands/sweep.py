@@ -54,7 +54,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Train what is not done yet, print, and return the exit code."""
     if args.figure:
-        figures.check_available()
+        figures.check_can_save(args.figure)
     settings = combinations({name: getattr(args, name) for name in RATES})
     seeds = range(args.seed, args.seed + args.seeds)
     networks = [Network(setting, seed) for setting in settings for seed in seeds]

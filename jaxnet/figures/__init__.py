@@ -6,7 +6,7 @@ from jaxnet.figures.book import insights as insights
 from jaxnet.figures.book import toy_neuron as toy_neuron
 from jaxnet.figures.book import valley as valley
 from jaxnet.figures.book import weights as weights
-from jaxnet.figures.canvas import check_available as check_available
+from jaxnet.figures.canvas import check_can_save as check_can_save
 from jaxnet.figures.comparison import gradient_comparison as gradient_comparison
 from jaxnet.figures.sweeps import benchmark as benchmark
 from jaxnet.figures.sweeps import sweep as sweep

@@ -7,9 +7,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def check_available() -> None:
-    """Raise ModuleNotFoundError, saying what to install, if matplotlib is missing."""
-    blank(1.0, 1.0)
+def check_can_save(path: str | Path) -> None:
+    """Refuse, before any work is done, what `save` could not write later.
+
+    Raises ModuleNotFoundError, saying what to install, if matplotlib is missing, and
+    ValueError if the file's ending is of no kind of picture.
+    """
+    kinds = blank(1.0, 1.0).canvas.get_supported_filetypes()
+    if Path(path).suffix.removeprefix(".").lower() not in kinds:
+        raise ValueError(
+            f"{path}: expected a picture's file, such as .png, .svg or .pdf, got "
+            f"{Path(path).suffix or 'no ending'!r}."
+        )
 
 
 def blank(width: float, height: float) -> "Figure":
