@@ -195,7 +195,8 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
     """The results in Markdown, a row for each of the book's numbers."""
     lines = [
         "| experiment | section | the book | its statistic | found: median [5 %, 95 %] "
-        "| the book's number lies | last epoch, mean +- sd | stuck | seeds | s each |",
+        "| the book's number lies | last epoch, mean +- sd | networks without a digit "
+        "| seeds | s each |",
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for found in results:
