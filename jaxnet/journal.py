@@ -16,18 +16,29 @@ from jaxnet.storage import StorageError
 class Journal:
     """The lines of a file, in `values`, and after the first one more by `add`."""
 
-    def __init__(self, path: str | Path, kind: str, shared: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        kind: str,
+        shared: Mapping[str, Any],
+        *,
+        only_read: bool = False,
+    ) -> None:
         """Open the file, or begin it with its kind and what its lines share.
+
+        With `only_read` the file stays as it is: another process may be writing it.
 
         Raises StorageError if it is of another kind, or shares something else.
         """
         self.path, self.values = Path(path), []
         header = {"format": kind, **shared}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        if not only_read:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         content = self.path.read_bytes() if self.path.exists() else b""
         if json.dumps(header).encode().startswith(content):  # it was cut, or is new
-            self.path.write_bytes(b"")
-            self._append(header)
+            if not only_read:
+                self.path.write_bytes(b"")
+                self._append(header)
             return
         whole, _, cut = content.rpartition(b"\n")
         first, *lines = whole.split(b"\n")
@@ -40,7 +51,7 @@ class Journal:
                     f"{self.path}: expected JSON on line {number}, got "
                     f"{line[:60]!r}. Delete the line to have it done again."
                 ) from error
-        if cut:
+        if cut and not only_read:
             os.truncate(self.path, len(whole) + 1)
 
     def _check(self, first: bytes, header: Mapping[str, Any]) -> None:

@@ -68,12 +68,13 @@ def file_of(name: str, folder: str | Path) -> Path:
     return Path(folder) / f"{slug}.jsonl"
 
 
-def _journal(name: str, folder: str | Path) -> Journal:
+def _journal(name: str, folder: str | Path, only_read: bool = False) -> Journal:
     shared = {
         "experiment": described(CLAIMS[name].experiment),
         "measure": CLAIMS[name].measure,
     }
-    return Journal(file_of(name, folder), "jaxnet experiment 1", shared)
+    path = file_of(name, folder)
+    return Journal(path, "jaxnet experiment 1", shared, only_read=only_read)
 
 
 def environment() -> dict[str, str]:
@@ -101,8 +102,7 @@ def environment() -> dict[str, str]:
 
 def missing(name: str, seeds: int, folder: str | Path) -> list[int]:
     """Which of the first seeds, from 1, the file does not have."""
-    path = file_of(name, folder)
-    done = {v["seed"] for v in _journal(name, folder).values} if path.exists() else {}
+    done = {value["seed"] for value in _journal(name, folder, only_read=True).values}
     return [seed for seed in range(1, seeds + 1) if seed not in done]
 
 
@@ -148,7 +148,8 @@ def result(name: str, folder: str | Path) -> Result | None:
     """What the experiment's file has; None if there is none."""
     if not file_of(name, folder).exists():
         return None
-    values = sorted(_journal(name, folder).values, key=lambda value: value["seed"])
+    journal = _journal(name, folder, only_read=True)
+    values = sorted(journal.values, key=lambda value: value["seed"])
     if not values:
         return None
     whole = max(len(value["curve"]) for value in values)

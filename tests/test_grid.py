@@ -23,6 +23,7 @@ from jaxnet.grid import (
     table,
     varied,
 )
+from jaxnet.journal import Journal
 from jaxnet.storage import StorageError
 
 SHARED = {"sizes": [784, 30, 10], "epochs": 3}
@@ -70,6 +71,21 @@ def test_a_file_cut_anywhere_keeps_its_whole_lines_and_goes_on(tmp_path):
         if TWO not in again.curves:
             again.add(TWO, [0.25, 0.5])
             assert path.read_bytes() == whole
+
+
+def test_a_file_that_is_only_read_stays_as_it_is(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    journal = Journal(path, "kind 1", SHARED)
+    journal.add({"a": 1})
+    whole = path.read_bytes()
+    for size in range(len(whole) + 1):
+        path.write_bytes(whole[:size])
+        values = Journal(path, "kind 1", SHARED, only_read=True).values
+        assert values == ([{"a": 1}] if size == len(whole) else [])
+        assert path.read_bytes() == whole[:size]
+    missing = tmp_path / "no" / "file"
+    assert Journal(missing, "kind 1", SHARED, only_read=True).values == []
+    assert not missing.parent.exists()
 
 
 def test_a_file_cut_in_its_first_line_begins_anew(tmp_path):
