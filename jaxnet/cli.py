@@ -17,22 +17,26 @@ import jax
 from jaxnet import devices
 from jaxnet.commands import (
     compare,
+    describe,
     evaluate,
     export,
     predict,
     reproduce,
+    runs,
     sweep,
     train,
 )
 
 COMMANDS = {
     "train": train,
+    "runs": runs,
     "evaluate": evaluate,
     "predict": predict,
     "export": export,
     "sweep": sweep,
     "reproduce": reproduce,
     "compare": compare,
+    "describe": describe,
 }
 
 
@@ -65,7 +69,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command in `argv`, by default the process's own."""
+    argv = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(argv)
+    if "given" in args:  # by a default, from a command that asks for it
+        args.given = {word.partition("=")[0] for word in argv if word.startswith("--")}
     devices.keep_compiled()
     try:
         return COMMANDS[args.command].run(args)

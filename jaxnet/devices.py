@@ -31,7 +31,8 @@ def prepare(networks: int, sizes: Sequence[int], batch_size: int) -> None:
     parameters = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
     if networks > 1:
         _before_start("jax_num_cpu_devices", min(networks, cores))
-    elif batch_size * parameters < _ONE_THREAD and parameters < _LARGE:
+    small = batch_size * parameters < _ONE_THREAD and parameters < _LARGE
+    if networks > 1 or small:
         os.environ.setdefault("NPROC", "1")
 
 

@@ -7,20 +7,24 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment, claim_of
-from jaxnet.report import Record, epoch_line
-from jaxnet.runs import run, unlearnt
+from jaxnet.folders import Keeper
+from jaxnet.regularization import whole_network
+from jaxnet.report import Line, Record, count, epoch_line
+from jaxnet.runs import Epoch, run, unlearnt
 
 T = TypeVar("T")
 
 
-def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
-    """The items, with a progress display and the time left if there is a terminal."""
+def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
+    """The items, with a progress display and the time left if there is a terminal.
+
+    So many of the total were `done` before the first item.
+    """
     on_terminal = sys.stdout.isatty()
     console = Console(stderr=not on_terminal)
     with Progress(
@@ -33,50 +37,61 @@ def track(items: Iterable[T], total: int, label: str) -> Iterator[T]:
         redirect_stdout=on_terminal,
         disable=not console.is_terminal,
     ) as display:
-        task = display.add_task(f"compiling, {label}", total=total)
+        task = display.add_task(f"compiling, {label}", total=total, completed=done)
         for item in items:
             display.update(task, advance=1, description=label)
             yield item
 
 
 def follow(
-    experiment: Experiment, data: Split, seeds: Sequence[int], *, lines: bool = True
+    experiment: Experiment,
+    data: Split,
+    seeds: Sequence[int],
+    *,
+    lines: bool = True,
+    keeper: Keeper | None = None,
 ) -> Record:
     """The record of a run of the experiment, printed epoch by epoch if `lines`.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
     KeyboardInterrupt. It ends early when every network has stopped or diverged.
+    A `keeper` keeps each epoch, and has those done before, which are not printed.
+    Raises StorageError if they cannot be kept, or are not the experiment's.
     """
     evaluation = getattr(data, experiment.evaluate_on)
     record = Record(seeds, len(evaluation.x), experiment.epochs, claim_of(experiment))
-    networks = []
-    going = np.full(len(seeds), True)
+    networks, begin, epochs = [], None, ()
+    if keeper is not None:
+        course = keeper.restored(experiment)
+        if course is not None:
+            begin = (keeper.run.saved, course)
+            networks = whole_network(course.state.params, experiment.dropout)
+        for line in keeper.run.lines:
+            record.add(line)
+    if keeper is None or not keeper.run.finished:
+        epochs = run(experiment, data.train, evaluation, seeds, begin)
+    done = len(record.accuracies)
     try:
-        epochs = run(experiment, data.train, evaluation, seeds)
-        for epoch in track(epochs, experiment.epochs, "training"):
-            # Exactly a count over n, where float32 is a little beside it.
-            right = np.round(epoch.accuracy.astype(float) * record.examples)
-            accuracy = right / record.examples
-            record.accuracies.append(accuracy)
-            record.seconds.append(epoch.seconds)
+        for epoch in track(epochs, experiment.epochs, "training", done):
+            line = _line(epoch, record.examples)
+            if keeper is not None:
+                keeper.add(line, epoch.course)
+            record.add(line)
             record.compile_seconds = epoch.compile_seconds
             networks = epoch.params
             if lines:
+                accuracy = record.accuracies[-1]
                 print(epoch_line(epoch.number, accuracy, record.examples), flush=True)
-            for seed, still, layer in zip(
-                np.asarray(seeds)[going],
-                epoch.going[going],
-                epoch.broken_layer[going],
-                strict=True,
-            ):
-                if layer:
-                    record.diverged[int(seed)] = (epoch.number, int(layer))
-                elif not still:
-                    record.stopped[int(seed)] = epoch.number
-            going = epoch.going
     except KeyboardInterrupt:
         if not record.accuracies:
             raise
         record.interrupted = True
     record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
     return record
+
+
+def _line(epoch: Epoch, examples: int) -> Line:
+    # Counts are exact, where an accuracy in float32 is a little beside its own.
+    correct = [count(accuracy, examples) for accuracy in epoch.accuracy.tolist()]
+    going, layers = epoch.going.tolist(), epoch.broken_layer.tolist()
+    return Line(epoch.number, correct, going, layers, epoch.seconds)

@@ -3,11 +3,21 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from jaxnet.experiments import Claim
+
+
+class Line(NamedTuple):
+    """An epoch in JSON values; a list has an item for each seed."""
+
+    epoch: int
+    correct: list[int | None]  # None where a network has diverged
+    going: list[bool]  # False where it has stopped, or diverged
+    broken_layer: list[int]  # the first layer that is not finite any more, or 0
+    seconds: float
 
 
 @dataclass
@@ -27,6 +37,21 @@ class Record:
     stopped: dict[int, int] = field(default_factory=dict)
     """The epoch after which a seed stopped for want of improvement."""
     interrupted: bool = False
+
+    def add(self, line: Line) -> None:
+        """Add the next epoch."""
+        correct = [math.nan if n is None else n for n in line.correct]
+        self.accuracies.append(np.array(correct, float) / self.examples)
+        self.seconds.append(line.seconds)
+        for seed, still, layer in zip(
+            self.seeds, line.going, line.broken_layer, strict=True
+        ):
+            if still or seed in self.diverged or seed in self.stopped:
+                continue
+            if layer:
+                self.diverged[seed] = (line.epoch, layer)
+            else:
+                self.stopped[seed] = line.epoch
 
     @property
     def history(self) -> np.ndarray:

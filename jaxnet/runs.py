@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet.activations import Activation
-from jaxnet.course import first_course, learn, next_course
+from jaxnet.course import Course, first_course, learn, next_course
 from jaxnet.devices import Spread
 from jaxnet.experiments import Experiment
 from jaxnet.metrics import confusion_matrix
@@ -30,6 +30,7 @@ class Epoch(NamedTuple):
     broken_layer: np.ndarray  # the first layer that is not finite any more, or 0
     seconds: float
     compile_seconds: float
+    course: Callable[[], Course]  # to begin from after this epoch
 
 
 Measure = Callable[[Params, Dataset, Dataset], Array]
@@ -95,6 +96,9 @@ class Runner:
         settings = {name: jnp.asarray(values, float) for name, values in rates.items()}
         return self.spread.stack((keys, settings))
 
+    def _gathered(self, networks: Any, seeds: int) -> Any:
+        return jax.tree.map(lambda leaf: leaf[:seeds], self.spread.gather(networks))
+
     def _number(self, number: int) -> Array:
         return self.spread.share(jnp.asarray(number))
 
@@ -107,10 +111,21 @@ class Runner:
         stopped keeps its network, and one that has diverged the network before that;
         the run ends when none is going.
         """
+        yield from self.epochs(seeds, rates)
+
+    def epochs(
+        self,
+        seeds: Sequence[int],
+        rates: Mapping[str, Sequence[float]],
+        begin: tuple[int, Course] | None = None,
+    ) -> Iterator[Epoch]:
+        """The same; `begin` is how many were done before, and the course after them."""
         gather = self.spread.gather
         keys, settings = self._networks(seeds, rates)
-        course = self.begin(keys)
-        for number in range(self.experiment.epochs // self.experiment.evaluate_every):
+        done, course = begin or (0, None)
+        course = self.spread.stack(course) if begin else self.begin(keys)
+        total = self.experiment.epochs // self.experiment.evaluate_every
+        for number in range(done, total):
             began = time.perf_counter()
             networks = (keys, settings, course)
             result = self.epoch(networks, self._number(number), *self.shared)
@@ -120,18 +135,27 @@ class Runner:
                 np.asarray(gather(array))[: len(seeds)] for array in numbers
             )
             seconds = time.perf_counter() - began
-            params = jax.tree.map(lambda leaf: leaf[: len(seeds)], gather(params))
-            compiling = self.compile_seconds
-            yield Epoch(number, found, right, params, going, layer, seconds, compiling)
+            params = self._gathered(params, len(seeds))
+            times = (seconds, self.compile_seconds)
+            after = partial(self._gathered, course, len(seeds))
+            yield Epoch(number, found, right, params, going, layer, *times, after)
             if not going.any():
                 return
 
 
 def run(
-    experiment: Experiment, train: Dataset, evaluation: Dataset, seeds: Sequence[int]
+    experiment: Experiment,
+    train: Dataset,
+    evaluation: Dataset,
+    seeds: Sequence[int],
+    begin: tuple[int, Course] | None = None,
 ) -> Iterator[Epoch]:
-    """Each epoch of the experiment in turn, as a `Runner` for these seeds has it."""
-    yield from Runner(experiment, train, evaluation, len(seeds))(seeds)
+    """Each epoch of the experiment in turn, as a `Runner` for these seeds has it.
+
+    `begin` is how many were done before, and the course after them.
+    """
+    runner = Runner(experiment, train, evaluation, len(seeds))
+    yield from runner.epochs(seeds, {}, begin)
 
 
 def capacity(e: Experiment, networks: int, evaluation: Dataset) -> int:
@@ -178,8 +202,12 @@ def sweep(
 
 def unlearnt(params: Params, data: Dataset, hidden: Activation) -> list[list[int]]:
     """For each network of a run, the classes it gets mostly wrong."""
-    matrices = jax.vmap(lambda p: confusion_matrix(p, data, hidden))(params)
+
+    @jax.jit  # one program: call by call, its parts take a second to compile
+    def matrices(params: Params, data: Dataset) -> Array:
+        return jax.vmap(lambda p: confusion_matrix(p, data, hidden))(params)
+
     return [
         [k for k, row in enumerate(matrix) if 2 * row[k] < row.sum()]
-        for matrix in np.asarray(matrices)
+        for matrix in np.asarray(matrices(params, data))
     ]

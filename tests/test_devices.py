@@ -110,7 +110,7 @@ def test_one_network_uses_one_thread_only_if_it_is_small():
     assert python(unset + code.format(1, [784, 30, 10], 10)) == "1 1"
     assert python(unset + code.format(1, [784, 1000, 1000, 10], 10)) == "None 1"
     assert python(unset + code.format(1, [784, 30, 10], 1000)) == "None 1"
-    assert python(unset + code.format(9, [784, 30, 10], 10)) == f"None {min(9, cores)}"
+    assert python(unset + code.format(9, [784, 30, 10], 10)) == f"1 {min(9, cores)}"
 
 
 def test_it_is_too_late_once_jax_has_started():

@@ -10,9 +10,9 @@ import numpy as np
 
 from jaxnet.commands.options import Options, whole
 from jaxnet.commands.trained import Trained, load_trained
-from jaxnet.datasets import load_mnist
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.network import Dataset, as_numbers
+from jaxnet.owndata import load_data
 
 HELP = "measure a trained network: accuracy, cost, each class, its surest mistakes"
 DESCRIPTION = (
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and return the exit code."""
     trained = load_trained(args.network, args.seed)
-    data = getattr(load_mnist(args.data, as_bytes=True), args.evaluate)
+    data = getattr(load_data(args.data, as_bytes=True), args.evaluate)
     found = measure(trained, data, args.mistakes)
     if args.json:
         print(json.dumps({"network": args.network, "data": args.evaluate, **found}))

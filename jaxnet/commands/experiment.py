@@ -21,9 +21,10 @@ from jaxnet.commands.options import (
     sizes,
     whole,
 )
-from jaxnet.datasets import Split, load_mnist
+from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
 from jaxnet.network import Dataset
+from jaxnet.owndata import load_data
 from jaxnet.sgd import Optimizer
 
 
@@ -145,7 +146,7 @@ def experiment_of(args: argparse.Namespace) -> Experiment:
 
 def data_for(args: argparse.Namespace) -> Split:
     """The data that the options name, if the network fits them."""
-    data = load_mnist(args.data, as_bytes=True)
+    data = load_data(args.data, as_bytes=True)
     n, n_in = data.train.x.shape
     if args.train_on > n:
         raise argparse.ArgumentError(

@@ -72,8 +72,9 @@ class Options:
         """--data FOLDER."""
         self.parser.add_argument(
             "--data",
-            metavar="FOLDER",
-            help="folder of IDX files in MNIST's layout (default: MNIST itself)",
+            metavar="PATH",
+            help="folder of IDX files in MNIST's layout, or with a folder of pictures "
+            "for each class, or a CSV file (default: MNIST itself)",
         )
 
 

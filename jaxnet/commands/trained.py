@@ -9,12 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet import checkpoints
+from jaxnet import folders
 from jaxnet.activations import Activation, sigmoid
 from jaxnet.commands.options import COSTS, HIDDEN
 from jaxnet.costs import Cost
-from jaxnet.network import Layer, Params, predict
-from jaxnet.regularization import whole_network
+from jaxnet.network import Params, predict
 from jaxnet.storage import StorageError, load_book_network
 
 
@@ -41,26 +40,13 @@ def load_trained(path: str | Path, seed: int | None = None) -> Trained:
     if not path.is_dir():
         params, cost = load_book_network(path)
         return Trained(params, cost, sigmoid)
-    found = checkpoints.load(path)
-    try:
-        arguments = found.manifest["arguments"]
-        cost, hidden = COSTS[arguments["cost"]], HIDDEN[arguments["hidden"]]
-        seeds = range(arguments["seed"], arguments["seed"] + arguments["seeds"])
-        rate = float(arguments["dropout"])
-        places = [f".state.params[{l}]" for l in range(len(arguments["sizes"]) - 1)]
-        stacks = [(found.arrays[f"{p}.w"], found.arrays[f"{p}.b"]) for p in places]
-    except (KeyError, TypeError, ValueError) as error:
+    run = folders.read(path)
+    chosen = run.seeds[0] if seed is None else seed
+    if chosen not in run.seeds:
         raise StorageError(
-            f"{path}: expected the folder of a run, from train --out, got a checkpoint "
-            f"without {error}."
-        ) from error
-    if seed is None:
-        seed = seeds[0]
-    if seed not in seeds:
-        raise StorageError(
-            f"{path}: expected a seed of this run, {seeds[0]} to {seeds[-1]}, got "
-            f"{seed}."
+            f"{path}: expected a seed of this run, {run.seeds[0]} to {run.seeds[-1]}, "
+            f"got {seed}."
         )
-    i = seed - seeds[0]
-    params = [Layer(jnp.asarray(w[i]), jnp.asarray(b[i])) for w, b in stacks]
-    return Trained(whole_network(params, rate), cost, hidden)
+    cost, hidden = COSTS[run.options["cost"]], HIDDEN[run.options["hidden"]]
+    params = folders.networks(path)[list(run.seeds).index(chosen)]
+    return Trained(params, cost, hidden)

@@ -15,5 +15,6 @@ from jaxnet.figures.results import digits as digits
 from jaxnet.figures.results import hidden_weights as hidden_weights
 from jaxnet.figures.results import learning_curves as learning_curves
 from jaxnet.figures.results import training_sizes as training_sizes
+from jaxnet.figures.runs import curves as curves
 from jaxnet.figures.sweeps import benchmark as benchmark
 from jaxnet.figures.sweeps import sweep as sweep

@@ -1,0 +1,249 @@
+"""A run in a folder: to look at, to compare, and to go on with whatever ended it.
+
+`metrics.jsonl` has a line for each epoch. The newest checkpoint has the networks, with
+all that training them further takes, and its manifest says what they are. The lines
+may be up to a second ahead of it; a run that is resumed does those epochs again.
+"""
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet import checkpoints
+from jaxnet.course import Course, first_course
+from jaxnet.datasets import Split
+from jaxnet.experiments import Experiment
+from jaxnet.network import Layer, Params
+from jaxnet.regularization import whole_network
+from jaxnet.report import Line, Record
+from jaxnet.storage import StorageError
+
+METRICS = "metrics.jsonl"
+_KIND = "jaxnet run 1"
+_PAUSE = 1.0  # seconds between checkpoints, of which each takes about 0.02
+
+
+class Run(NamedTuple):
+    """What a folder says of its run."""
+
+    path: Path
+    options: dict[str, Any]  # of the command line
+    environment: dict[str, str]
+    data: str  # their checksum
+    examples: int  # that accuracies are measured on
+    saved: int  # epochs in the checkpoint
+    lines: list[Line]  # one for each epoch
+
+    @property
+    def seeds(self) -> range:
+        """The seeds of its networks."""
+        first = self.options["seed"]
+        return range(first, first + self.options["seeds"])
+
+    @property
+    def finished(self) -> bool:
+        """Whether no epoch is left, or no network going."""
+        over = bool(self.lines) and not any(self.lines[-1].going)
+        return over or len(self.lines) >= self.options["epochs"]
+
+    @property
+    def record(self) -> Record:
+        """Its epochs, one or more, as a record, without a look at the networks."""
+        record = Record(self.seeds, self.examples, self.options["epochs"], None)
+        for line in self.lines:
+            record.add(line)
+        return record
+
+
+def environment(data: Split) -> dict[str, str]:
+    """What a run's last bits may depend on, beside its options and data."""
+    return {
+        "jaxnet": version("jaxnet"),
+        "jax": jax.__version__,
+        "device": jax.devices()[0].device_kind,
+        "dtype": str(data.train.y.dtype),
+    }
+
+
+def checksum(data: Split) -> str:
+    """The SHA-256 of all arrays of the data, with their shapes and dtypes."""
+    digest = hashlib.sha256()
+    for array in map(np.asarray, jax.tree.leaves(data)):
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()
+
+
+def read(path: str | Path) -> Run:
+    """The run in a folder, which may be going.
+
+    Raises StorageError if there is none, or it is spoilt.
+    """
+    path = Path(path)
+    manifest = checkpoints.load(path).manifest
+    came = manifest.pop("kind", None)
+    _expect(came == _KIND, path, f"the format {_KIND!r}", repr(came))
+    run = Run(path, **manifest, lines=[])
+    lines = checkpoints.read_lines(path / METRICS)
+    return run._replace(lines=_checked(lines, run))
+
+
+def networks(path: str | Path) -> list[Params]:
+    """The network of each seed after the last epoch saved, no neuron dropped.
+
+    Raises StorageError if there is no run, or no epoch of it.
+    """
+    run = read(path)
+    _expect(run.saved > 0, run.path, "a run that has done an epoch", "none done")
+    arrays, place = checkpoints.load(path).arrays, ".state.params[{}].{}".format
+    many = [
+        Layer(*(jnp.asarray(arrays[place(l, name)]) for name in Layer._fields))
+        for l in range(len(run.options["sizes"]) - 1)
+    ]
+    whole = whole_network(many, run.options["dropout"])
+    return [[Layer(w[i], b[i]) for w, b in whole] for i in range(len(run.seeds))]
+
+
+class Keeper:
+    """Keeps a run in its folder as it goes; from `begin` or `resume`."""
+
+    def __init__(self, run: Run) -> None:
+        """Take the run from where it stands."""
+        self.run = run
+        self._last: tuple[int, Callable[[], Course]] | None = None  # not yet saved
+        self._when = time.monotonic()
+
+    def restored(self, experiment: Experiment) -> Course | None:
+        """The course of all networks after the epochs saved, or None before the first.
+
+        More epochs than the run had are its from now on. Raises StorageError if the
+        networks are not the experiment's.
+        """
+        course = None
+        if self.run.saved:
+            seeds = jax.ShapeDtypeStruct((len(self.run.seeds),), int)
+            keys = jax.eval_shape(jax.vmap(jax.random.key), seeds)
+            like = jax.eval_shape(jax.vmap(partial(first_course, experiment)), keys)
+            course = checkpoints.load(self.run.path, like).arrays
+        if experiment.epochs != self.run.options["epochs"]:
+            self.run.options["epochs"] = experiment.epochs
+            self._write(course or {}, self.run.saved)
+        return course
+
+    def add(self, line: Line, course: Callable[[], Course]) -> None:
+        """Keep an epoch's line, and from time to time the course after it.
+
+        Raises StorageError if they cannot be written.
+        """
+        text = json.dumps(line._asdict(), allow_nan=False) + "\n"
+        with self._metrics() as file:
+            file.write(text.encode())
+        self.run.lines.append(line)
+        self._last = (line.epoch + 1, course)
+        if time.monotonic() - self._when >= _PAUSE:
+            self.save()
+
+    def save(self) -> None:
+        """Keep the course after the last epoch, on the disk when this returns."""
+        if self._last is None:
+            return
+        epochs, course = self._last
+        with self._metrics() as file:
+            os.fsync(file.fileno())
+        self._write(course(), epochs)
+        self._last, self._when = None, time.monotonic()
+
+    def _write(self, arrays: Any, epochs: int) -> None:
+        self.run = self.run._replace(saved=epochs)
+        path, *values, _ = self.run
+        manifest = zip(Run._fields[1:-1], values, strict=True)
+        checkpoints.save(path, arrays, {"kind": _KIND, **dict(manifest)})
+
+    @contextmanager
+    def _metrics(self) -> Iterator[Any]:
+        path = self.run.path / METRICS
+        try:
+            with open(path, "ab") as file:
+                yield file
+        except OSError as error:
+            came = f"an error: {error.strerror or error}"
+            raise StorageError(f"{path}: expected to write here, got {came}.") from None
+
+
+@contextmanager
+def begin(
+    path: str | Path, options: Mapping[str, Any], data: Split, examples: int
+) -> Iterator[Keeper]:
+    """A context in which a new folder keeps a run, and no other process writes to it.
+
+    What is done when the context ends is kept. Raises StorageError if the folder has
+    something in it, or cannot be written to.
+    """
+    path = Path(path)
+    _check_free(path)
+    with checkpoints.lock(path):
+        _check_free(path)
+        facts = (environment(data), checksum(data), examples, 0)
+        keeper = Keeper(Run(path, dict(options), *facts, lines=[]))
+        keeper._write({}, 0)
+        try:
+            yield keeper
+        finally:
+            keeper.save()
+
+
+@contextmanager
+def resume(path: str | Path) -> Iterator[Keeper]:
+    """A context in which a folder goes on keeping its run, from the last checkpoint.
+
+    Raises StorageError if there is none, or another process writes to it.
+    """
+    read(path)  # or another kind of folder would get a lock
+    with checkpoints.lock(path):
+        run = read(path)
+        lines = checkpoints.keep_first(run.path / METRICS, run.saved)
+        keeper = Keeper(run._replace(lines=_checked(lines, run)))
+        try:
+            yield keeper
+        finally:
+            keeper.save()
+
+
+def _check_free(path: Path) -> None:
+    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    kept = METRICS in names or any(path.glob("checkpoint-*.json"))
+    advice = f"one with a run, which --resume {path} goes on with"
+    _expect(not kept, path, "a new folder", advice)
+    # A process killed as it began leaves a part of its first checkpoint.
+    others = [n for n in names if n != ".lock" and not n.startswith("checkpoint-")]
+    _expect(not others, path, "a new folder", f"one with {', '.join(others[:3])} in it")
+
+
+def _checked(values: list[Any], run: Run) -> list[Line]:
+    lines = []
+    for number, value in enumerate(values):
+        right = isinstance(value, dict) and tuple(value) == Line._fields
+        right = right and value["epoch"] == number
+        for name in ("correct", "going", "broken_layer") if right else ():
+            found = value[name]
+            right = right and isinstance(found, list) and len(found) == len(run.seeds)
+        wanted = f"epoch {number} on line {number + 1}"
+        _expect(right, run.path / METRICS, wanted, str(value)[:60])
+        lines.append(Line(**value))
+    return lines
+
+
+def _expect(right: bool, path: Path, expected: str, came: str) -> None:
+    if not right:
+        raise StorageError(f"{path}: expected {expected}, got {came}.")
