@@ -101,7 +101,7 @@ WRONG = {
     "--train-on 5": "--batch-size: expected at most 5, which is all the training",
     "--train-on 501": "--train-on: expected at most 500, which is all the training",
     "--seed x": "--seed: expected a whole number of at least 0, got 'x'",
-    "--data /nowhere": "/nowhere: expected a folder of four IDX files",
+    "--data /nowhere": "/nowhere: expected a folder of IDX files, a folder with one of",
     "--ET 3": "unrecognized arguments: --ET 3",
     "--json --quiet": "--quiet: not allowed with argument --json",
 }

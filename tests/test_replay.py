@@ -1,5 +1,6 @@
 """The author's recorded runs, by jaxnet: the first epochs here, the rest if asked."""
 
+import json
 import random
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from jaxnet import replay as module
 from jaxnet.experiments import CLAIMS
 from jaxnet.replay import REPLAYS, Comparison, drawn, length, recorded, replay, shuffle
 from scripts import replay as script
+from scripts import tables
 
 
 @pytest.fixture(scope="module")
@@ -249,3 +251,9 @@ def test_wrong_arguments_are_refused(capsys, arguments, message):
     with pytest.raises(SystemExit, match="2"):
         script.command(arguments)
     assert message in capsys.readouterr().err
+
+
+def test_the_table_in_readme_is_that_of_the_file():
+    found = json.loads(script.RESULTS.read_text())
+    assert set(found) == set(REPLAYS)
+    assert tables.inside("replay") == script.in_markdown(found)
