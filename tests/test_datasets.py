@@ -180,7 +180,7 @@ def test_data_errors_are_value_errors():
 )
 def test_what_is_written_is_read(tmp_path_factory, shape, packed, seed):
     array = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    path = tmp_path_factory.getbasetemp() / "round-trip"
+    path = tmp_path_factory.getbasetemp() / "idx-file"
     patch(path, gzip.compress(idx(array)) if packed else idx(array))
     np.testing.assert_array_equal(read_idx(path, 3), array)
 
