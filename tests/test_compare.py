@@ -283,6 +283,7 @@ COSTS = [jaxnet.quadratic, jaxnet.cross_entropy, jaxnet.linear_quadratic]
 HIDDEN = [jaxnet.sigmoid, jaxnet.tanh, jaxnet.relu, jaxnet.linear]
 
 
+@pytest.mark.slow
 def test_backprop_passes_on_1000_random_networks(x64):
     """Of 10 shapes, 1 to 4 layers, every cost and activation."""
     rng, networks = np.random.default_rng(0), 100

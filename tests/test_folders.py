@@ -155,6 +155,7 @@ sys.exit(cli.main())
 """
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_several_moments_goes_on_to_the_same_bits(
     small_mnist, tmp_path
 ):

@@ -190,7 +190,7 @@ def test_wrong_values_are_refused_in_a_line(small_mnist, capsys, values):
 def test_a_sweep_ended_anywhere_goes_on(small_mnist, capsys, tmp_path, sent):
     """The second process trains only what the first has not kept."""
     file = tmp_path / "sweep.jsonl"
-    more = ("--out", str(file), "--epochs", "30", "--seeds", "20")
+    more = ("--out", str(file), "--epochs", "10", "--seeds", "10")
     command = [sys.executable, "-m", "jaxnet", *options(small_mnist, *more)]
     with subprocess.Popen(
         command,
@@ -204,14 +204,14 @@ def test_a_sweep_ended_anywhere_goes_on(small_mnist, capsys, tmp_path, sent):
         process.send_signal(sent)
         text, _ = process.communicate(timeout=60)
     done = file.read_bytes().count(b"\n") - 1
-    assert 3 <= done < 40
+    assert 3 <= done < 20
     if sent == signal.SIGINT:
         assert process.returncode == 130
-        said = [f"Interrupted: {n} of 40 networks are done." for n in (done - 1, done)]
+        said = [f"Interrupted: {n} of 20 networks are done." for n in (done - 1, done)]
         assert said[0] in text or said[1] in text  # the last one just as it was kept
     assert main(options(small_mnist, *more)) == 0
-    assert f"40 networks, {done} done before" in capsys.readouterr().out
-    assert file.read_bytes().count(b"\n") == 41
+    assert f"20 networks, {done} done before" in capsys.readouterr().out
+    assert file.read_bytes().count(b"\n") == 21
 
 
 def test_a_figure_that_cannot_be_written_is_refused_before_the_work(

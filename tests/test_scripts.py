@@ -221,6 +221,7 @@ def test_l1_and_l2(small_mnist, tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_hyperparameters(small_mnist):
     results = ch3_hyperparameters.main(
         small_mnist, epochs=4, quick_epochs=3, seeds=2, batch_sizes=(10, 50)
@@ -234,6 +235,7 @@ def test_hyperparameters(small_mnist):
     assert (np.diff(results["mini-batch"][10][0]) > 0).all()
 
 
+@pytest.mark.slow
 def test_optimizers(small_mnist):
     kinds = ("rectified linear",)
     results = ch3_optimizers.main(small_mnist, epochs=2, seeds=1, kinds=kinds)
