@@ -18,7 +18,7 @@ from jaxtyping import Array, Float
 from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
 from jaxnet.costs import Cost
 from jaxnet.network import Params, predict
-from jaxnet.storage import StorageError
+from jaxnet.storage import StorageError, replace
 
 _NODES = {
     sigmoid: "Sigmoid",
@@ -50,7 +50,7 @@ def save_function(
     example = jax.ShapeDtypeStruct((m, w.shape[1]), w.dtype)
     function = jax.jit(function_of(params, cost, hidden))
     exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(example)
-    _write(path, bytes(exported.serialize()))
+    replace(Path(path), bytes(exported.serialize()))
 
 
 def load_function(
@@ -112,7 +112,7 @@ def save_onnx(
     opset = make.make_opsetid("", _OPSET)
     model = make.make_model(graph, opset_imports=[opset], ir_version=8)
     onnx.checker.check_model(model)
-    _write(path, model.SerializeToString())
+    replace(Path(path), model.SerializeToString())
 
 
 def _package(name: str) -> Any:
@@ -122,14 +122,3 @@ def _package(name: str) -> Any:
         raise ModuleNotFoundError(
             f'Exporting needs {name}: python -m pip install "jaxnet[export]".'
         ) from error
-
-
-def _write(path: str | Path, content: bytes) -> None:
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        temporary.write_bytes(content)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -14,6 +14,7 @@ from scipy import ndimage
 
 from jaxnet import figures
 from jaxnet.datasets import DataError
+from jaxnet.readers import pillow
 
 SIDE, BOX = 28, 20
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
@@ -37,17 +38,6 @@ class Stages(NamedTuple):
     image: Float[np.ndarray, "28 28"]
 
 
-def _pillow() -> Any:
-    try:
-        from PIL import Image
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            'Pictures need Pillow: python -m pip install "jaxnet[images]", '
-            'or ".[images]" in a checkout.'
-        ) from error
-    return Image
-
-
 def read_picture(path: str | Path) -> Float[np.ndarray, "rows columns"]:
     """The levels in a picture, 0 to 255, of the colour channel with most contrast.
 
@@ -56,13 +46,13 @@ def read_picture(path: str | Path) -> Float[np.ndarray, "rows columns"]:
     Raises DataError, a ValueError, for a file that is no PNG, JPEG, GIF, BMP, TIFF,
     WebP or PPM picture, is broken, has above 64 million pixels, or is all of one level.
     """
-    path, pillow = Path(path), _pillow()
+    path, images = Path(path), pillow()
     try:
         if path.exists() and not path.is_file():  # reading a pipe might never end
             raise ValueError("not a file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata; sizes are checked here
-            with pillow.open(path, formats=_FORMATS) as picture:
+            with images.open(path, formats=_FORMATS) as picture:
                 width, height = picture.size
                 if width * height > _MOST_PIXELS:
                     raise ValueError(f"{width} x {height}, above {_MOST_PIXELS} pixels")
@@ -87,7 +77,7 @@ def _levels(picture: Any) -> np.ndarray:
             raise ValueError("pixels that are not finite")
         levels = levels - levels.min()
         levels = levels * np.float32(255 / max(float(levels.max()), 1e-30))
-        picture = _pillow().fromarray(levels)
+        picture = pillow().fromarray(levels)
     else:
         picture = picture.convert("RGBA")
     picture.thumbnail((_LONGEST, _LONGEST))
@@ -173,8 +163,8 @@ def normalise(grey: Grey, ink: Float[np.ndarray, "rows columns"]) -> Stages:
     crop = _thickened(ink[extent(ink)])
     scale = BOX / max(crop.shape)
     height, width = (max(1, round(scale * n)) for n in crop.shape)
-    how = _pillow().Resampling.BOX if scale < 1 else _pillow().Resampling.BILINEAR
-    box = np.asarray(_pillow().fromarray(crop).resize((width, height), how))
+    how = pillow().Resampling.BOX if scale < 1 else pillow().Resampling.BILINEAR
+    box = np.asarray(pillow().fromarray(crop).resize((width, height), how))
     box = np.round(255 * box.clip(0) / box.max()) / np.float32(256)
     image = np.zeros((SIDE, SIDE), np.float32)
     down, right = _start(box.sum(axis=1)), _start(box.sum(axis=0))

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from jaxnet.checkpoints import append_line
 from jaxnet.storage import StorageError
 
 
@@ -38,7 +39,7 @@ class Journal:
         if json.dumps(header).encode().startswith(content):  # it was cut, or is new
             if not only_read:
                 self.path.write_bytes(b"")
-                self._append(header)
+                append_line(self.path, header)
             return
         whole, _, cut = content.rpartition(b"\n")
         first, *lines = whole.split(b"\n")
@@ -72,12 +73,6 @@ class Journal:
                 )
 
     def add(self, value: Mapping[str, Any]) -> None:
-        """Add a line; it is on the disk when this returns."""
-        self._append(value)
+        """Add a line; it is on the disk when this returns, or StorageError says why."""
+        append_line(self.path, value)
         self.values.append(dict(value))
-
-    def _append(self, value: Mapping[str, Any]) -> None:
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(value, allow_nan=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())

@@ -59,7 +59,7 @@ def follow(
     Raises StorageError if they cannot be kept, or are not the experiment's.
     """
     evaluation = getattr(data, experiment.evaluate_on)
-    record = Record(seeds, len(evaluation.x), experiment.epochs, claim_of(experiment))
+    record = Record(seeds, len(evaluation.x), experiment.reports, claim_of(experiment))
     networks, begin, epochs = [], None, ()
     if keeper is not None:
         course = keeper.restored(experiment)
@@ -72,7 +72,7 @@ def follow(
         epochs = run(experiment, data.train, evaluation, seeds, begin)
     done = len(record.accuracies)
     try:
-        for epoch in track(epochs, experiment.epochs, "training", done):
+        for epoch in track(epochs, experiment.reports, "training", done):
             line = _line(epoch, record.examples)
             if keeper is not None:
                 keeper.add(line, epoch.course)

@@ -154,7 +154,8 @@ def _troubles(lines: list[tuple[int, bytes]]) -> Iterator[str]:
                 )
 
 
-def _pillow() -> Any:
+def pillow() -> Any:
+    """Pillow's Image; ModuleNotFoundError, saying what to install, without it."""
     try:
         from PIL import Image
     except ModuleNotFoundError as error:
@@ -166,14 +167,14 @@ def _pillow() -> Any:
 
 
 def _levels(path: Path) -> np.ndarray:
-    pillow = _pillow()
+    image = pillow()
     try:
         if not path.is_file():
             raise ValueError("a folder, or no file")
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd metadata
-            warnings.simplefilter("error", pillow.DecompressionBombWarning)
-            with pillow.open(path, formats=_FORMATS) as picture:
+            warnings.simplefilter("error", image.DecompressionBombWarning)
+            with image.open(path, formats=_FORMATS) as picture:
                 return _grey(picture)
     except Exception as error:  # what decoders raise for broken files is not listed
         reason = getattr(error, "strerror", None) or error

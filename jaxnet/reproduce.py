@@ -4,6 +4,7 @@ A file is a journal: the experiment and what it ran on, then a line for each see
 its whole curve. Tables and figures are drawn from the files, with no training.
 """
 
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -18,7 +19,7 @@ from jaxnet import activations, costs, gradients, network
 from jaxnet.datasets import Split
 from jaxnet.experiments import CLAIMS, Claim, Experiment
 from jaxnet.journal import Journal
-from jaxnet.metrics import total_cost
+from jaxnet.metrics import accuracy, total_cost
 from jaxnet.network import Dataset, Params
 from jaxnet.runs import Measure, Runner, capacity, unlearnt
 
@@ -64,7 +65,7 @@ def file_of(name: str, folder: str | Path) -> Path:
         for other, that in CLAIMS.items()
         if (that.experiment, that.measure) == (claim.experiment, claim.measure)
     ]
-    slug = same[0].replace(",", "").replace(" ", "-")
+    slug = re.sub("[,:]", "", same[0]).replace(" ", "-")
     return Path(folder) / f"{slug}.jsonl"
 
 
@@ -79,17 +80,14 @@ def _journal(name: str, folder: str | Path, only_read: bool = False) -> Journal:
 
 def environment() -> dict[str, str]:
     """What a result depends on beside its experiment and seed."""
-    commit = ""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "--short", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-        )
-        commit = done.stdout.strip()
-    except OSError:  # there is no git
-        pass
+    checkout, commit = Path(__file__).parent.parent, ""
+    if (checkout / ".git").exists():  # or it would be another project's commit
+        command = ["git", "rev-parse", "--short", "HEAD"]
+        try:
+            done = subprocess.run(command, cwd=checkout, capture_output=True, text=True)
+            commit = done.stdout.strip()
+        except OSError:  # there is no git
+            pass
     device = jax.devices()[0]
     return {
         "jaxnet": version("jaxnet"),
@@ -116,7 +114,7 @@ def reproduce(
     e, journal = CLAIMS[name].experiment, _journal(name, folder)
     evaluation, here = getattr(data, e.evaluate_on), environment()
     at_once = capacity(e, len(seeds), evaluation)
-    measure = _cost_of(e) if CLAIMS[name].measure == "training cost" else None
+    measure = _measure_of(CLAIMS[name])
     runner = Runner(e, data.train, evaluation, at_once, measure=measure)
     n = len(evaluation.x)
     for first in range(0, len(seeds), at_once):
@@ -137,11 +135,23 @@ def reproduce(
             journal.add({**line, "seconds": round(seconds, 3), **here})
 
 
-def _cost_of(e: Experiment) -> Measure:
-    def training_cost(params: Params, train: Dataset, _: Dataset) -> jax.Array:
-        return total_cost(params, train, e.cost, e.hidden, l2=e.l2, n=len(train.x))
+def _measure_of(claim: Claim) -> Measure | None:
+    """What is measured, as the book's second program does it; None for accuracy."""
+    e = claim.experiment
 
-    return training_cost
+    def training_accuracy(params: Params, train: Dataset, _: Dataset) -> jax.Array:
+        return 100 * accuracy(params, train, e.hidden)
+
+    def cost(params: Params, data: Dataset) -> jax.Array:
+        # The program divides lambda by the number of the data it measures.
+        return total_cost(params, data, e.cost, e.hidden, l2=e.l2, n=len(data.x))
+
+    return {
+        "accuracy": None,
+        "training accuracy": training_accuracy,
+        "training cost": lambda params, train, _: cost(params, train),
+        "evaluation cost": lambda params, _, evaluation: cost(params, evaluation),
+    }[claim.measure]
 
 
 def result(name: str, folder: str | Path) -> Result | None:
@@ -188,7 +198,7 @@ _Words = Callable[[float], str]
 
 
 def _words(found: Result) -> _Words:
-    places = 2 if found.claim.measure == "accuracy" else 4
+    places = 2 if found.claim.measure.endswith("accuracy") else 4
     return lambda x: "-" if np.isnan(x) else f"{x:.{places}f}"
 
 

@@ -56,6 +56,11 @@ class Runner:
     ) -> None:
         """Compile; `compile_seconds` is how long it took."""
         e = self.experiment = experiment
+        if e.epochs % e.evaluate_every:
+            raise ValueError(
+                f"Expected epochs in whole groups of {e.evaluate_every}, after which "
+                f"they are evaluated, got {e.epochs}."
+            )
         self.spread = Spread(networks, _together(e, networks, evaluation))
         train = Dataset(*(array[: e.train_on] for array in train))
         self.shared = self.spread.share((train, evaluation))
@@ -124,8 +129,7 @@ class Runner:
         keys, settings = self._networks(seeds, rates)
         done, course = begin or (0, None)
         course = self.spread.stack(course) if begin else self.begin(keys)
-        total = self.experiment.epochs // self.experiment.evaluate_every
-        for number in range(done, total):
+        for number in range(done, self.experiment.reports):
             began = time.perf_counter()
             networks = (keys, settings, course)
             result = self.epoch(networks, self._number(number), *self.shared)

@@ -72,7 +72,7 @@ def save_book_network(path: str | Path, params: Params, cost: Cost = quadratic) 
         "biases": [b[:, np.newaxis].tolist() for _, b in layers],
         "cost": names[0],
     }
-    _replace(Path(path), json.dumps(document))
+    replace(Path(path), json.dumps(document).encode())
 
 
 def _sizes(layers: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:
@@ -86,12 +86,16 @@ def _sizes(layers: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:
     return sizes
 
 
-def _replace(path: Path, text: str) -> None:
+def replace(path: Path, content: bytes) -> None:
+    """Write a file in one step: whole, or as it was before. A missing folder is made.
+
+    Raises StorageError if it cannot be written.
+    """
     temporary = path.parent / f".{uuid4().hex}.tmp"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with open(temporary, "x", encoding="ascii") as file:
-            file.write(text)
+        with open(temporary, "xb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)

@@ -31,6 +31,18 @@ CURVES: dict[str, dict[str, tuple[str, ...]]] = {
     "results_1000_images": {
         "1,000 training images": ("1,000 images", "1,000 images, L2")
     },
+    "results_overfitting": {
+        "1,000 training images: the training cost": (
+            *("1,000 images: training cost", "1,000 images, L2: training cost"),
+        ),
+        "The test accuracy": ("1,000 images", "1,000 images, L2"),
+        "The test cost": (
+            *("1,000 images: evaluation cost", "1,000 images, L2: evaluation cost"),
+        ),
+        "The training accuracy": (
+            *("1,000 images: training accuracy", "1,000 images, L2: training accuracy"),
+        ),
+    },
     "results_50000_images": {
         "50,000 training images": ("50,000 images", "50,000 images, L2")
     },

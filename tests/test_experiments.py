@@ -162,3 +162,16 @@ def test_a_sweep_trains_each_setting_as_it_trains_alone(small):
         alone = run(replace(base, eta=eta, l2=l2), small.train, small.test, seeds)
         for epoch, found in zip(alone, swept, strict=True):
             np.testing.assert_allclose(found[i], epoch.accuracy, atol=0.011)
+
+
+def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
+    often = Experiment(sizes=(784, 5, 10), epochs=4)
+    rarely = replace(often, evaluate_every=2)
+    every = list(run(often, small.train, small.test, [1]))
+    second = list(run(rarely, small.train, small.test, [1]))
+    assert rarely.reports == len(second) == 2
+    for one, other in zip(every[1::2], second, strict=True):
+        assert one.accuracy == other.accuracy
+        assert_close(one.params, other.params, rtol=0)
+    with pytest.raises(ValueError, match="whole groups of 3"):
+        list(run(replace(often, evaluate_every=3), small.train, small.test, [1]))

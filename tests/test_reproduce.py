@@ -75,16 +75,32 @@ def test_two_claims_about_one_experiment_share_a_file(claims, tmp_path):
     assert file_of("one", tmp_path) != file_of("a cost", tmp_path)
 
 
-def test_a_training_cost_is_that_of_the_network(claims, small_mnist_data, tmp_path):
-    data = small_mnist_data
+MEASURES = {
+    "training cost": lambda p, data: total(p, data.train),
+    "evaluation cost": lambda p, data: total(p, data.test),
+    "training accuracy": lambda p, data: 100 * jaxnet.accuracy(p, data.train),
+}
+
+
+def total(params, data):
+    """The cost as the book's second program measures it."""
+    options = {"l2": 5.0, "n": len(data.x)}
+    return jaxnet.total_cost(params, data, jaxnet.cross_entropy, **options)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_what_is_measured_is_of_the_network(
+    claims, small_mnist_data, tmp_path, measure
+):
+    data, claim = small_mnist_data, claims["a cost"]._replace(measure=measure)
+    claims["a cost"] = claim
     list(reproduce("a cost", data, [1], tmp_path))
     found = result("a cost", tmp_path)
-    *_, after = run(claims["a cost"].experiment, data.train, data.test, [1])
+    *_, after = run(claim.experiment, data.train, data.test, [1])
     params = [jaxnet.Layer(w[0], b[0]) for w, b in after.params]
-    cost = jaxnet.cross_entropy
-    total = jaxnet.total_cost(params, data.train, cost, l2=5.0, n=len(data.train.x))
     assert found is not None
-    assert found.curves[0, -1] == pytest.approx(float(total), rel=1e-5)
+    expected = pytest.approx(float(MEASURES[measure](params, data)), rel=1e-5)
+    assert found.curves[0, -1] == expected
 
 
 def test_a_file_of_other_settings_is_refused(

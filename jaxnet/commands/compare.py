@@ -26,8 +26,8 @@ from jaxnet.commands.options import (
 )
 from jaxnet.compare import CandidateError, Prepared, ShapeError, check_gradient
 from jaxnet.compare.report import lines, verdict_lines
-from jaxnet.datasets import load_mnist
 from jaxnet.network import init
+from jaxnet.owndata import load_data
 
 HELP = "compare a gradient by hand with jax.grad, and say which equation is wrong"
 DESCRIPTION = (
@@ -123,7 +123,7 @@ def run(args: argparse.Namespace) -> int:
             f"argument --candidate: {args.candidate} has no parameters cost and "
             "hidden, so it is compared with --cost quadratic and --hidden sigmoid only",
         )
-    data = load_mnist(args.data)
+    data = load_data(args.data)
     check_fit(args, data)
     with jax.enable_x64(True):
         params = init(jax.random.key(args.seed), args.sizes, INITIALISERS[args.init])

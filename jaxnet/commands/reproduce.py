@@ -6,8 +6,8 @@ from pathlib import Path
 
 from jaxnet import devices
 from jaxnet.commands.options import Options, whole
-from jaxnet.datasets import load_mnist
 from jaxnet.experiments import CLAIMS
+from jaxnet.owndata import load_data
 from jaxnet.progress import track
 from jaxnet.reproduce import file_of, missing, reproduce, result, table
 
@@ -50,16 +50,15 @@ def run(args: argparse.Namespace) -> int:
     code = 0
     if not args.table:
         devices.prepare(args.seeds, (784, 30, 10), 10)
-        data = load_mnist(args.data, as_bytes=True)
+        data = load_data(args.data, as_bytes=True)
         try:
             for name in names:
                 todo = missing(name, args.seeds, args.out)
                 if not todo:
                     continue
                 print(f"{name}: {len(todo)} networks", file=sys.stderr, flush=True)
-                e = CLAIMS[name].experiment
                 done = reproduce(name, data, todo, args.out)
-                total = len(todo) * (e.epochs // e.evaluate_every)
+                total = len(todo) * CLAIMS[name].experiment.reports
                 for _ in track((1 for n in done for _ in range(n)), total, name):
                     pass
         except KeyboardInterrupt:

@@ -120,10 +120,10 @@ def _train(
             for after in runner([x.seed for x in group], **rates):
                 for curve, right in zip(curves, after.accuracy, strict=True):
                     curve.append(float(np.round(float(right) * n) / n))
-                over = after.number == experiment.epochs - 1 or not after.going.any()
+                over = after.number == experiment.reports - 1 or not after.going.any()
                 yield list(zip(group, curves, strict=True)) if over else []
 
-    total = len(groups) * experiment.epochs
+    total = len(groups) * experiment.reports
     for done in track(epochs(), total, f"{len(todo)} networks"):
         yield from done
 

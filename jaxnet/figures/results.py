@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from jaxnet.experiments import Claim
 from jaxnet.figures.canvas import blank, save
 from jaxnet.replay import REPLAYS, recorded
 from jaxnet.reproduce import Result
@@ -40,13 +41,16 @@ def _quantiles(values: np.ndarray) -> np.ndarray:
 
 def _recorded(result: Result) -> tuple[list[int], list[float]]:
     """The author's run: epochs, and what he measured after them."""
-    name = result.name.removeprefix("training cost, ")
+    name = result.name.removeprefix("training cost, ").partition(": ")[0]
     claim = result.claim
-    cost = claim.measure == "training cost"
+    series = claim.measure if claim.measure != "accuracy" else "evaluation accuracy"
     if name in REPLAYS:
-        series, scale = ("training cost", 1) if cost else ("evaluation accuracy", 100)
+        images = (
+            (claim.experiment.train_on or 50_000) if "training" in series else 10_000
+        )
+        scale = images / 100 if "accuracy" in series else 1  # of counts, to per cent
         points = {
-            epoch: numbers[series] / scale  # 10,000 images: a hundredth is per cent
+            epoch: numbers[series] / scale
             for epoch, numbers in recorded(name).items()
             if series in numbers
         }
@@ -84,6 +88,14 @@ def _draw_result(axes: "Axes", result: Result, colour: str, grey: str | None) ->
         axes.axhline(result.claim.number, color="black", ls=":", label=label)
 
 
+def _words(claim: Claim) -> str:
+    part = claim.experiment.evaluate_on
+    if claim.measure.endswith("accuracy"):
+        part = "training" if claim.measure.startswith("training") else part
+        return f"accuracy on {part} data, %"
+    return claim.measure.replace("evaluation", part)
+
+
 def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) -> Path:
     """Curves by epoch, at most three in a panel under each title; two panels a row.
 
@@ -93,7 +105,9 @@ def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) ->
     columns = min(2, len(panels))
     rows = -(-len(panels) // columns)
     figure = blank(5.2 * columns, 4.3 * rows)
-    grid = figure.subplots(rows, columns, sharey="row", squeeze=False)
+    alike = len({result.claim.measure for some in panels.values() for result in some})
+    sharing = "row" if alike == 1 else False
+    grid = figure.subplots(rows, columns, sharey=sharing, squeeze=False)
     for axes in grid.flat[len(panels) :]:
         axes.set_axis_off()
     for axes, (title, results) in zip(grid.flat, panels.items(), strict=False):
@@ -104,8 +118,7 @@ def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) ->
             white = {"color": "black", "markerfacecolor": "white", "markersize": 4}
             axes.plot([], [], "o", **white, label="recorded by the author")
         claim = results[0].claim
-        percent = f"accuracy on {claim.experiment.evaluate_on} data, %"
-        axes.set_ylabel(percent if claim.measure == "accuracy" else claim.measure)
+        axes.set_ylabel(_words(claim))
         axes.set(xlabel="epoch")
         axes.set_title(title, fontsize=10)
         axes.grid(alpha=0.3)
