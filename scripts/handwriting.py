@@ -127,6 +127,54 @@ def distance(one: list[int], other: list[int]) -> int:
     return row[-1]
 
 
+def read_pictures(
+    digits: np.ndarray, rng: np.random.Generator, drawing: Path
+) -> dict[str, list[np.ndarray]]:
+    """Each digit as a picture of it is read, in MNIST's form and in simpler ways."""
+    images = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "picture.jpg"
+        for number, digit in enumerate(digits):
+            size = round(float(np.exp(rng.uniform(np.log(20), np.log(300)))))
+            thicker, degrees = rng.uniform(-0.04, 0.04), rng.uniform(-10, 10)
+            picture = photographed(drawn(digit, size, thicker, degrees), rng)
+            picture.save(path, quality=int(rng.integers(40, 96)))
+            stages = handwriting.prepare(handwriting.read_picture(path))
+            if number == 0:
+                print("wrote", handwriting.show(stages, drawing))
+            images["the test digits of the pictures"].append(digit)
+            images["pictures, whole made 28 x 28"].append(resized(picture, False))
+            images["the same, stretched, ink found"].append(resized(picture, True))
+            images["pictures, in MNIST's form"].append(stages.image)
+    return images
+
+
+def read_lines(
+    split: tuple[np.ndarray, np.ndarray],
+    classify: segmentation.Classify,
+    lines: int,
+    gaps: tuple[int, int],
+    rng: np.random.Generator,
+    drawing: Path,
+) -> tuple[float, float]:
+    """The parts of lines read whole, and of their digits, with such gaps in columns."""
+    digits, labels = split
+    whole = right = total = 0
+    for number in range(lines):
+        numbers = rng.integers(0, len(digits), rng.integers(2, 7))
+        ink = pasted(digits[numbers], gaps, rng)
+        larger = np.kron(ink, np.ones((3, 3), np.float32))
+        grey = np.asarray(photographed(larger, rng).convert("L"))
+        pieces = segmentation.segment(grey, classify)
+        if number == 0:
+            print("wrote", segmentation.show_pieces(grey, pieces, drawing))
+        wrong = distance([piece.digit for piece in pieces], list(labels[numbers]))
+        whole += wrong == 0
+        right += max(0, len(numbers) - wrong)
+        total += len(numbers)
+    return whole / lines, right / total
+
+
 def main(
     data: str | None = None,
     out: str | Path = "figures",
@@ -136,7 +184,7 @@ def main(
     epochs: int = 5,
 ) -> dict[str, float]:
     """Print and return the parts of test digits, pictures and lines read right."""
-    split = jaxnet.load_mnist(data)
+    split, out = jaxnet.load_mnist(data), Path(out)
     params = trained(split, hidden, epochs)
     network = jax.jit(jax.vmap(lambda x: jaxnet.predict(params, x)))
 
@@ -151,43 +199,15 @@ def main(
     rng = np.random.default_rng(0)
     chosen = rng.permutation(len(digits))[:pictures]
     found = {"test digits, all": float(jaxnet.accuracy(params, split.test))}
-    images = defaultdict(list)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "picture.jpg"
-        for number in chosen:
-            size = round(float(np.exp(rng.uniform(np.log(20), np.log(300)))))
-            thicker, degrees = rng.uniform(-0.04, 0.04), rng.uniform(-10, 10)
-            picture = photographed(drawn(digits[number], size, thicker, degrees), rng)
-            picture.save(path, quality=int(rng.integers(40, 96)))
-            stages = handwriting.prepare(handwriting.read_picture(path))
-            if number == chosen[0]:
-                drawing = Path(out) / "handwriting_stages.png"
-                print("wrote", handwriting.show(stages, drawing))
-            images["the test digits of the pictures"].append(digits[number])
-            images["pictures, whole made 28 x 28"].append(resized(picture, False))
-            images["the same, stretched, ink found"].append(resized(picture, True))
-            images["pictures, in MNIST's form"].append(stages.image)
+    images = read_pictures(digits[chosen], rng, out / "handwriting_stages.png")
     for name, rows in images.items():
         answers = classify(np.stack(rows).reshape(len(rows), -1)).argmax(axis=1)
         found[name] = float(np.mean(answers == labels[chosen]))
-
     for name, gaps in (("apart", (1, 6)), ("touching", (-1, 0))):
-        whole = right = total = 0
-        for number in range(lines):
-            numbers = rng.integers(0, len(digits), rng.integers(2, 7))
-            ink = pasted(digits[numbers], gaps, rng)
-            larger = np.kron(ink, np.ones((3, 3), np.float32))
-            grey = np.asarray(photographed(larger, rng).convert("L"))
-            pieces = segmentation.segment(grey, classify)
-            if number == 0:
-                drawing = Path(out) / f"handwriting_{name}.png"
-                print("wrote", segmentation.show_pieces(grey, pieces, drawing))
-            wrong = distance([piece.digit for piece in pieces], list(labels[numbers]))
-            whole += wrong == 0
-            right += max(0, len(numbers) - wrong)
-            total += len(numbers)
-        found[f"lines of digits {name}, whole"] = whole / lines
-        found[f"lines of digits {name}, by digit"] = right / total
+        drawing = out / f"handwriting_{name}.png"
+        of_lines = read_lines((digits, labels), classify, lines, gaps, rng, drawing)
+        for part, value in zip(("whole", "by digit"), of_lines, strict=True):
+            found[f"lines of digits {name}, {part}"] = value
     for name, part in found.items():
         print(f"{name:34} {part:7.2%}")
     return found

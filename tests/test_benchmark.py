@@ -56,6 +56,12 @@ def test_flops_count_three_products_a_layer_but_two_in_the_first():
     assert benchmark.flops((784, 30, 10), 50_000) == pytest.approx(4.79e9, rel=0.01)
 
 
+def test_traffic_counts_bytes_once_and_weights_thrice_a_step():
+    weights = 784 * 30 + 30 * 10
+    assert benchmark.traffic((784, 30, 10), 10, 10) == 7840 + 12 * weights
+    assert benchmark.traffic((784, 30, 10), 100, 50) == 78_400 + 24 * weights
+
+
 def test_products_take_time():
     assert 0 < benchmark.products((20, 10, 5), 4) < 0.1
 
