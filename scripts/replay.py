@@ -137,7 +137,7 @@ def command(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a run, as listed")
     parser.add_argument("--list", action="store_true", help="list the runs")
     parser.add_argument("--all", action="store_true", help="replay all the runs")
-    help = "with --all: put the table in README.md"
+    help = "with --all, and every epoch: put the table in README.md"
     parser.add_argument("--readme", action="store_true", help=help)
     parser.add_argument("--epochs", type=int, help="only so many epochs of each")
     parser.add_argument("--data", help="the folder of MNIST (default: the one inside)")
@@ -162,7 +162,8 @@ def command(argv: Sequence[str] | None = None) -> int:
     except ValueError as error:
         parser.error(str(error))
     results = found.values()
-    if args.readme and args.all and not any(r.interrupted for r in results):
+    whole = args.all and args.epochs is None
+    if args.readme and whole and not any(r.interrupted for r in results):
         summaries = {name: summary(result) for name, result in found.items()}
         RESULTS.write_text(json.dumps(summaries, indent=1) + "\n")
         tables.put("replay", in_markdown(summaries))
