@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import jax
 
-from jaxnet import devices
+from jaxnet import devices, processes
 from jaxnet.commands import (
     compare,
     describe,
@@ -71,6 +71,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code of the command in `argv`, by default the process's own."""
     argv = sys.argv[1:] if argv is None else argv
     args = _parser().parse_args(argv)
+    if getattr(args, "coordinator", None):
+        return processes.watched(_run, argv)
+    return _run(argv)
+
+
+def _run(argv: Sequence[str]) -> int:
+    args = _parser().parse_args(argv)
     if "given" in args:  # by a default, from a command that asks for it
         args.given = {word.partition("=")[0] for word in argv if word.startswith("--")}
     devices.keep_compiled()
@@ -88,5 +95,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     except OSError as error:
         trouble, code = f"{error.filename}: {error.strerror}", 2
+    if processes.lost(trouble):
+        trouble, code = processes.LOST, 1
     print(f"jaxnet {args.command}: {trouble}", file=sys.stderr)
     return code

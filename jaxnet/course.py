@@ -41,6 +41,13 @@ def first_course(e: Experiment, key: Array) -> Course:
     )
 
 
+def shapes(e: Experiment, networks: int) -> Course:
+    """The shapes and dtypes of the courses of so many networks."""
+    seeds = jax.ShapeDtypeStruct((networks,), int)
+    keys = jax.eval_shape(jax.vmap(jax.random.key), seeds)
+    return jax.eval_shape(jax.vmap(partial(first_course, e)), keys)
+
+
 def learn(
     e: Experiment,
     key: Array,

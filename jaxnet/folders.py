@@ -11,7 +11,6 @@ import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,7 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet import checkpoints
-from jaxnet.course import Course, first_course
+from jaxnet.course import Course, shapes
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
 from jaxnet.network import Layer, Params
@@ -132,9 +131,7 @@ class Keeper:
         """
         course = None
         if self.run.saved:
-            seeds = jax.ShapeDtypeStruct((len(self.run.seeds),), int)
-            keys = jax.eval_shape(jax.vmap(jax.random.key), seeds)
-            like = jax.eval_shape(jax.vmap(partial(first_course, experiment)), keys)
+            like = shapes(experiment, len(self.run.seeds))
             course = checkpoints.load(self.run.path, like).arrays
         if experiment.epochs != self.run.options["epochs"]:
             self.run.options["epochs"] = experiment.epochs
@@ -183,7 +180,11 @@ class Keeper:
 
 @contextmanager
 def begin(
-    path: str | Path, options: Mapping[str, Any], data: Split, examples: int
+    path: str | Path,
+    options: Mapping[str, Any],
+    environment: Mapping[str, str],
+    data: Split,
+    examples: int,
 ) -> Iterator[Keeper]:
     """A context in which a new folder keeps a run, and no other process writes to it.
 
@@ -194,7 +195,7 @@ def begin(
     _check_free(path)
     with checkpoints.lock(path):
         _check_free(path)
-        facts = (environment(data), checksum(data), examples, 0)
+        facts = (dict(environment), checksum(data), examples, 0)
         keeper = Keeper(Run(path, dict(options), *facts, lines=[]))
         keeper._write({}, 0)
         try:

@@ -7,9 +7,13 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
+import jax
+import jax.numpy as jnp
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
+from jaxnet import processes
+from jaxnet.course import Course, shapes
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment, claim_of
 from jaxnet.folders import Keeper
@@ -50,17 +54,19 @@ def follow(
     *,
     lines: bool = True,
     keeper: Keeper | None = None,
+    rows: bool = False,
 ) -> Record:
     """The record of a run of the experiment, printed epoch by epoch if `lines`.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
     KeyboardInterrupt. It ends early when every network has stopped or diverged.
-    A `keeper` keeps each epoch, and has those done before, which are not printed.
+    A `keeper` keeps each epoch, and has those done before, which are not printed; of
+    several processes, the first has it. `rows` is a `Runner`'s.
     Raises StorageError if they cannot be kept, or are not the experiment's.
     """
     evaluation = getattr(data, experiment.evaluate_on)
     record = Record(seeds, len(evaluation.x), experiment.reports, claim_of(experiment))
-    networks, begin, epochs = [], None, ()
+    networks, begin, epochs, over = [], None, (), False
     if keeper is not None:
         course = keeper.restored(experiment)
         if course is not None:
@@ -68,8 +74,11 @@ def follow(
             networks = whole_network(course.state.params, experiment.dropout)
         for line in keeper.run.lines:
             record.add(line)
-    if keeper is None or not keeper.run.finished:
-        epochs = run(experiment, data.train, evaluation, seeds, begin)
+        over = keeper.run.finished
+    if jax.process_count() > 1:
+        begin, over = _from_first(begin, over, shapes(experiment, len(seeds)))
+    if not over:
+        epochs = run(experiment, data.train, evaluation, seeds, begin, rows)
     done = len(record.accuracies)
     try:
         for epoch in track(epochs, experiment.reports, "training", done):
@@ -86,8 +95,20 @@ def follow(
         if not record.accuracies:
             raise
         record.interrupted = True
-    record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
+    if networks:
+        record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
     return record
+
+
+def _from_first(
+    begin: tuple[int, Course] | None, over: bool, like: Course
+) -> tuple[tuple[int, Course] | None, bool]:
+    """Where the first process's run stands, in all of them."""
+    done, over = processes.agree([begin[0] if begin else 0, over])
+    if not done:
+        return None, over
+    course = begin[1] if begin else jax.tree.map(jnp.zeros_like, like)
+    return (done, processes.from_first(course)), over
 
 
 def _line(epoch: Epoch, examples: int) -> Line:

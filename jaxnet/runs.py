@@ -2,17 +2,19 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec as P
 from jaxtyping import Array
 
 from jaxnet.activations import Activation
 from jaxnet.course import Course, first_course, learn, next_course
-from jaxnet.devices import Spread
+from jaxnet.devices import Spread, over_rows
 from jaxnet.experiments import Experiment
 from jaxnet.metrics import confusion_matrix
 from jaxnet.network import Dataset, Params
@@ -41,7 +43,8 @@ class Runner:
 
     `varied` names the rates, of eta, l1, l2 and dropout, that are given for each
     network. `measure(params, train, evaluation)` is what is found after an epoch, by
-    default the accuracy on the evaluation data.
+    default the accuracy on the evaluation data. With `rows`, mini-batches are spread
+    over devices that have no network of their own: equal to rounding.
     Raises ValueError if the data do not fit the experiment.
     """
 
@@ -53,6 +56,7 @@ class Runner:
         networks: int,
         varied: Sequence[str] = (),
         measure: Measure | None = None,
+        rows: bool = False,
     ) -> None:
         """Compile; `compile_seconds` is how long it took."""
         e = self.experiment = experiment
@@ -61,12 +65,16 @@ class Runner:
                 f"Expected epochs in whole groups of {e.evaluate_every}, after which "
                 f"they are evaluated, got {e.epochs}."
             )
-        self.spread = Spread(networks, _together(e, networks, evaluation))
+        self.spread = Spread(networks, _together(e, networks, evaluation), rows)
+        if self.spread.rows > 1:
+            e = replace(e, gradient=over_rows(e.gradient))
         train = Dataset(*(array[: e.train_on] for array in train))
         self.shared = self.spread.share((train, evaluation))
 
         def one_epoch(network, number, train, evaluation):
             key, setting, course = network
+            if self.spread.rows > 1:
+                evaluation = jax.lax.with_sharding_constraint(evaluation, P("data"))
             rates = {"eta": e.eta, "l1": e.l1, "l2": e.l2, "dropout": e.dropout}
             rates |= setting
             whole = partial(whole_network, rate=rates["dropout"])
@@ -142,6 +150,8 @@ class Runner:
             params = self._gathered(params, len(seeds))
             times = (seconds, self.compile_seconds)
             after = partial(self._gathered, course, len(seeds))
+            if jax.process_count() > 1:  # it takes them all, whoever asks for it
+                after = partial(lambda course: course, after())
             yield Epoch(number, found, right, params, going, layer, *times, after)
             if not going.any():
                 return
@@ -153,12 +163,13 @@ def run(
     evaluation: Dataset,
     seeds: Sequence[int],
     begin: tuple[int, Course] | None = None,
+    rows: bool = False,
 ) -> Iterator[Epoch]:
     """Each epoch of the experiment in turn, as a `Runner` for these seeds has it.
 
     `begin` is how many were done before, and the course after them.
     """
-    runner = Runner(experiment, train, evaluation, len(seeds))
+    runner = Runner(experiment, train, evaluation, len(seeds), rows=rows)
     yield from runner.epochs(seeds, {}, begin)
 
 

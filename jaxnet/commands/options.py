@@ -78,13 +78,15 @@ class Options:
         )
 
 
-def whole(least: int) -> Callable[[str], int]:
-    """Reads a whole number of at least `least`."""
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """Reads a whole number of at least `least`, and at most `most`."""
+    wanted = f"at least {least}" if most is None else f"{least} to {most}"
+    last = 2**31 - 1 if most is None else most
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) < 2**31:
+        if not text.isascii() or not text.isdigit() or not least <= int(text) <= last:
             raise argparse.ArgumentTypeError(
-                f"expected a whole number of at least {least}, got {text!r}"
+                f"expected a whole number of {wanted}, got {text!r}"
             )
         return int(text)
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from jaxnet import devices, figures
+from jaxnet import figures, folders, processes
+from jaxnet.commands import together
 from jaxnet.commands.experiment import add_experiment, data_for, experiment_of
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
@@ -44,6 +45,7 @@ _EXPERIMENT = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An experiment's, where rates may be several, and where the results go."""
     add_experiment(parser, lists=True)
+    together.add_where(parser)
     help = "file to keep networks in that are done, and to go on from"
     parser.add_argument("--out", metavar="FILE", type=Path, help=help)
     help = "picture of the accuracies, by the rates that vary"
@@ -58,20 +60,29 @@ def run(args: argparse.Namespace) -> int:
     settings = combinations({name: getattr(args, name) for name in RATES})
     seeds = range(args.seed, args.seed + args.seeds)
     networks = [Network(setting, seed) for setting in settings for seed in seeds]
-    devices.prepare(len(networks), args.sizes, args.batch_size)
-    first = argparse.Namespace(**vars(args) | settings[0]._asdict())
-    experiment = experiment_of(first)
+    several = together.check(args)
+    first = together.begin(args, len(networks), args.sizes)
+    if several:
+        shared = (*_EXPERIMENT, *RATES, "seed", "seeds")
+        together.agree(args, {name: getattr(args, name) for name in shared})
+    experiment = experiment_of(argparse.Namespace(**vars(args) | settings[0]._asdict()))
     data = data_for(args)
+    if several:
+        together.check_same(args, folders.checksum(data))
     curves = Curves()
     keep: Callable[[Network, list[float]], None] = curves.__setitem__
-    if args.out:
+    if args.out and first:
         shared = {name: getattr(args, name) for name in _EXPERIMENT}
         shared["dtype"] = str(data.train.y.dtype)
         kept = Kept(args.out, shared)
         curves, keep = kept.curves, kept.add
     todo = [network for network in networks if network not in curves]
+    if several:
+        left = set(processes.agree([networks.index(network) for network in todo]))
+        todo = [network for i, network in enumerate(networks) if i in left]
     names = varied(settings) or ["eta"]
-    if not args.json:
+    talk = first and not args.json
+    if talk:
         before = f", {len(networks) - len(todo)} done before" if args.out else ""
         used = min(len(jax.devices()), len(networks))
         print(
@@ -85,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         for network, curve in _train(experiment, data, todo, names):
             keep(network, curve)
             same = [n for n in networks if n.setting == network.setting]
-            if not args.json and all(n in curves for n in same):
+            if talk and all(n in curves for n in same):
                 [row] = summaries({n: curves[n] for n in same}).values()
                 words = label(network.setting, names)
                 print(
@@ -97,7 +108,10 @@ def run(args: argparse.Namespace) -> int:
     curves = {n: curves[n] for n in networks if n in curves}
     if interrupted and not curves:
         raise KeyboardInterrupt
-    _report(args, curves, len(networks), names, interrupted)
+    if first:
+        _report(args, curves, len(networks), names, interrupted)
+    if several and not interrupted:
+        processes.leave()
     return 130 if interrupted else 0
 
 

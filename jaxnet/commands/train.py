@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from jaxnet import devices, folders
+from jaxnet import folders, processes
+from jaxnet.commands import together
 from jaxnet.commands.experiment import (
     add_experiment,
     data_for,
@@ -17,8 +18,9 @@ from jaxnet.commands.experiment import (
     techniques,
 )
 from jaxnet.datasets import Split
+from jaxnet.devices import Spread
 from jaxnet.progress import follow
-from jaxnet.report import as_json, lines
+from jaxnet.report import Record, as_json, lines
 
 HELP = "train a network and report its accuracy after each epoch"
 DESCRIPTION = (
@@ -26,13 +28,16 @@ DESCRIPTION = (
     "Without options it is the book's first network, section 1.6. With --out, a folder "
     "keeps the run, and --resume goes on with it, whatever ended it, to the same bits."
 )
-_NOT_THE_RUN_S = ("command", "given", "json", "quiet", "out", "resume")
+_WHERE = together.WHERE
+_NOT_THE_RUN_S = ("command", "given", "json", "quiet", "out", "resume", *_WHERE)
 _BESIDE_RESUME = {"--resume", "--epochs", "--json", "--quiet"}
+_BESIDE_RESUME |= {f"--{name}" for name in _WHERE}
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """An experiment's, where it is kept, and how to print it."""
     add_experiment(parser)
+    together.add_where(parser)
     kept = parser.add_mutually_exclusive_group()
     help = "new folder to keep the run in, such as runs/name"
     kept.add_argument("--out", metavar="FOLDER", type=Path, help=help)
@@ -46,29 +51,59 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Train, print, and return the exit code."""
+    several = together.check(args)
+    first = not several or together.begin(args, args.seeds, args.sizes)
     with ExitStack() as stack:
         keeper = None
         if args.resume:
             _check_alone(args)
-            keeper = stack.enter_context(folders.resume(args.resume))
-            args = _resumed(args, keeper.run)
+            if first:
+                keeper = stack.enter_context(folders.resume(args.resume))
+                args = _resumed(args, keeper.run)
         elif args.out and args.data:
             args.data = str(Path(args.data).resolve())  # wherever it is resumed
+        if several:
+            options = together.agree(args, _options(args))
+            args = argparse.Namespace(**vars(args) | options)
         experiment = experiment_of(args)
-        devices.prepare(args.seeds, experiment.sizes, args.batch_size)
+        if not several:
+            together.begin(args, args.seeds, experiment.sizes)
         data = data_for(args)
-        if args.out:
+        if several:
+            together.check_same(args, folders.checksum(data))
+        environment = folders.environment(data)
+        rows = several or args.devices is not None
+        if rows and (shared := Spread(args.seeds, rows=True).rows) > 1:
+            environment["device"] = f"{shared} x {environment['device']}"
+        if args.out and first:
             examples = len(getattr(data, args.evaluate).x)
-            keeping = folders.begin(args.out, _options(args), data, examples)
-            keeper = stack.enter_context(keeping)
+            beginning = (_options(args), environment, data, examples)
+            keeper = stack.enter_context(folders.begin(args.out, *beginning))
         elif keeper is not None:
             _check_same(keeper.run, data)
-        environment = folders.environment(data)
-        if not args.json:
+        if first and not args.json:
             _introduce(args, environment, keeper and keeper.run)
         seeds = range(args.seed, args.seed + args.seeds)
-        talk = not (args.json or args.quiet)
-        record = follow(experiment, data, seeds, lines=talk, keeper=keeper)
+        talk = first and not (args.json or args.quiet)
+        record = follow(experiment, data, seeds, lines=talk, keeper=keeper, rows=rows)
+    if record.interrupted:
+        code = 130
+    else:
+        code = 1 if first and np.isnan(record.last).any() else 0
+    if first:
+        _report(args, environment, record, keeper and keeper.run)
+    if several and not record.interrupted:
+        code = processes.agree(code)
+        processes.leave()
+    return code
+
+
+def _report(
+    args: argparse.Namespace,
+    environment: Mapping[str, str],
+    record: Record,
+    run: folders.Run | None,
+) -> None:
     if args.data is not None or args.expand != "none":
         record.claim = None  # the book's numbers are for MNIST
     if args.json:
@@ -76,11 +111,8 @@ def run(args: argparse.Namespace) -> int:
         print(json.dumps({**options, **environment, **as_json(record)}))
     else:
         print(*lines(record), sep="\n")
-    if record.interrupted:
-        if keeper is not None and not args.json:
-            print(f"To go on: jaxnet train --resume {keeper.run.path}")
-        return 130
-    return 1 if np.isnan(record.last).any() else 0
+    if record.interrupted and run is not None and not args.json:
+        print(f"To go on: jaxnet train --resume {run.path}")
 
 
 def _options(args: argparse.Namespace) -> dict[str, Any]:
