@@ -19,6 +19,7 @@ from jaxnet.sgd import Augment
 
 # As (down, right), in the order of the book's expand_mnist.py.
 _VERSIONS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
+_LARGEST = float(jnp.finfo(jnp.float32).max)  # above it, a number is infinite there
 
 
 def shift(
@@ -45,7 +46,7 @@ def expand(data: Dataset, side: int = 28) -> Dataset:
 def _shifted(images: Shaped[Array, "n side side"]) -> Shaped[Array, "versions pixels"]:
     # Under jit each version is written to its place in the result, with no copy.
     versions = jnp.concatenate([shift(images, *by) for by in _VERSIONS])
-    return versions.reshape(len(versions), -1)
+    return versions.reshape(len(versions), math.prod(images.shape[1:]))
 
 
 @jax.jit
@@ -158,7 +159,7 @@ def _images(x: Array, side: int) -> Array:
 
 
 def _number(name: str, value: int | float, least: float) -> float:
-    if not least <= value < math.inf:
+    if not least <= value <= _LARGEST:
         raise ValueError(f"Expected {name} finite and at least {least}, got {value}.")
     return float(value)
 

@@ -91,7 +91,9 @@ def _log_likelihood_formula(a: Array, y: Array) -> Array:
 def _log_likelihood(
     z: Float[Array, " out"], y: Float[Array, " out"]
 ) -> Float[Array, ""]:
-    return -jnp.sum(y * jax.nn.log_softmax(z))
+    ln_a = jax.nn.log_softmax(z)
+    # Where outputs are further apart than the largest number, 0 times -inf is no cost.
+    return -jnp.sum(jnp.where((y == 0) & jnp.isneginf(ln_a), 0, y * ln_a))
 
 
 def _log_likelihood_delta(

@@ -32,7 +32,8 @@ def forward_difference(
     """dC/dw_j = (C(w + epsilon e_j) - C(w)) / epsilon, about  (2.21).
 
     One forward pass for each weight and bias, and one more. Its error is proportional
-    to epsilon until rounding takes over, by default where the two are alike.
+    to epsilon until rounding takes over, by default where the two are alike for weights
+    of about 1. One so large that w + epsilon is w has a difference of 0.
     """
     step = _spacing(params) ** (1 / 2) if epsilon is None else epsilon
     here = loss(params, x, y, cost, hidden)

@@ -103,7 +103,10 @@ def monitor(
 def confusion_matrix(
     params: Params, data: Dataset, hidden: Hidden = sigmoid
 ) -> Int[Array, "out out"]:
-    """How many examples of each class (row) were taken for each class (column)."""
+    """How many examples of each class (row) were taken for each class (column).
+
+    An output of nan counts as the largest: `accuracy` says whether a network is broken.
+    """
     answers = jnp.argmax(_weighted_inputs(params, data, hidden), axis=1)
     n = data.y.shape[1]
     return jnp.zeros((n, n), int).at[jnp.argmax(data.y, axis=1), answers].add(1)

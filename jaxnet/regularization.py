@@ -38,9 +38,11 @@ def l1(rate: Scalar) -> optax.GradientTransformation:
 
 def penalty(params: Params, l1: Scalar, l2: Scalar, n: int) -> Array:
     """lambda_1/n sum_w |w| + lambda_2/2n sum_w w^2  (web 85, 95)."""
-    absolute = sum((jnp.sum(jnp.abs(w)) for w, _ in params), jnp.zeros(()))
-    squares = sum((jnp.sum(w**2) for w, _ in params), jnp.zeros(()))
-    return l1 * absolute / n + l2 * squares / (2 * n)
+    nothing = jnp.zeros((), params[0].w.dtype)
+    # The rate comes first, so that a rate of 0 is 0 where w^2 would be infinite.
+    absolute = sum((jnp.sum(l1 * jnp.abs(w)) for w, _ in params), nothing)
+    squares = sum((jnp.sum(l2 * w * w) for w, _ in params), nothing)
+    return absolute / n + squares / (2 * n)
 
 
 def drop(

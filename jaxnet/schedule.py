@@ -32,7 +32,10 @@ def begin(patience: int) -> Plateau:
 
 
 def after_epoch(state: Plateau, accuracy: Scalar, patience: int) -> Plateau:
-    """The state after an epoch; its scale is halved after `patience` without a best."""
+    """The state after an epoch; its scale is halved after `patience` without a best.
+
+    An accuracy of nan is no best.
+    """
     value = 1 - jnp.asarray(accuracy, jnp.float32)
     with jax.numpy_dtype_promotion("standard"):  # optax multiplies a count by a float
         return cast(Plateau, _rule(patience).update({}, state, value=value)[1])

@@ -76,6 +76,12 @@ def without_last_row(params, x, y, cost, hidden):
     return backprop_with()(params, x[:-1], y[:-1], cost, hidden)
 
 
+def by_seven(params, x, y, cost, hidden):
+    """The sum over the examples divided by 7, however many they are."""
+    right = backprop_with()(params, x, y, cost, hidden)
+    return jax.tree.map(lambda g: g * (len(x) / 7), right)
+
+
 def first_twice(params, x, y, cost, hidden):
     """A mean in which the first example counts double."""
     right = backprop_with()

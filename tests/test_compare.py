@@ -194,6 +194,16 @@ FAULTS = {
         {("2.4", 0)},
         "summed over the mini-batch, not averaged",
     ),
+    "a number written out in place of m": (
+        faults.by_seven,
+        {("2.4", 0)},
+        "divided by 7, whatever the number of examples",
+    ),
+    "a factor, and the mean": (
+        with_grad(partial(jax.tree.map, lambda g: g / 7)),
+        {("BP1", 3)},
+        "0.1428571429 times what it should be",
+    ),
     "the last row dropped": (
         faults.without_last_row,
         {("2.4", 0)},
@@ -445,6 +455,14 @@ def examine(gradient, small, **options):
     params, data = small
     candidate, reference = Prepared(gradient, "mine"), Prepared(jaxnet.autodiff)
     return check_gradient(candidate, params, data, reference=reference, **options)
+
+
+def test_options_without_names_are_given_in_their_places(small):
+    def by_place(params, x, y, cost=jaxnet.quadratic, hidden=jaxnet.sigmoid, /):
+        return backprop(params, x, y, cost, hidden)
+
+    found = examine(by_place, small, cost=jaxnet.cross_entropy, hidden=jaxnet.tanh)
+    assert found.agrees and found.work[1].compile_seconds is not None
 
 
 def test_a_gradient_in_numpy_without_options_is_examined(small):

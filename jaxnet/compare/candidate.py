@@ -28,12 +28,20 @@ class Prepared:
     def __init__(self, gradient: Callable, name: str | None = None) -> None:
         """Look at what `gradient` takes, without calling it."""
         self.name = name or getattr(gradient, "__name__", repr(gradient))
-        parameters = inspect.signature(gradient).parameters.values()
+        parameters = list(inspect.signature(gradient).parameters.values())
         anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
         names = {p.name for p in parameters}
         self.options = [o for o in ("cost", "hidden") if anything or o in names]
-        self.plain = gradient
-        self.compiled = jax.jit(gradient, static_argnames=self.options)
+        bare = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
+        bare = [name for name in bare if name in self.options]
+
+        def by_name(params: Params, x: Any, y: Any, **options: Any) -> Any:
+            places = [options.pop(name) for name in bare]
+            return gradient(params, x, y, *places, **options)
+
+        self.source = gradient
+        self.plain = by_name if bare else gradient
+        self.compiled = jax.jit(self.plain, static_argnames=self.options)
         self.compiles = True
 
     def takes(self, cost: Cost, hidden: Hidden) -> bool:
@@ -70,7 +78,7 @@ class Prepared:
     def _what_happened(self, error: Exception) -> str:
         what = str(error).strip().partition("\n")[0] or "no message"
         try:
-            own = inspect.getsourcefile(inspect.unwrap(self.plain))
+            own = inspect.getsourcefile(inspect.unwrap(self.source))
         except TypeError:
             own = None
         frames = traceback.extract_tb(error.__traceback__)

@@ -103,6 +103,10 @@ def equations(
     if not singles or (not all_finite and all(np.isfinite(g).all() for g in whole)):
         return _at_mini_batch(whole, truth, tolerance)
     stacked = [np.stack(leaves) for leaves in zip(*singles, strict=True)]
+    divisor = _divisor(whole, stacked, truth, tolerance)
+    if divisor:
+        words = f"divided by {divisor:.6g}, whatever the number of examples"
+        return [Equation("2.4", 0, abs(1 / divisor - 1), False, words)]
     rows = list(_at_examples(stacked[::2], stacked[1::2], truth, tolerance))
     of_mean = _at_mini_batch(whole, truth, tolerance)
     nothing = not all(leaf.any() for leaf in stacked)
@@ -189,6 +193,24 @@ def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:
             likely = weight_gradients(truth, l, delta, b)
             words = looks_like(w, outer(delta, a), likely, tolerance)
         yield Equation("BP4", n, consistent if faulty else by_w, w_holds, words)
+
+
+def _divisor(whole, stacked, truth: Truth, tolerance: float) -> float | None:
+    """The number by which sums over examples are divided, if it is always the same."""
+    right = [
+        part
+        for delta, a in zip(truth.delta, truth.a, strict=False)
+        for part in (outer(delta, a), delta)
+    ]
+    share = np.vdot(right[-1], stacked[-1]) / np.vdot(right[-1], right[-1])
+    pairs = [
+        *((shown, share * part) for shown, part in zip(stacked, right, strict=True)),
+        *((g, shown.sum(axis=0)) for g, shown in zip(whole, stacked, strict=True)),
+    ]
+    alone = len(truth.delta[0]) == 1  # where nothing tells a sum from a mean
+    if alone or not share > 0 or abs(share - 1) <= tolerance:
+        return None
+    return 1 / share if all(off(*pair) <= tolerance for pair in pairs) else None
 
 
 def _at_mini_batch(gradient, truth: Truth, tolerance: float) -> list[Equation]:
