@@ -139,7 +139,8 @@ def test_when_a_process_is_killed_the_other_ends_and_the_run_goes_on(
     victim, together, small_mnist, tmp_path
 ):
     kept, straight = tmp_path / "kept", tmp_path / "straight"
-    train = ("train", "--data", small_mnist, *SMALL, "--epochs", "400", "--out")
+    train = ("train", "--data", small_mnist, *SMALL, "--epochs", "400")
+    train += ("--batch-size", "200", "--out")  # few steps, each of which is a message
     pair = together(*train, kept)
     metrics = kept / folders.METRICS
     while not (metrics.exists() and folders.read(kept).saved > 1):
