@@ -18,6 +18,7 @@ from jaxnet import devices, processes
 from jaxnet.commands import (
     compare,
     describe,
+    doctor,
     evaluate,
     export,
     predict,
@@ -37,6 +38,7 @@ COMMANDS = {
     "reproduce": reproduce,
     "compare": compare,
     "describe": describe,
+    "doctor": doctor,
 }
 
 

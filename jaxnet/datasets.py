@@ -5,8 +5,11 @@ download; `load_mnist()` reads the four files that come with jaxnet.
 """
 
 import gzip
+import hashlib
 import math
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedIOBase
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +19,22 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.network import Dataset, as_numbers
+
+MNIST_SHA256 = {
+    "train-images-idx3-ubyte": (
+        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
+    ),
+    "train-labels-idx1-ubyte": (
+        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
+    ),
+    "t10k-images-idx3-ubyte": (
+        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
+    ),
+    "t10k-labels-idx1-ubyte": (
+        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+    ),
+}
+"""The checksums of MNIST's four files, uncompressed."""
 
 _CLASSES = 10
 _MOST_BYTES = 2**30  # more than any IDX data set in use; a header may claim 2^128
@@ -68,11 +87,28 @@ def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
     Raises DataError, a ValueError, for a file that is anything else.
     """
     path = Path(path)
+    with _uncompressed(path) as stream:
+        return _parse(path, stream, dimensions)
+
+
+def checksum(folder: str | Path | None, name: str) -> str:
+    """The SHA-256 of a file of IDX data, uncompressed, in `folder` or MNIST's own.
+
+    Raises DataError, a ValueError, if there is none, or it cannot be read.
+    """
+    path = _find(_embedded() if folder is None else Path(folder), name)
+    with _uncompressed(path) as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def _uncompressed(path: Path) -> Iterator[BufferedIOBase]:
+    """The content of a file, plain or gzipped; what goes wrong is a DataError."""
     try:
         with open(path, "rb") as file:
             gzipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if gzipped else open(path, "rb") as stream:
-            return _parse(path, stream, dimensions)
+            yield stream
     except (OSError, EOFError, zlib.error) as error:
         reason = error.strerror if isinstance(error, OSError) else None
         raise DataError(

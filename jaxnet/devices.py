@@ -54,9 +54,7 @@ def keep_compiled(folder: Path | None = None) -> None:
     JAX_COMPILATION_CACHE_DIR names another folder, and JAX_ENABLE_COMPILATION_CACHE=0
     keeps nothing. Nothing is kept where nothing can be written.
     """
-    if folder is None:
-        home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-        folder = Path(home) / "jaxnet"
+    folder = folder or cache_folder()
     config: Any = jax.config
     if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:
         return
@@ -67,6 +65,12 @@ def keep_compiled(folder: Path | None = None) -> None:
     if os.access(folder, os.W_OK):
         jax.config.update("jax_compilation_cache_dir", str(folder))
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for what XLA compiles, unless JAX is told of another."""
+    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(home) / "jaxnet"
 
 
 def _before_start(option: str, value: Any) -> None:
