@@ -76,6 +76,18 @@ def without_last_row(params, x, y, cost, hidden):
     return backprop_with()(params, x[:-1], y[:-1], cost, hidden)
 
 
+def of_another_network(change):
+    """The right gradient of the network that `change` makes."""
+    right = backprop_with()
+    return lambda params, x, y, cost, hidden: right(change(params), x, y, cost, hidden)
+
+
+def with_hidden(change):
+    """The right gradient of the network with the activation that `change` makes."""
+    right = backprop_with()
+    return lambda params, x, y, cost, hidden: right(params, x, y, cost, change(hidden))
+
+
 def by_seven(params, x, y, cost, hidden):
     """The sum over the examples divided by 7, however many they are."""
     right = backprop_with()(params, x, y, cost, hidden)

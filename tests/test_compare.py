@@ -194,6 +194,33 @@ FAULTS = {
         {("2.4", 0)},
         "summed over the mini-batch, not averaged",
     ),
+    "no bias in the forward pass": (
+        faults.of_another_network(
+            lambda params: [p._replace(b=0 * p.b) for p in params]
+        ),
+        {("2.3", 0)},
+        "b^l is left out of z^l",
+    ),
+    "one bias forgotten": (
+        faults.of_another_network(lambda p: [p[0], p[1]._replace(b=0 * p[1].b), p[2]]),
+        {("2.3", 2)},
+        "b^2 is left out of z^2",
+    ),
+    "a matrix transposed in the forward pass": (
+        faults.of_another_network(lambda p: [p[0]._replace(w=p[0].w.T), *p[1:]]),
+        {("2.3", 1)},
+        "w^1 is transposed",
+    ),
+    "another activation": (
+        faults.with_hidden(lambda own: jaxnet.tanh),
+        {("2.3", 0)},
+        "a^l is made by tanh",
+    ),
+    "sigma forgotten, but not sigma'": (
+        faults.with_hidden(lambda own: own._replace(fn=jaxnet.linear.fn)),
+        {("2.3", 0)},
+        "a^l is made by no activation",
+    ),
     "a number written out in place of m": (
         faults.by_seven,
         {("2.4", 0)},

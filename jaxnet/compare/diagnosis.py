@@ -1,4 +1,4 @@
-"""Which of the four equations a wrong gradient breaks, in which layer, and perhaps how.
+"""Which equation a wrong gradient breaks, in which layer, and perhaps how.
 
 Given a mini-batch of one example, a gradient shows by BP3 the errors it was made from.
 So each layer, from the last down, is held against the equation that gives it from the
@@ -27,6 +27,7 @@ from jaxnet.compare.mistakes import (
     output_errors,
     weight_gradients,
 )
+from jaxnet.compare.passes import mistaken_pass
 from jaxnet.costs import Cost, quadratic
 from jaxnet.network import Hidden, Params, forward, hidden_activations, init
 from jaxnet.oracles import demon
@@ -83,6 +84,7 @@ def equations(
 ) -> list[Equation]:
     """BP1 to BP4 in every layer and the mean over the mini-batch (2.4), as `diagnose`.
 
+    Where a mistake in the forward pass explains it all, (2.3) only.
     Where BP1 or BP2 is broken, BP3 and BP4 are held against the errors as they came.
     """
 
@@ -107,12 +109,17 @@ def equations(
     if divisor:
         words = f"divided by {divisor:.6g}, whatever the number of examples"
         return [Equation("2.4", 0, abs(1 / divisor - 1), False, words)]
-    rows = list(_at_examples(stacked[::2], stacked[1::2], truth, tolerance))
+    ws, bs = stacked[::2], stacked[1::2]
+    rows = list(_at_examples(ws, bs, truth, tolerance))
     of_mean = _at_mini_batch(whole, truth, tolerance)
     nothing = not all(leaf.any() for leaf in stacked)
     if all(row.holds for row in rows) or (nothing and of_mean[0].layer == 0):
         return [*(row for row in rows if row.holds), *of_mean]
     broken = [row for row in rows if not row.holds]
+    mistake = mistaken_pass(ws, bs, truth, params, (x, y), cost, hidden, tolerance)
+    if mistake and not broken[0].words:  # where one in BP1 gives the same, it is that
+        layer, words = mistake
+        return [Equation("2.3", layer, broken[0].relative_error, False, words)]
     if len(broken) == 2 * len(params) and all("float32" in r.words for r in broken):
         worst = max(row.relative_error for row in broken)
         return [Equation("BP1 to BP4", 0, worst, False, "as if computed in float32")]

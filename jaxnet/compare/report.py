@@ -11,6 +11,7 @@ FORMULAS = {
     "BP2": "delta^l = (w^(l+1)^T delta^(l+1)) . sigma'(z^l)",
     "BP3": "dC/db^l = delta^l",
     "BP4": "dC/dw^l = delta^l a^(l-1)^T",
+    "2.3": "z^l = w^l a^(l-1) + b^l, a^l = sigma(z^l)",
     "2.4": "C = 1/m sum_x C_x, so the gradient is a mean",
 }
 
