@@ -14,6 +14,7 @@ from jaxnet.network import init, predict
 from jaxnet.perceptrons import NAND, gate, run_perceptrons, scale
 
 
+@jax.jit
 def outputs(params, x):
     """What a network of sigmoid neurons answers to each row of x."""
     return jax.vmap(lambda x: predict(params, x))(x)
@@ -70,11 +71,12 @@ def linear_response(key, sizes) -> tuple[np.ndarray, np.ndarray]:
     params, direction = init(params_key, sizes), init(direction_key, sizes)
     x = jax.random.normal(x_key, (sizes[0],))
 
+    @jax.jit
     def output(params):
         return predict(params, x)[0]
 
     slope = jax.grad(output)(params)
-    products = jax.tree.map(lambda s, d: (s * d).sum(), slope, direction)
+    products = jax.tree.map(np.vdot, slope, direction)
     rate = sum(jax.tree.leaves(products))
     steps = 10.0 ** -np.arange(1, 6)
     errors = []

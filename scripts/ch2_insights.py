@@ -28,7 +28,9 @@ def main(
         return jnp.linalg.norm(jaxnet.backprop(params, x, y, cost)[l].w)
 
     quiet = jnp.logspace(0, -4, 9)
-    by_input = jax.vmap(lambda c: rate(params, c * x, jaxnet.quadratic, 0))(quiet)
+    by_input = jax.jit(jax.vmap(lambda c: rate(params, c * x, jaxnet.quadratic, 0)))(
+        quiet
+    )
 
     def saturate(z):
         """The network with the weighted input of its output neuron at z."""
@@ -42,8 +44,8 @@ def main(
         ("quadratic", jaxnet.quadratic),
         ("cross-entropy", jaxnet.cross_entropy),
     ):
-        by_output = jax.vmap(lambda z, c=cost: rate(saturate(z), x, c, 1))(zs)
-        results[name] = np.asarray(by_output)
+        by_output = jax.vmap(lambda z, c=cost: rate(saturate(z), x, c, 1))
+        results[name] = np.asarray(jax.jit(by_output)(zs))
 
     print("inputs times c: the rate at which the first layer's weights learn")
     for c, r in zip(quiet, by_input, strict=True):

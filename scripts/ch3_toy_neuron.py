@@ -9,6 +9,7 @@ where it is most wrong.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -37,7 +38,8 @@ def animated(params, x, y, cost=cross_entropy, hidden=jaxnet.sigmoid) -> Params:
     return [Layer(w=jnp.outer(by_a, x[0]), b=by_a)]
 
 
-def learn(w, b, eta, cost: Cost, gradient: Gradient, epochs: int) -> np.ndarray:
+@partial(jax.jit, static_argnames=("cost", "gradient", "epochs"))
+def learn(w, b, eta, cost: Cost, gradient: Gradient, epochs: int) -> jax.Array:
     """Weight, bias, output and cost in columns, at first and after each epoch."""
     x, y = the_example()
 
@@ -48,7 +50,7 @@ def learn(w, b, eta, cost: Cost, gradient: Gradient, epochs: int) -> np.ndarray:
     _, path = jax.lax.scan(one_epoch, first, length=epochs + 1)
     a = jax.vmap(jaxnet.predict, in_axes=(0, None))(path, x[0])
     c = jax.vmap(lambda params: jaxnet.loss(params, x, y, cost))(path)
-    return np.column_stack([path[0].w[:, 0, 0], path[0].b[:, 0], a[:, 0], c])
+    return jnp.column_stack([path[0].w[:, 0, 0], path[0].b[:, 0], a[:, 0], c])
 
 
 def rates(a, cost: Cost) -> np.ndarray:
@@ -57,7 +59,7 @@ def rates(a, cost: Cost) -> np.ndarray:
     def rate(z):
         return jaxnet.backprop(neuron(z / 2, z / 2), *the_example(), cost)[0].w[0, 0]
 
-    return np.asarray(jax.vmap(rate)(jnp.log(a / (1 - a))))
+    return np.asarray(jax.jit(jax.vmap(rate))(jnp.log(a / (1 - a))))
 
 
 def main(
@@ -80,7 +82,7 @@ def main(
         runs[begin] = {}
         print(f"from {begin}: outputs at first, after {half} and {epochs} epochs")
         for name, eta, cost, gradient in kinds:
-            run = learn(w, b, eta, cost, gradient, epochs)
+            run = np.asarray(learn(w, b, eta, cost, gradient, epochs))
             runs[begin][f"{name}, eta {eta:g}"] = run
             weight, bias, a, c = run.T
             fastest = np.argmax(np.abs(np.diff(weight))) + 1

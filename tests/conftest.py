@@ -29,6 +29,21 @@ settings.register_profile("jax", deadline=None, derandomize=True)
 settings.load_profile("jax")
 
 
+# The files that take longest, which begin first, so that both processes end together.
+LONGEST = (
+    *("scripts", "stress", "cli", "folders", "compare", "processes"),
+    *("sgd", "experiments", "replay"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.stem.removeprefix("test_")
+        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def x64():
     """float64, where exactness is the point; float32 is what users run."""

@@ -61,14 +61,14 @@ def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
 @pytest.mark.parametrize(
     "options",
     [
-        "--gradient autodiff --hidden tanh --init scaled --eta 0.1",
-        "--hidden relu --init scaled --eta 0.1 --evaluate validation",
-        "--hidden linear --eta 0.01 --sizes 784,20,20,20,10 --batch-size 7",
-        "--cost log_likelihood --eta 0.1 --sizes 784,10",
-        "--cost linear_quadratic --eta 0.01 --gradient path_sum --sizes 784,3,10",
-        "--l1 1 --l2 0.5 --dropout 0.3 --expand rotations --schedule 5",
-        "--momentum 0.5 --optimizer nesterov --eta 0.3 --expand elastic --early-stop 5",
-        "--optimizer adam --eta 0.01 --expand shifts --train-on 50",
+        "--gradient autodiff --hidden tanh --init scaled --eta 0.1 --momentum 0.5 "
+        "--optimizer nesterov --expand elastic --early-stop 5",
+        "--hidden relu --init scaled --eta 0.1 --evaluate validation "
+        "--cost log_likelihood --optimizer adam --expand shifts --train-on 50",
+        "--hidden linear --eta 0.01 --sizes 784,4,4,10 --batch-size 7",
+        "--cost linear_quadratic --eta 0.01 --gradient path_sum --sizes 784,3,10 "
+        "--dropout 0.3",
+        "--sizes 784,10 --l1 1 --l2 0.5 --expand rotations --schedule 5",
     ],
 )
 def test_every_option_trains(small_mnist, capsys, options):
@@ -146,7 +146,7 @@ def test_early_stopping_says_so(small_mnist, capsys):
 
 
 def test_a_diverged_run_says_so(small_mnist, capsys):
-    options = ("--hidden", "linear", "--eta", "1e30", "--sizes", "784,30,30,10")
+    options = ("--hidden", "linear", "--eta", "1e30", "--sizes", "784,4,4,10")
     assert train(small_mnist, *options) == 1
     output = capsys.readouterr().out
     assert "Epoch 0: nan / 200" in output and "Epoch 1" not in output

@@ -99,18 +99,34 @@ def test_a_runner_compiles_once_for_all_rates_and_seeds(small_mnist_data):
     assert len(traces) == before
 
 
-def test_one_network_uses_one_thread_only_if_it_is_small():
+@pytest.mark.parametrize(
+    ("networks", "sizes", "batch_size", "before", "threads"),
+    [
+        (1, [784, 30, 10], 10, "2", "2"),
+        (1, [784, 30, 10], 10, None, "1"),
+        (1, [784, 1000, 1000, 10], 10, None, None),
+        (1, [784, 30, 10], 1000, None, None),
+        (9, [784, 30, 10], 10, None, "1"),
+    ],
+)
+def test_one_network_uses_one_thread_only_if_it_is_small(
+    monkeypatch, networks, sizes, batch_size, before, threads
+):
+    monkeypatch.setenv("NPROC", before or "")
+    if before is None:
+        monkeypatch.delenv("NPROC")
+    devices.prepare(networks, sizes, batch_size)
+    assert os.environ.get("NPROC") == threads
+
+
+def test_many_networks_have_a_device_for_each_core():
     code = (
-        "import os, jaxnet.devices as d; d.prepare({}, {}, {});"
-        "print(os.environ.get('NPROC'), __import__('jax').device_count())"
+        "import os; os.environ.pop('NPROC', None); import jaxnet.devices as d; "
+        "d.prepare({}, [784, 30, 10], 10);"
+        "print(os.environ['NPROC'], __import__('jax').device_count())"
     )
-    cores = os.cpu_count() or 1
-    assert python(code.format(1, [784, 30, 10], 10), NPROC="2") == "2 1"
-    unset = "import os; os.environ.pop('NPROC', None); "
-    assert python(unset + code.format(1, [784, 30, 10], 10)) == "1 1"
-    assert python(unset + code.format(1, [784, 1000, 1000, 10], 10)) == "None 1"
-    assert python(unset + code.format(1, [784, 30, 10], 1000)) == "None 1"
-    assert python(unset + code.format(9, [784, 30, 10], 10)) == f"1 {min(9, cores)}"
+    assert python(code.format(1)) == "1 1"
+    assert python(code.format(9)) == f"1 {min(9, os.cpu_count() or 1)}"
 
 
 def test_it_is_too_late_once_jax_has_started():

@@ -13,13 +13,23 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Layer, backprop, errors, forward, loss, oracles
+from jaxnet import Layer, oracles
 from jaxnet.activations import Activation, with_neuron
 from jaxnet.costs import formula_of, linear_quadratic
 from jaxnet.network import collapse
-from tests.helpers import assert_close, numpy_gradient, problem, relative_error
+from tests.helpers import (
+    assert_close,
+    compiled,
+    numpy_gradient,
+    problem,
+    relative_error,
+)
 
 SIZES = [3, 4, 5, 2]
+backprop, errors, forward, loss = map(
+    compiled, (jaxnet.backprop, jaxnet.errors, jaxnet.forward, jaxnet.loss)
+)
+autodiff, demon = compiled(jaxnet.autodiff), compiled(oracles.demon)
 each_gradient = pytest.mark.parametrize(
     "gradient",
     [
@@ -68,11 +78,14 @@ def one(x64):
 
 def true_errors(params, x, y):
     """delta^1, ..., delta^L as derivatives by z, numbered from 1."""
-    return [None, *map(np.asarray, oracles.demon(params, x, y))]
+    return [None, *map(np.asarray, demon(params, x, y))]
 
 
 def cost_of(params, x, y):
     return loss(params, x[None], y[None])
+
+
+slope_of = jax.jit(jax.grad(cost_of))
 
 
 # 2.1 to 2.3: notation, and what is asked of a cost
@@ -104,12 +117,12 @@ def test_2_3_activations_in_matrix_form(one):
 def test_2_4_the_cost_is_a_mean_over_examples(x64):
     """So its gradient is the mean of theirs."""
     params, x, y = problem(SIZES, m=5)
-    a = np.stack([jaxnet.predict(params, one_x) for one_x in x])
+    a = np.stack([compiled(jaxnet.predict)(params, one_x) for one_x in x])
     expected = np.sum((np.asarray(y) - a) ** 2) / (2 * 5)
     np.testing.assert_allclose(loss(params, x, y), expected, rtol=1e-14)
-    singles = [jax.grad(cost_of)(params, x[i], y[i]) for i in range(5)]
+    singles = [slope_of(params, x[i], y[i]) for i in range(5)]
     mean = jax.tree.map(lambda *leaves: sum(leaves) / 5, *singles)
-    assert_close(jax.grad(loss)(params, x, y), mean, rtol=1e-13)
+    assert_close(autodiff(params, x, y), mean, rtol=1e-13)
 
 
 def test_2_5_the_cost_is_a_function_of_the_outputs(one):
@@ -133,17 +146,18 @@ def test_2_7_the_error_is_what_the_demon_gains(one):
     """A small dz at any neuron of any layer changes C by delta dz."""
     params, x, y, *_ = one
     deltas, _ = errors(params, x, y)
+    nudged_cost = jax.jit(oracles.nudged_cost)
     nothing = [jnp.zeros_like(b) for _, b in params]
-    before = oracles.nudged_cost(params, x, y, nothing)
+    before = nudged_cost(params, x, y, nothing)
     for l, delta in enumerate(deltas):
         for j in range(len(delta)):
             for sign in (1, -1):
                 dz = sign * 1e-5
                 nudges = list(nothing)
                 nudges[l] = nothing[l].at[j].set(dz)
-                gain = oracles.nudged_cost(params, x, y, nudges) - before
+                gain = nudged_cost(params, x, y, nudges) - before
                 assert abs(float(gain - delta[j] * dz)) < dz**2
-    assert_close(deltas, oracles.demon(params, x, y), rtol=1e-13)
+    assert_close(deltas, demon(params, x, y), rtol=1e-13)
 
 
 def slope_of_quadratic(a, y):
@@ -179,7 +193,7 @@ def test_bp2_the_error_of_a_layer_from_the_next_one(one):
 
 def test_bp3_the_derivative_by_a_bias_is_the_error(one):
     params, x, y, *_ = one
-    truth, slope = true_errors(params, x, y), jax.grad(cost_of)(params, x, y)
+    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
     for l, layer in enumerate(backprop(params, x[None], y[None]), start=1):
         np.testing.assert_allclose(layer.b, truth[l], rtol=1e-12)
         np.testing.assert_allclose(slope[l - 1].b, truth[l], rtol=1e-12)
@@ -188,13 +202,13 @@ def test_bp3_the_derivative_by_a_bias_is_the_error(one):
 def test_2_8_bp3_in_shorthand(one):
     """dC/db = delta, a vector for each layer."""
     params, x, y, *_ = one
-    slope = jax.grad(cost_of)(params, x, y)
+    slope = slope_of(params, x, y)
     assert_close([b for _, b in slope], errors(params, x, y)[0], rtol=1e-12)
 
 
 def test_bp4_the_derivative_by_a_weight(one):
     params, x, y, _, _, _, a = one
-    truth, slope = true_errors(params, x, y), jax.grad(cost_of)(params, x, y)
+    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
     for l, layer in enumerate(backprop(params, x[None], y[None]), start=1):
         for j, k in itertools.product(range(len(a[l])), range(len(a[l - 1]))):
             expected = a[l - 1][k] * truth[l][j]
@@ -207,7 +221,7 @@ def test_2_9_bp4_in_shorthand(one):
     params, x, y, *_ = one
     deltas, entering = errors(params, x, y)
     outer = [jnp.outer(d, a) for d, a in zip(deltas, entering, strict=True)]
-    assert_close([w for w, _ in jax.grad(cost_of)(params, x, y)], outer, rtol=1e-12)
+    assert_close([w for w, _ in slope_of(params, x, y)], outer, rtol=1e-12)
 
 
 @pytest.mark.parametrize("quiet", [1e-3, 0.0])
@@ -249,7 +263,7 @@ def test_2_12_the_error_of_any_layer_as_one_product_of_matrices(one):
     S = [None, *(np.diag(sigma_prime(z[l])) for l in (1, 2, 3))]
     product = S[1] @ w[2].T @ S[2] @ w[3].T @ S[3] @ slope_of_quadratic(a[3], y)
     np.testing.assert_allclose(errors(params, x, y)[0][0], product, rtol=1e-12)
-    by_matrices = oracles.matrix_product(params, x[None], y[None])
+    by_matrices = compiled(oracles.matrix_product)(params, x[None], y[None])
     np.testing.assert_allclose(by_matrices[0].b, product, rtol=1e-12)
 
 
@@ -267,13 +281,13 @@ def cost_from(l, params, z, y):
 
 def test_2_13_output_error_is_the_derivative_by_z(one):
     params, x, y, _, _, z, _ = one
-    slope = jax.grad(partial(cost_from, 3, params))(jnp.asarray(z[3]), y)
+    slope = jax.jit(jax.grad(partial(cost_from, 3, params)))(jnp.asarray(z[3]), y)
     np.testing.assert_allclose(errors(params, x, y)[0][-1], slope, rtol=1e-13)
 
 
 def output_jacobian(z):
     """da^L_k/dz^L_j as a matrix, rows k."""
-    return np.asarray(jax.jacobian(jaxnet.sigmoid.fn)(jnp.asarray(z)))
+    return np.asarray(jax.jit(jax.jacobian(jaxnet.sigmoid.fn))(jnp.asarray(z)))
 
 
 def test_2_14_chain_rule_over_all_outputs(one):
@@ -307,7 +321,7 @@ def test_2_17_chain_rule_over_the_next_layer(one):
     params, x, y, _, _, z, _ = one
     truth = true_errors(params, x, y)
     for l in (1, 2):
-        jacobian = jax.jacobian(partial(next_z, params, l))(jnp.asarray(z[l]))
+        jacobian = jax.jit(jax.jacobian(partial(next_z, params, l)))(jnp.asarray(z[l]))
         np.testing.assert_allclose(truth[l], jacobian.T @ truth[l + 1], rtol=1e-12)
 
 
@@ -326,7 +340,7 @@ def test_2_18_the_next_weighted_input_by_components(one):
 def test_2_19_the_derivative_of_the_next_weighted_input(one):
     params, _, _, w, _, z, _ = one
     for l in (1, 2):
-        jacobian = jax.jacobian(partial(next_z, params, l))(jnp.asarray(z[l]))
+        jacobian = jax.jit(jax.jacobian(partial(next_z, params, l)))(jnp.asarray(z[l]))
         expected = w[l + 1] * sigma_prime(z[l])[None]
         np.testing.assert_allclose(jacobian, expected, rtol=1e-12)
 
@@ -345,9 +359,13 @@ def test_2_20_which_is_bp2_by_components(one):
 def test_exercise_prove_bp3_and_bp4(one):
     """dz^l_j/db^l_i and dz^l_j/dw^l_ik, so dC/db and dC/dw by the chain rule."""
     params, x, y, _, _, _, a = one
-    truth, slope = true_errors(params, x, y), jax.grad(cost_of)(params, x, y)
+    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
+
+    def weighted(layer, a):
+        return layer.w @ a + layer.b
+
     for l, layer in enumerate(params, start=1):
-        by = jax.jacobian(lambda layer, a: layer.w @ a + layer.b)(layer, a[l - 1])
+        by = jax.jit(jax.jacobian(weighted))(layer, a[l - 1])
         np.testing.assert_array_equal(by.b, np.eye(len(layer.b)))
         expected = np.einsum("ji,k->jik", np.eye(len(layer.b)), a[l - 1])
         np.testing.assert_allclose(by.w, expected, rtol=1e-13)
@@ -365,9 +383,9 @@ def test_the_backpropagation_algorithm_and_all_that_equal_it(x64, gradient):
     params, x, y = problem(SIZES, m=5)
     loops = numpy_gradient(params, x, y, "cross_entropy")
     expected = [Layer(jnp.asarray(w), jnp.asarray(b)) for w, b in loops]
-    actual = gradient(params, x, y, jaxnet.cross_entropy)
+    actual = compiled(gradient)(params, x, y, jaxnet.cross_entropy)
     assert_close(actual, expected, rtol=1e-12)
-    assert_close(actual, jaxnet.autodiff(params, x, y, jaxnet.cross_entropy), 1e-12)
+    assert_close(actual, autodiff(params, x, y, jaxnet.cross_entropy), 1e-12)
 
 
 def test_exercise_backpropagation_with_a_single_modified_neuron(x64):
@@ -380,8 +398,8 @@ def test_exercise_backpropagation_with_a_single_modified_neuron(x64):
     expected[3] = np.sin(zs[1][3])
     np.testing.assert_allclose(activations[2], expected, rtol=1e-13)
     gradient = backprop(params, x, y, hidden=hidden)
-    assert_close(gradient, jaxnet.autodiff(params, x, y, hidden=hidden), rtol=1e-12)
-    central = oracles.central_difference(params, x, y, hidden=hidden)
+    assert_close(gradient, autodiff(params, x, y, hidden=hidden), rtol=1e-12)
+    central = compiled(oracles.central_difference)(params, x, y, hidden=hidden)
     assert_close(gradient, central, rtol=1e-7)
     assert relative_error(gradient, backprop(params, x, y)) > 1e-3
 
@@ -391,13 +409,15 @@ def test_exercise_backpropagation_with_linear_neurons(x64):
     params, x, y = problem(SIZES, m=5)
     choices = (linear_quadratic, jaxnet.linear)
     deltas, _ = errors(params, x[0], y[0], *choices)
-    output = jaxnet.predict(params, x[0], hidden=jaxnet.linear, output=jaxnet.linear)
+    output = compiled(jaxnet.predict)(
+        params, x[0], hidden=jaxnet.linear, output=jaxnet.linear
+    )
     np.testing.assert_allclose(deltas[2], output - y[0], rtol=1e-13)
     for l in (1, 0):
         expected = params[l + 1].w.T @ deltas[l + 1]
         np.testing.assert_allclose(deltas[l], expected, rtol=1e-13)
     by_hand = backprop(params, x, y, *choices)
-    assert_close(by_hand, jaxnet.autodiff(params, x, y, *choices), rtol=1e-12)
+    assert_close(by_hand, autodiff(params, x, y, *choices), rtol=1e-12)
     w, b = collapse(params)
     np.testing.assert_allclose(w @ x[0] + b, output, rtol=1e-12)
 
@@ -405,7 +425,7 @@ def test_exercise_backpropagation_with_linear_neurons(x64):
 def test_the_algorithm_for_a_mini_batch(x64):
     """Section 2.6: w steps by eta/m times the sum of delta a^T, b by that of delta."""
     params, x, y = problem(SIZES, m=4)
-    after = jaxnet.step(jaxnet.start(params), x, y, 0.7).params
+    after = compiled(jaxnet.step)(jaxnet.start(params), x, y, 0.7).params
     for l in range(3):
         w, b = np.array(params[l].w), np.array(params[l].b)
         for i in range(4):
@@ -419,8 +439,9 @@ def test_the_algorithm_for_a_mini_batch(x64):
 def test_problem_fully_matrix_based_mini_batches(x64):
     """Section 2.7: a column for each example gives the loop's gradients."""
     params, x, y = problem(SIZES, m=10)
-    loop = oracles.backprop_by_example(params, x, y)
-    assert_close(oracles.backprop_by_matrix(params, x, y), loop, rtol=1e-12)
+    loop = compiled(oracles.backprop_by_example)(params, x, y)
+    by_matrix = compiled(oracles.backprop_by_matrix)(params, x, y)
+    assert_close(by_matrix, loop, rtol=1e-12)
     assert_close(backprop(params, x, y), loop, rtol=1e-12)
 
 
@@ -430,7 +451,8 @@ def test_2_21_a_finite_difference_approximates_a_derivative(x64):
     truth = backprop(params, x, y)
 
     def error(difference, epsilon):
-        return relative_error(difference(params, x, y, epsilon=epsilon), truth)
+        slope = compiled(difference)(params, x, y, epsilon=epsilon)
+        return relative_error(slope, truth)
 
     forward = [error(oracles.forward_difference, h) for h in (1e-3, 1e-4, 1e-5)]
     assert forward[0] / forward[1] == pytest.approx(10, rel=0.05)
@@ -472,7 +494,7 @@ def test_2_22_a_small_change_of_a_weight_changes_the_cost(one, small_change):
     params, x, y, *_ = one
     _, moved, _, (l, j, k, dw) = small_change
     change = float(cost_of(moved, x, y) - cost_of(params, x, y))
-    slope = float(jax.grad(cost_of)(params, x, y)[l - 1].w[j, k])
+    slope = float(slope_of(params, x, y)[l - 1].w[j, k])
     assert change == pytest.approx(slope * dw, rel=1e-4)
 
 
@@ -524,7 +546,7 @@ def test_2_26_along_one_path_the_change_is_a_product_of_rates(one):
         output = activations[-1].at[path[-1]].set(a)
         return formula_of(jaxnet.quadratic)(output, y)
 
-    assert float(jax.grad(cost_along)(0.0)) == pytest.approx(rate, rel=1e-12)
+    assert float(jax.jit(jax.grad(cost_along))(0.0)) == pytest.approx(rate, rel=1e-12)
 
 
 def test_2_27_over_all_paths_the_changes_add_up(one, small_change):
@@ -539,9 +561,11 @@ def test_2_27_over_all_paths_the_changes_add_up(one, small_change):
 def test_2_28_a_derivative_is_a_sum_over_paths(one):
     """Path by path, and as `path_sum` lists them."""
     params, x, y, *_ = one
-    slope = jax.grad(cost_of)(params, x, y)
+    slope = slope_of(params, x, y)
     for j, k in itertools.product(range(4), range(3)):
         paths = itertools.product([j], range(5), range(2))
         total = sum(rate_along(path, one, 1, k) for path in paths)
         assert float(slope[0].w[j, k]) == pytest.approx(total, rel=1e-12)
-    assert_close(oracles.path_sum(params, x[None], y[None]), slope, rtol=1e-12)
+    assert_close(
+        compiled(oracles.path_sum)(params, x[None], y[None]), slope, rtol=1e-12
+    )

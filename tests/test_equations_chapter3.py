@@ -5,7 +5,6 @@ Numbers are those of the book's PDF, and for what only the web edition has, the 
 
 import itertools
 import math
-from functools import partial
 from typing import cast
 
 import jax
@@ -14,14 +13,18 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Layer, backprop, errors, loss, regularization
+from jaxnet import Layer, regularization
 from jaxnet.costs import formula_of
 from jaxnet.descent import descend, newton
 from jaxnet.sgd import shuffled
-from tests.helpers import assert_close, problem
+from tests.helpers import assert_close, compiled, problem
 
 SIZES = [3, 4, 5, 2]
 GOALS = [0.0, 0.1, 0.25, 0.5, 0.7, 0.9, 1.0]
+backprop, autodiff, errors, loss, predict = map(
+    compiled,
+    (jaxnet.backprop, jaxnet.autodiff, jaxnet.errors, jaxnet.loss, jaxnet.predict),
+)
 EXAMPLE = (2.5, -1.0, 3.2, 0.5)  # where the web edition's softmax starts
 
 
@@ -69,7 +72,7 @@ def deep(x64):
 
 def assert_both(params, x, y, cost, *, w=None, b=None):
     """The last layer's slope, by hand and by jax.grad, is what is expected."""
-    for gradient in (backprop, jaxnet.autodiff):
+    for gradient in (backprop, autodiff):
         last = gradient(params, x, y, cost)[-1]
         for actual, expected in ((last.w, w), (last.b, b)):
             if expected is not None:
@@ -228,11 +231,14 @@ def test_exercise_the_least_is_where_the_output_is_the_target(x64, y):
     """By its value on a grid, its slope, and its second derivative everywhere."""
     outputs = np.linspace(0.005, 0.995, 199)  # among them each of the goals
     zs, goal = jnp.array([[logit(a)] for a in outputs]), jnp.array([y])
-    costs = jax.vmap(jaxnet.cross_entropy.value, (0, None))(zs, goal)
-    assert outputs[int(jnp.argmin(costs))] == pytest.approx(y, rel=1e-12)
-    assert float(jnp.min(costs)) == pytest.approx(binary_entropy(y), rel=1e-12)
-    slopes = jax.vmap(jaxnet.cross_entropy.delta, (0, None))(zs, goal)[:, 0]
-    assert (jnp.diff(slopes) > 0).all()
+    costs, slopes = (
+        np.asarray(jax.jit(jax.vmap(function, (0, None)))(zs, goal))
+        for function in (jaxnet.cross_entropy.value, jaxnet.cross_entropy.delta)
+    )
+    assert outputs[np.argmin(costs)] == pytest.approx(y, rel=1e-12)
+    assert costs.min() == pytest.approx(binary_entropy(y), rel=1e-12)
+    slopes = slopes[:, 0]
+    assert (np.diff(slopes) > 0).all()
     below, above = outputs < y - 1e-9, outputs > y + 1e-9
     assert (slopes[below] < 0).all() and (slopes[above] > 0).all()
     np.testing.assert_allclose(slopes[~(below | above)], 0, atol=1e-14)
@@ -305,12 +311,12 @@ def test_footnote_a_sixth_is_the_mean_of_sigma_prime(x64, y):
     outputs = (np.arange(1000) + 0.5) / 1000
     z = jnp.array([[logit(a)] for a in outputs])
     quadratic, cross_entropy = (
-        jax.vmap(cost.delta, (0, None))(z, jnp.array([y]))
+        np.asarray(jax.vmap(cost.delta, (0, None))(z, jnp.array([y])))
         for cost in (jaxnet.quadratic, jaxnet.cross_entropy)
     )
     shares = quadratic / cross_entropy
     # The midpoint rule is off by h^2/24 times the difference of slopes at the ends, 2.
-    assert float(jnp.mean(shares)) == pytest.approx(1 / 6 + 1e-6 / 12, abs=1e-12)
+    assert shares.mean() == pytest.approx(1 / 6 + 1e-6 / 12, abs=1e-12)
 
 
 # Web edition: where the cross-entropy comes from
@@ -384,7 +390,7 @@ def test_web_78_softmax(x64, z):
     actual = jaxnet.softmax.fn(jnp.array(z))
     np.testing.assert_allclose(actual, soft(z), rtol=1e-14)
     params = [Layer(jnp.eye(4), jnp.zeros(4))]
-    output = jaxnet.predict(params, jnp.array(z), output=jaxnet.softmax)
+    output = predict(params, jnp.array(z), output=jaxnet.softmax)
     np.testing.assert_allclose(output, soft(z), rtol=1e-14)
     if z == EXAMPLE:
         np.testing.assert_allclose(actual, [0.315, 0.009, 0.633, 0.043], atol=5e-4)
@@ -405,7 +411,7 @@ def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
 
 def test_exercise_sigmoid_outputs_need_not_sum_to_one(x64):
     params = [Layer(jnp.eye(4), jnp.zeros(4))]
-    outputs = jaxnet.predict(params, jnp.array(EXAMPLE))
+    outputs = predict(params, jnp.array(EXAMPLE))
     expected = sum(1 / (1 + math.exp(-z)) for z in EXAMPLE)
     assert float(jnp.sum(outputs)) == pytest.approx(expected, rel=1e-13)
     assert expected > 2.7
@@ -581,7 +587,7 @@ def test_web_85_to_87_a_cost_with_l2(x64, cost):
 def test_web_88_l2_adds_to_the_derivative_by_a_weight(x64):
     params, x, y = problem(SIZES, m=M)
     total = regularised(lambda w: w**2 / 2)
-    slope = jax.grad(total)(params, x, y, jaxnet.cross_entropy)
+    slope = compiled(jax.grad(total))(params, x, y, jaxnet.cross_entropy)
     term = regularization.l2(LAMBDA / N)
     plain = backprop(params, x, y, jaxnet.cross_entropy)
     with_term, _ = term.update(plain, term.init(params), params)
@@ -594,8 +600,8 @@ def test_web_88_l2_adds_to_the_derivative_by_a_weight(x64):
 def test_web_89_and_90_l2_leaves_biases_to_learn_as_before(x64):
     params, x, y = problem(SIZES, m=M)
     total = regularised(lambda w: w**2 / 2)
-    slope = jax.grad(total)(params, x, y, jaxnet.cross_entropy)
-    plain = jaxnet.autodiff(params, x, y, jaxnet.cross_entropy)
+    slope = compiled(jax.grad(total))(params, x, y, jaxnet.cross_entropy)
+    plain = autodiff(params, x, y, jaxnet.cross_entropy)
     assert_close([b for _, b in slope], [b for _, b in plain], rtol=1e-13)
     after = steps(params, x, y, jaxnet.cross_entropy, regularization.l2(LAMBDA / N))
     without = steps(params, x, y, jaxnet.cross_entropy)
@@ -609,7 +615,7 @@ def test_web_91_and_92_l2_is_weight_decay(x64):
     """w - eta dC_0/dw - eta lambda/n w, or (1 - eta lambda/n) w - eta dC_0/dw."""
     params, x, y = problem(SIZES, m=M)
     after = steps(params, x, y, jaxnet.cross_entropy, regularization.l2(LAMBDA / N))
-    slope = jaxnet.autodiff(params, x, y, jaxnet.cross_entropy)
+    slope = autodiff(params, x, y, jaxnet.cross_entropy)
     for one, (w, _), by in zip(after, params, slope, strict=True):
         w, by_w = np.asarray(w), np.asarray(by.w)
         apart = w - ETA * by_w - ETA * LAMBDA / N * w
@@ -632,12 +638,11 @@ def test_web_93_and_94_l2_in_stochastic_gradient_descent(x64):
         cost=jaxnet.cross_entropy,
     )
     order = np.asarray(shuffled(jax.random.fold_in(key, 0), N))
-    by_errors = jax.jit(partial(errors, cost=jaxnet.cross_entropy))
     expected = params
     for batch in order.reshape(-1, M):
         sums = [[np.zeros(w.shape), np.zeros(b.shape)] for w, b in expected]
         for i in batch:
-            deltas, entering = by_errors(expected, x[i], y[i])
+            deltas, entering = errors(expected, x[i], y[i], jaxnet.cross_entropy)
             for l in range(len(sums)):
                 sums[l][0] += np.outer(deltas[l], entering[l])
                 sums[l][1] += np.asarray(deltas[l])
@@ -674,7 +679,8 @@ def with_a_zero(x64):
 def test_web_96_l1_adds_the_sign_of_the_weight_to_its_derivative(x64, with_a_zero):
     """Where w is 0, |w| has no slope, and the book takes 0 for it."""
     params, x, y = problem(SIZES, m=M)
-    slope = jax.grad(regularised(jnp.abs))(params, x, y, jaxnet.cross_entropy)
+    total = regularised(jnp.abs)
+    slope = compiled(jax.grad(total))(params, x, y, jaxnet.cross_entropy)
     term = regularization.l1(LAMBDA / N)
     plain = backprop(params, x, y, jaxnet.cross_entropy)
     with_term, _ = term.update(plain, term.init(params), params)
@@ -693,7 +699,7 @@ def test_web_97_l1_shrinks_by_a_constant_and_l2_in_proportion(with_a_zero):
     after = steps(params, x, y, jaxnet.cross_entropy, regularization.l1(LAMBDA / N))
     without = steps(params, x, y, jaxnet.cross_entropy)
     by_l2 = steps(params, x, y, jaxnet.cross_entropy, regularization.l2(LAMBDA / N))
-    slope = jaxnet.autodiff(params, x, y, jaxnet.cross_entropy)
+    slope = autodiff(params, x, y, jaxnet.cross_entropy)
     layers = zip(after, without, by_l2, params, slope, strict=True)
     for one, other, decayed, (w, b), by in layers:
         w, by_w = np.asarray(w), np.asarray(by.w)
@@ -742,7 +748,7 @@ def test_web_109_and_110_a_tanh_neuron(x64):
     for one in x:
         z = float(w @ np.asarray(one)) + b
         expected = (math.exp(z) - math.exp(-z)) / (math.exp(z) + math.exp(-z))
-        [actual] = jaxnet.predict(params, one, output=jaxnet.tanh)
+        [actual] = predict(params, one, output=jaxnet.tanh)
         assert float(actual) == pytest.approx(expected, rel=1e-13)
 
 
@@ -761,8 +767,8 @@ def test_web_111_so_a_tanh_network_does_what_a_sigmoid_network_does(x64):
     after = Layer(last.w / 2, last.b + jnp.sum(last.w, axis=1) / 2)
     for one in x:
         np.testing.assert_allclose(
-            jaxnet.predict([halved, after], one, hidden=jaxnet.tanh),
-            jaxnet.predict([first, last], one),
+            predict([halved, after], one, hidden=jaxnet.tanh),
+            predict([first, last], one),
             rtol=1e-12,
         )
 
@@ -774,7 +780,7 @@ def test_web_112_a_rectified_linear_neuron(x64):
     zs = [float(w @ np.asarray(one)) + b for one in x]
     assert min(zs) < 0 < max(zs)
     for one, z in zip(x, zs, strict=True):
-        [actual] = jaxnet.predict(params, one, output=jaxnet.relu)
+        [actual] = predict(params, one, output=jaxnet.relu)
         assert float(actual) == pytest.approx(max(0.0, z), rel=1e-13)
     slopes = jaxnet.relu.prime(jnp.array([-100.0, -0.1, 0.1, 100.0]))
     np.testing.assert_array_equal(slopes, [0, 0, 1, 1])

@@ -274,6 +274,17 @@ def test_a_network_is_had_only_of_a_run_with_an_epoch(kept, tmp_path):
         folders.networks(tmp_path)
 
 
+def test_a_run_is_evaluated_by_its_seed(kept, small_mnist, capsys):
+    one, last = kept / "one", folders.read(kept / "one").record.last
+    for options, accuracy in (((), last[0]), (("--seed", "2"), last[1])):
+        capsys.readouterr()
+        words = ["evaluate", str(one), "--data", small_mnist, "--json", *options]
+        assert main(words) == 0
+        found = json.loads(capsys.readouterr().out)["accuracy"]
+        assert found == pytest.approx(accuracy)
+    assert "got 3" in refused(capsys, "evaluate", one, "--seed", "3")
+
+
 def test_runs_are_listed(kept, capsys):
     capsys.readouterr()
     assert main(["runs", "list", str(kept)]) == 0

@@ -192,13 +192,17 @@ def test_a_sweep_ended_anywhere_goes_on(small_mnist, capsys, tmp_path, sent):
     file = tmp_path / "sweep.jsonl"
     more = ("--out", str(file), "--epochs", "10", "--seeds", "10")
     command = [sys.executable, "-m", "jaxnet", *options(small_mnist, *more)]
-    with subprocess.Popen(
+    # Where tests run in the background Ctrl-C is ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parent.parent,
         env=os.environ,
-    ) as process:
+    )
+    signal.signal(signal.SIGINT, before)
+    with process:
         while not file.exists() or file.read_bytes().count(b"\n") < 4:
             assert process.poll() is None
         process.send_signal(sent)

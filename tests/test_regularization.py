@@ -13,7 +13,11 @@ from jaxnet import regularization
 from jaxnet.metrics import monitor, total_cost
 from jaxnet.regularization import drop, whole_network
 from jaxnet.sgd import shuffled
-from tests.helpers import assert_close, problem
+from tests.helpers import assert_close, compiled, problem
+
+autodiff, backprop, step = map(
+    compiled, (jaxnet.autodiff, jaxnet.backprop, jaxnet.step)
+)
 
 N = 50  # the training set's size, which is not the mini-batch's
 COSTS = [jaxnet.quadratic, jaxnet.cross_entropy, jaxnet.log_likelihood]
@@ -24,15 +28,18 @@ def regularised(params, x, y, cost, l1, l2):
     return total_cost(params, data, cost, l1=l1, l2=l2, n=N)
 
 
+slope_of_regularised = compiled(jax.grad(regularised))
+
+
 @pytest.mark.parametrize("cost", COSTS, ids=["quadratic", "cross_entropy", "softmax"])
 @pytest.mark.parametrize(("l1", "l2"), [(0.0, 3.0), (2.0, 0.0), (2.0, 3.0)])
 def test_a_step_descends_the_regularised_cost(x64, l1, l2, cost):
     params, x, y = problem([3, 4, 2], m=5)
     y = y / y.sum(axis=1, keepdims=True)
-    penalties = [regularization.l1(l1 / N), regularization.l2(l2 / N)]
+    penalties = (regularization.l1(l1 / N), regularization.l2(l2 / N))
     state = jaxnet.start(params)
-    after = jaxnet.step(state, x, y, 0.3, cost, penalties=penalties)
-    slope = jax.grad(regularised)(params, x, y, cost, l1, l2)
+    after = step(state, x, y, 0.3, cost, penalties=penalties)
+    slope = slope_of_regularised(params, x, y, cost, l1, l2)
     expected = jax.tree.map(lambda p, g: p - 0.3 * g, params, slope)
     assert_close(after.params, expected, rtol=1e-13)
 
@@ -47,7 +54,7 @@ def test_an_epoch_decays_by_lambda_over_the_size_of_the_training_set(x64):
     expected = params
     order = shuffled(jax.random.fold_in(key, 0), 6).reshape(3, 2)
     for batch in order:
-        slope = jaxnet.backprop(expected, x[batch], y[batch])
+        slope = backprop(expected, x[batch], y[batch])
         expected = [
             jaxnet.Layer(
                 w=(1 - 0.3 * 5.0 / 6) * p.w - 0.3 * g.w,
@@ -116,8 +123,8 @@ def test_a_sweep_over_lambda_and_dropout_is_one_vmap_and_compiles_once():
 def test_dropout_is_the_same_in_both_gradients(x64, cost, hidden):
     params, x, y = problem([4, 6, 5, 3], m=4)
     dropped = drop(jax.random.key(1), params, hidden, 0.5)
-    by_hand = jaxnet.backprop(params, x, y, cost, dropped)
-    automatic = jaxnet.autodiff(params, x, y, cost, dropped)
+    by_hand = backprop(params, x, y, cost, dropped)
+    automatic = autodiff(params, x, y, cost, dropped)
     assert_close(by_hand, automatic, rtol=1e-12)
 
 
@@ -134,8 +141,8 @@ def test_dropped_neurons_are_gone_for_the_whole_mini_batch(x64):
         jaxnet.Layer(params[1].w[~gone[1]][:, ~gone[0]], params[1].b[~gone[1]]),
         jaxnet.Layer(params[2].w[:, ~gone[1]], params[2].b),
     ]
-    full = jaxnet.backprop(params, x, y, hidden=dropped)
-    part = jaxnet.backprop(smaller, x, y)
+    full = backprop(params, x, y, hidden=dropped)
+    part = backprop(smaller, x, y)
     np.testing.assert_allclose(full[1].w[~gone[1]][:, ~gone[0]], part[1].w, rtol=1e-12)
     np.testing.assert_allclose(full[2].w[:, ~gone[1]], part[2].w, rtol=1e-12)
     assert not full[0].w[gone[0]].any() and not full[1].w[:, gone[0]].any()
@@ -163,7 +170,7 @@ def test_the_whole_network_says_what_dropped_ones_say_on_average(x64):
         hidden = drop(key, params, jaxnet.linear, 0.5)
         return run(params, x[0], hidden=hidden)
 
-    outputs = jax.vmap(dropped)(keys)
+    outputs = jax.jit(jax.vmap(dropped))(keys)
     whole = run(whole_network(params, 0.5), x[0], hidden=jaxnet.linear)
     error = outputs.std(axis=0) / len(keys) ** 0.5
     assert (jnp.abs(outputs.mean(axis=0) - whole) < 4 * error).all()
@@ -265,11 +272,10 @@ def test_momentum_is_the_book_s(x64):
     state = jaxnet.start(params, optimizer)
     w = params
     v = jax.tree.map(jnp.zeros_like, params)
+    penalties = (regularization.l2(0.2),)
     for _ in range(4):
-        state = jaxnet.step(
-            state, x, y, 0.1, optimizer=optimizer, penalties=[regularization.l2(0.2)]
-        )
-        slope = jax.grad(regularised)(w, x, y, jaxnet.quadratic, 0.0, 0.2 * N)
+        state = step(state, x, y, 0.1, optimizer=optimizer, penalties=penalties)
+        slope = slope_of_regularised(w, x, y, jaxnet.quadratic, 0.0, 0.2 * N)
         v = jax.tree.map(lambda v, g: 0.9 * v - 0.1 * g, v, slope)
         w = jax.tree.map(jnp.add, w, v)
     assert_close(state.params, w, rtol=1e-13)

@@ -5,7 +5,7 @@ So each layer, from the last down, is held against the equation that gives it fr
 layer above, and a mistake is blamed where it is made, not where it is passed on.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -127,28 +127,23 @@ def equations(
 
 
 def _inside(params, x, y, cost, hidden) -> Truth:
+    return Truth(*jax.tree.map(np.asarray, _values(params, x, y, cost, hidden)))
+
+
+@partial(jax.jit, static_argnames=("cost", "hidden"))  # its parts compile for seconds
+def _values(params, x, y, cost, hidden) -> tuple:
     sigmas = (*hidden_activations(params, hidden), cost.output)
     run = partial(forward, params, hidden=hidden, output=cost.output)
     zs, activations = jax.vmap(run)(x)
+    slopes = [_slope(s, z) for s, z in zip(sigmas, zs, strict=True)]
+    inside = zip(sigmas, activations[1:], strict=True)
+    slopes_at_a = [s.prime(a) for s, a in inside]
     deltas = jax.vmap(partial(demon, params, cost=cost, hidden=hidden))(x, y)
     grad_a = None
     if cost.formula is not None:
-        grad_a = np.asarray(jax.vmap(jax.grad(cost.formula))(activations[-1], y))
-
-    def arrays(some: Iterable) -> list[np.ndarray]:
-        return [np.asarray(array) for array in some]
-
-    return Truth(
-        w=arrays(layer.w for layer in params),
-        z=arrays(zs),
-        a=arrays(activations),
-        slope=arrays(_slope(s, z) for s, z in zip(sigmas, zs, strict=True)),
-        slope_at_a=arrays(
-            s.prime(a) for s, a in zip(sigmas, activations[1:], strict=True)
-        ),
-        delta=arrays(deltas),
-        grad_a=grad_a,
-    )
+        grad_a = jax.vmap(jax.grad(cost.formula))(activations[-1], y)
+    w = [layer.w for layer in params]
+    return w, zs, activations, slopes, slopes_at_a, deltas, grad_a
 
 
 def _slope(sigma: Activation, z: Array) -> Array:
