@@ -2,7 +2,7 @@
 
 A checkpoint is two files: `checkpoint-<number>.safetensors` has the arrays, and the
 JSON file beside it, written last, says what they are. It counts if both are as they
-were saved. A log is JSON lines: append one, then save; go on by `load`, `keep_first`.
+were saved. A log beside it, by `jsonlines`, may be ahead: append a line, then save.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import safetensors.numpy
 from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PyTree
 
-from jaxnet.storage import StorageError
+from jaxnet.files import StorageError, content, expect, reported
 
 try:
     import fcntl
@@ -29,6 +29,8 @@ except ImportError:  # Windows
     fcntl = None
 
 _FORMAT = "jaxnet checkpoint 1"
+_PARTS = {"versions": dict, "sha256": str, "arrays": dict, "manifest": dict}
+_MOST_TEXT, _MOST_BYTES = 2**24, 2**33  # of a manifest, and of arrays
 _MANIFESTS = f"checkpoint-{'[0-9]' * 8}.json"
 _KEYS = {"key<fry>": "threefry2x32", "key<rbg>": "rbg", "key<urbg>": "unsafe_rbg"}
 _DTYPES = ["bool", "float0", "float16", "float32", "float64", *_KEYS]
@@ -65,7 +67,7 @@ def save(folder: str | Path, arrays: PyTree[Any], manifest: Mapping[str, Any]) -
     document = json.loads(json.dumps(document, allow_nan=False))
     check = hashlib.sha256(json.dumps(document).encode()).hexdigest()
     text = json.dumps(document | {"check": check}, indent=1).encode()
-    with _reported(folder, "to write here"):
+    with reported(folder, "to write here"):
         folder.mkdir(parents=True, exist_ok=True)
         before = sorted(folder.glob(_MANIFESTS))
         last = int(before[-1].stem[-8:]) if before else 0
@@ -86,7 +88,9 @@ def load(folder: str | Path, like: PyTree[Any] = None) -> Checkpoint:
     checkpoint, saying why, or the newest whole one is not like `like`.
     """
     refused: list[str] = []
-    for path in sorted(Path(folder).glob(_MANIFESTS), reverse=True):
+    with reported(folder, "a folder with a checkpoint"):
+        paths = sorted(Path(folder).glob(_MANIFESTS), reverse=True)
+    for path in paths:
         try:
             found, arrays = _whole(path)
         except StorageError as error:
@@ -97,8 +101,8 @@ def load(folder: str | Path, like: PyTree[Any] = None) -> Checkpoint:
             kinds = {place: _kind(leaf) for place, leaf in leaves.items()}
             for place in [*kinds, *found["arrays"]]:
                 here, came = (k.get(place, "none") for k in (kinds, found["arrays"]))
-                _expect(here == came, path, f"{here} in {place!r} of this run", came)
-            restored = [_restored(leaf, arrays[p]) for p, leaf in leaves.items()]
+                expect(here == came, path, f"{here} in {place!r} of this run", came)
+            restored = [_restored(path, p, leaf, arrays) for p, leaf in leaves.items()]
             arrays = jax.tree.unflatten(jax.tree.structure(like), restored)
         return Checkpoint(arrays, found["manifest"], found["versions"], tuple(refused))
     came = " ".join(refused).removesuffix(".") or "none"
@@ -114,7 +118,7 @@ def lock(folder: str | Path) -> Iterator[None]:
     """
     path = Path(folder) / ".lock"
     with ExitStack() as stack:
-        with _reported(path, "to write here"):
+        with reported(path, "to write here"):
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
                 if fcntl:
@@ -125,66 +129,8 @@ def lock(folder: str | Path) -> Iterator[None]:
                     stack.callback(path.unlink)
             except (BlockingIOError, FileExistsError):
                 came = "one in use. Wait for the other run, or choose another folder"
-                _expect(False, path, "a folder that no other run writes to", came)
+                expect(False, path, "a folder that no other run writes to", came)
         yield
-
-
-def append_line(path: str | Path, value: Any) -> None:
-    """Add a line of JSON to a file, on the disk when this returns, or not at all.
-
-    Raises ValueError for nan, TypeError if it is not JSON, StorageError if it cannot.
-    """
-    line = json.dumps(value, allow_nan=False).encode() + b"\n"
-    with _reported(path, "to write here"), open(path, "ab", buffering=0) as file:
-        size = file.tell()
-        try:
-            while line:  # a full disk takes a part, then refuses
-                line = line[file.write(line) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(size)
-            raise
-
-
-def read_lines(path: str | Path) -> list[Any]:
-    """The values of a file's lines, without a last one cut short; of no file, none.
-
-    Raises StorageError if a line is not JSON.
-    """
-    path, values = Path(path), []
-    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
-    for number, line in enumerate(lines, start=1):
-        try:
-            values.append(json.loads(line))
-        except (ValueError, RecursionError):
-            _expect(False, path, f"JSON on line {number}", repr(line[:40]))
-    return values
-
-
-def keep_first(path: str | Path, n: int) -> list[Any]:
-    """The values of the first n lines, with all that follows cut off the file.
-
-    Raises StorageError if there are fewer, one is not JSON, or the file cannot be cut.
-    """
-    values = read_lines(path)
-    _expect(len(values) >= n, path, f"{n} lines of the run", f"{len(values)}")
-    with _reported(path, "to write here"), open(path, "a+b") as file:
-        file.seek(0)
-        file.truncate(sum(len(file.readline()) for _ in range(n)))
-    return values[:n]
-
-
-def _expect(right: bool, path: str | Path, expected: str, came: str) -> None:
-    if not right:
-        raise StorageError(f"{path}: expected {expected}, got {came}.")
-
-
-@contextmanager
-def _reported(path: str | Path, expected: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        _expect(False, path, expected, f"an error: {error.strerror or error}")
 
 
 def _replace(path: Path, content: bytes) -> None:
@@ -207,19 +153,28 @@ def _replace(path: Path, content: bytes) -> None:
 
 
 def _whole(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    with _reported(path, "a readable file"):
-        text, data = path.read_bytes(), path.with_suffix(".safetensors").read_bytes()
+    with reported(path, "a readable file"):
+        text = content(path, _MOST_TEXT)
+        data = content(path.with_suffix(".safetensors"), _MOST_BYTES)
     document, whole = {}, False
     with suppress(ValueError, TypeError, AttributeError, KeyError, RecursionError):
         document = json.loads(text)
         check = document.pop("check")
         whole = check == hashlib.sha256(json.dumps(document).encode()).hexdigest()
-    _expect(whole, path, "a manifest as it was saved", f"{text[:40]!r}, cut or changed")
-    came = repr(document.get("format"))
-    _expect(came == repr(_FORMAT), path, repr(_FORMAT), f"{came}, of a later jaxnet")
+    expect(whole, path, "a manifest as it was saved", f"{text[:40]!r}, cut or changed")
+    came = repr(document.get("format"))[:40]
+    expect(came == repr(_FORMAT), path, repr(_FORMAT), f"{came}, of a later jaxnet")
+    for key, kind in _PARTS.items():
+        came = repr(document.get(key))[:40]
+        right = isinstance(document.get(key), kind)
+        expect(right, path, f"{key!r} in the manifest, a {kind.__name__}", came)
     whole = document["sha256"] == hashlib.sha256(data).hexdigest()
-    _expect(whole, path, "the arrays it was saved with", "others, or a part of them")
-    return document, safetensors.numpy.load(data)
+    expect(whole, path, "the arrays it was saved with", "others, or a part of them")
+    try:
+        return document, safetensors.numpy.load(data)
+    except Exception as error:  # what the decoder meets in foreign bytes is its own
+        came = f"others ({type(error).__name__})"
+        raise StorageError(f"{path}: expected safetensors, got {came}.") from error
 
 
 def _dtype(leaf: Any) -> str:
@@ -239,11 +194,17 @@ def _stored(place: str, leaf: Any) -> np.ndarray:
     return np.asarray(array, bool if dtype == "float0" else None, order="C")
 
 
-def _restored(leaf: Any, array: np.ndarray) -> Any:
-    dtype = _dtype(leaf)
-    if dtype in _KEYS:
-        return jax.random.wrap_key_data(jnp.asarray(array), impl=_KEYS[dtype])
-    if dtype == "float0" or isinstance(leaf, np.ndarray | np.generic):
-        return array.astype(leaf.dtype)  # a copy, which may be written to
-    with jax.enable_x64(True):  # or float64 would be rounded where x64 is off
-        return jnp.asarray(array)
+def _restored(path: Path, place: str, leaf: Any, arrays: Mapping[str, Any]) -> Any:
+    array: Any = arrays.get(place)
+    dtype, found = _dtype(leaf), None
+    with suppress(TypeError, ValueError, AttributeError):  # of another kind than stated
+        if dtype in _KEYS:
+            found = jax.random.wrap_key_data(jnp.asarray(array), impl=_KEYS[dtype])
+        elif dtype == "float0" or isinstance(leaf, np.ndarray | np.generic):
+            found = array.astype(leaf.dtype)  # a copy, which may be written to
+        else:
+            with jax.enable_x64(True):  # or float64 would be rounded where x64 is off
+                found = jnp.asarray(array)
+    right = found is not None and _kind(found) == _kind(leaf)
+    expect(right, path, f"{_kind(leaf)} in {place!r} as it states", "another array")
+    return found

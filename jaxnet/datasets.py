@@ -4,10 +4,9 @@ A file is read whole or refused: nothing here returns half a data set. No pickle
 download; `load_mnist()` reads the four files that come with jaxnet.
 """
 
-import gzip
 import hashlib
 import math
-import zlib
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BufferedIOBase
@@ -18,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.files import at_most, opened
 from jaxnet.network import Dataset, as_numbers
 
 MNIST_SHA256 = {
@@ -38,6 +38,7 @@ MNIST_SHA256 = {
 
 _CLASSES = 10
 _MOST_BYTES = 2**30  # more than any IDX data set in use; a header may claim 2^128
+MOST_TARGETS = 2**28  # a GiB of float32; examples of a pixel each would come to more
 
 
 class DataError(ValueError):
@@ -61,7 +62,7 @@ def load_mnist(folder: str | Path | None = None, *, as_bytes: bool = False) -> S
     Raises DataError, a ValueError, naming the file.
     """
     folder = _embedded() if folder is None else Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # where Path.is_dir raises for some names
         raise DataError(
             f"{folder}: expected a folder of four IDX files such as "
             "train-images-idx3-ubyte.gz, found no such folder."
@@ -105,15 +106,12 @@ def checksum(folder: str | Path | None, name: str) -> str:
 def _uncompressed(path: Path) -> Iterator[BufferedIOBase]:
     """The content of a file, plain or gzipped; what goes wrong is a DataError."""
     try:
-        with open(path, "rb") as file:
-            gzipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if gzipped else open(path, "rb") as stream:
+        with opened(path) as stream:
             yield stream
-    except (OSError, EOFError, zlib.error) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
+    except OSError as error:
         raise DataError(
             f"{path}: expected a readable IDX file, plain or gzipped, "
-            f"got an error: {reason or error}."
+            f"got an error: {error.strerror or error}."
         ) from error
 
 
@@ -140,7 +138,7 @@ def _parse(path: Path, stream: BufferedIOBase, dimensions: int) -> np.ndarray:
             f"{path}: expected 1 to {_MOST_BYTES} bytes of data, and the header "
             f"claims {' x '.join(map(str, shape))} = {size}."
         )
-    content = stream.read(size + 1)
+    content = at_most(stream, size + 1)
     if len(content) != size:
         came = len(content) if len(content) < size else f"more than {size}"
         cause = "truncated" if len(content) < size else "not what its header says"
@@ -185,6 +183,11 @@ def _read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
         raise DataError(
             f"{label_path}: expected {len(images)} labels, one for each image in "
             f"{image_path.name}, got {len(labels)}."
+        )
+    if len(labels) * _CLASSES > MOST_TARGETS:
+        raise DataError(
+            f"{label_path}: expected at most {MOST_TARGETS // _CLASSES} examples, got "
+            f"{len(labels)}."
         )
     if labels.max() >= _CLASSES:
         raise DataError(

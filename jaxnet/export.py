@@ -17,6 +17,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
 from jaxnet.costs import Cost
+from jaxnet.files import content
 from jaxnet.network import Params, predict
 from jaxnet.storage import StorageError, replace
 
@@ -28,6 +29,7 @@ _NODES = {
     linear: "Identity",
 }
 _OPSET = 17
+_MOST_BYTES = 2**31  # what a flatbuffer can be
 
 
 def function_of(
@@ -63,10 +65,10 @@ def load_function(
     _package("flatbuffers")
     path = Path(path)
     try:
-        return export.deserialize(bytearray(path.read_bytes())).call
+        return export.deserialize(bytearray(content(path, _MOST_BYTES))).call
     except OSError as error:
         raise StorageError(
-            f"{path}: expected a file, got an error: {error.strerror}."
+            f"{path}: expected a file, got an error: {error.strerror or error}."
         ) from error
     except Exception as error:  # what the decoder meets in foreign bytes is its own
         raise StorageError(

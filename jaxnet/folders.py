@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,14 +20,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet import checkpoints
+from jaxnet import checkpoints, jsonlines, wellformed
 from jaxnet.course import Course, shapes
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
+from jaxnet.files import expect, reported
 from jaxnet.network import Layer, Params
 from jaxnet.regularization import whole_network
 from jaxnet.report import Line, Record
-from jaxnet.storage import StorageError
 
 METRICS = "metrics.jsonl"
 _KIND = "jaxnet run 1"
@@ -43,6 +44,7 @@ class Run(NamedTuple):
     examples: int  # that accuracies are measured on
     saved: int  # epochs in the checkpoint
     lines: list[Line]  # one for each epoch
+    refused: tuple[str, ...] = ()  # why newer checkpoints, if any, are passed over
 
     @property
     def seeds(self) -> range:
@@ -90,12 +92,13 @@ def read(path: str | Path) -> Run:
     Raises StorageError if there is none, or it is spoilt.
     """
     path = Path(path)
-    manifest = checkpoints.load(path).manifest
+    _, manifest, _, refused = checkpoints.load(path)
     came = manifest.pop("kind", None)
-    _expect(came == _KIND, path, f"the format {_KIND!r}", repr(came))
-    run = Run(path, **manifest, lines=[])
-    lines = checkpoints.read_lines(path / METRICS)
-    return run._replace(lines=_checked(lines, run))
+    expect(came == _KIND, path, f"the format {_KIND!r}", repr(came)[:40])
+    right = wellformed.run_manifest(manifest)
+    expect(right, path, "a run as `train --out` keeps it", str(manifest)[:60])
+    run = Run(path, **manifest, lines=[], refused=refused)
+    return run._replace(lines=_checked(jsonlines.read_lines(path / METRICS), run))
 
 
 def networks(path: str | Path) -> list[Params]:
@@ -104,14 +107,23 @@ def networks(path: str | Path) -> list[Params]:
     Raises StorageError if there is no run, or no epoch of it.
     """
     run = read(path)
-    _expect(run.saved > 0, run.path, "a run that has done an epoch", "none done")
-    arrays, place = checkpoints.load(path).arrays, ".state.params[{}].{}".format
-    many = [
-        Layer(*(jnp.asarray(arrays[place(l, name)]) for name in Layer._fields))
-        for l in range(len(run.options["sizes"]) - 1)
-    ]
+    expect(run.saved > 0, run.path, "a run that has done an epoch", "none done")
+    arrays, seeds = checkpoints.load(path).arrays, len(run.seeds)
+    many = []
+    for l, (n_in, n_out) in enumerate(pairwise(run.options["sizes"])):
+        layer = []
+        for name, shape in (("w", (seeds, n_out, n_in)), ("b", (seeds, n_out))):
+            place = f".state.params[{l}].{name}"
+            found = arrays.get(place, np.zeros(()))
+            came = f"{found.dtype}{list(found.shape)}"
+            right = found.shape == shape and found.dtype.kind == "f"
+            if right and not np.isfinite(found).all():
+                right, came = False, "nan or infinity"
+            expect(right, run.path, f"floats {list(shape)} in {place!r}", came)
+            layer.append(jnp.asarray(found))
+        many.append(Layer(*layer))
     whole = whole_network(many, run.options["dropout"])
-    return [[Layer(w[i], b[i]) for w, b in whole] for i in range(len(run.seeds))]
+    return [[Layer(w[i], b[i]) for w, b in whole] for i in range(seeds)]
 
 
 class Keeper:
@@ -163,19 +175,15 @@ class Keeper:
 
     def _write(self, arrays: Any, epochs: int) -> None:
         self.run = self.run._replace(saved=epochs)
-        path, *values, _ = self.run
-        manifest = zip(Run._fields[1:-1], values, strict=True)
-        checkpoints.save(path, arrays, {"kind": _KIND, **dict(manifest)})
+        facts = self.run._asdict()
+        path, *_ = (facts.pop(name) for name in ("path", "lines", "refused"))
+        checkpoints.save(path, arrays, {"kind": _KIND, **facts})
 
     @contextmanager
     def _metrics(self) -> Iterator[Any]:
         path = self.run.path / METRICS
-        try:
-            with open(path, "ab") as file:
-                yield file
-        except OSError as error:
-            came = f"an error: {error.strerror or error}"
-            raise StorageError(f"{path}: expected to write here, got {came}.") from None
+        with reported(path, "to write here"), open(path, "ab") as file:
+            yield file
 
 
 @contextmanager
@@ -213,7 +221,7 @@ def resume(path: str | Path) -> Iterator[Keeper]:
     read(path)  # or another kind of folder would get a lock
     with checkpoints.lock(path):
         run = read(path)
-        lines = checkpoints.keep_first(run.path / METRICS, run.saved)
+        lines = jsonlines.keep_first(run.path / METRICS, run.saved)
         keeper = Keeper(run._replace(lines=_checked(lines, run)))
         try:
             yield keeper
@@ -222,29 +230,20 @@ def resume(path: str | Path) -> Iterator[Keeper]:
 
 
 def _check_free(path: Path) -> None:
-    names = {entry.name for entry in path.iterdir()} if path.is_dir() else set()
+    names = {entry.name for entry in path.iterdir()} if os.path.isdir(path) else set()
     kept = METRICS in names or any(path.glob("checkpoint-*.json"))
     advice = f"one with a run, which --resume {path} goes on with"
-    _expect(not kept, path, "a new folder", advice)
+    expect(not kept, path, "a new folder", advice)
     # A process killed as it began leaves a part of its first checkpoint.
     others = [n for n in names if n != ".lock" and not n.startswith("checkpoint-")]
-    _expect(not others, path, "a new folder", f"one with {', '.join(others[:3])} in it")
+    expect(not others, path, "a new folder", f"one with {', '.join(others[:3])} in it")
 
 
 def _checked(values: list[Any], run: Run) -> list[Line]:
-    lines = []
+    lines, path = [], run.path / METRICS
     for number, value in enumerate(values):
-        right = isinstance(value, dict) and tuple(value) == Line._fields
-        right = right and value["epoch"] == number
-        for name in ("correct", "going", "broken_layer") if right else ():
-            found = value[name]
-            right = right and isinstance(found, list) and len(found) == len(run.seeds)
+        right = wellformed.run_line(value, number, len(run.seeds), run.examples)
         wanted = f"epoch {number} on line {number + 1}"
-        _expect(right, run.path / METRICS, wanted, str(value)[:60])
+        expect(right, path, wanted, str(value)[:60])
         lines.append(Line(**value))
     return lines
-
-
-def _expect(right: bool, path: Path, expected: str, came: str) -> None:
-    if not right:
-        raise StorageError(f"{path}: expected {expected}, got {came}.")

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from jaxnet.journal import Journal
-from jaxnet.storage import StorageError
+from jaxnet.wellformed import sweep_line
 
 RATES = {"eta": "eta", "l1": "L1", "l2": "L2", "dropout": "dropout"}
 
@@ -57,19 +57,12 @@ class Kept:
 
         Raises StorageError if it is another kind of file, or of another experiment.
         """
-        self._journal = Journal(path, "jaxnet sweep 1", shared)
+        self._journal = Journal(path, "jaxnet sweep 1", shared, sweep_line)
         self.curves = Curves()
-        for number, value in enumerate(self._journal.values, start=2):
-            try:
-                rates = Setting(*(float(value[name]) for name in RATES))
-                network = Network(rates, int(value["seed"]))
-                curve = [np.nan if x is None else float(x) for x in value["accuracy"]]
-            except (ValueError, TypeError, KeyError) as error:
-                raise StorageError(
-                    f"{path}: expected a network of a sweep on line {number}, got "
-                    f"{str(value)[:60]}. Delete the line to train it again."
-                ) from error
-            self.curves[network] = curve
+        for value in self._journal.values:
+            setting = Setting(*(float(value[name]) for name in RATES))
+            curve = [np.nan if x is None else float(x) for x in value["accuracy"]]
+            self.curves[Network(setting, value["seed"])] = curve
 
     def add(self, network: Network, curve: Sequence[float]) -> None:
         """Keep a network that is done, on the disk when this returns."""

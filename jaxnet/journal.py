@@ -6,12 +6,14 @@ short, by whatever ended the process, is left out, and what it was is done again
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxnet.checkpoints import append_line
-from jaxnet.storage import StorageError
+from jaxnet.files import StorageError, content, reported
+from jaxnet.jsonlines import append_line
+
+_MOST_BYTES = 2**28  # more than all results of the book together
 
 
 class Journal:
@@ -22,44 +24,46 @@ class Journal:
         path: str | Path,
         kind: str,
         shared: Mapping[str, Any],
+        right: Callable[[Any], bool] = lambda value: value is not None,
         *,
         only_read: bool = False,
     ) -> None:
         """Open the file, or begin it with its kind and what its lines share.
 
+        `right` says of the value of a line, after the first, whether it may be there.
         With `only_read` the file stays as it is: another process may be writing it.
 
-        Raises StorageError if it is of another kind, or shares something else.
+        Raises StorageError if it is of another kind, or shares something else, or has
+        another line in it.
         """
         self.path, self.values = Path(path), []
         header = {"format": kind, **shared}
-        if not only_read:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-        content = self.path.read_bytes() if self.path.exists() else b""
-        if json.dumps(header).encode().startswith(content):  # it was cut, or is new
+        with reported(self.path, "a file of results"):
             if not only_read:
-                self.path.write_bytes(b"")
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            there = content(self.path, _MOST_BYTES) if self.path.exists() else b""
+        if json.dumps(header).encode().startswith(there):  # it was cut, or is new
+            if not only_read:
+                with reported(self.path, "to write here"):
+                    self.path.write_bytes(b"")
                 append_line(self.path, header)
             return
-        whole, _, cut = content.rpartition(b"\n")
+        whole, _, cut = there.rpartition(b"\n")
         first, *lines = whole.split(b"\n")
         self._check(first, header)
         for number, line in enumerate(lines, start=2):
-            try:
-                self.values.append(json.loads(line))
-            except ValueError as error:
+            value = _parsed(line)
+            if not right(value):
                 raise StorageError(
-                    f"{self.path}: expected JSON on line {number}, got "
-                    f"{line[:60]!r}. Delete the line to have it done again."
-                ) from error
+                    f"{self.path}: expected JSON of the format {kind!r} on line "
+                    f"{number}, got {line[:60]!r}. Delete it to have it done again."
+                )
+            self.values.append(value)
         if cut and not only_read:
             os.truncate(self.path, len(whole) + 1)
 
     def _check(self, first: bytes, header: Mapping[str, Any]) -> None:
-        try:
-            found = json.loads(first)
-        except ValueError:
-            found = None
+        found = _parsed(first)
         if not isinstance(found, dict) or found.get("format") != header["format"]:
             raise StorageError(
                 f"{self.path}: expected a file whose first line has the format "
@@ -68,11 +72,19 @@ class Journal:
         for name, value in json.loads(json.dumps(header)).items():
             if found.get(name) != value:
                 raise StorageError(
-                    f"{self.path}: expected {name} {value}, got {found.get(name)}. "
-                    "Choose another file."
+                    f"{self.path}: expected {name} {value}, got "
+                    f"{str(found.get(name))[:60]}. Choose another file."
                 )
 
     def add(self, value: Mapping[str, Any]) -> None:
         """Add a line; it is on the disk when this returns, or StorageError says why."""
         append_line(self.path, value)
         self.values.append(dict(value))
+
+
+def _parsed(line: bytes) -> Any:
+    """The value of a line of JSON, or None."""
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError):
+        return None

@@ -3,12 +3,13 @@
 Nothing is half loaded. `jaxnet.readers` says what a CSV file or a folder must hold.
 """
 
+import os
 from pathlib import Path
 
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.datasets import DataError, Split, load_mnist
+from jaxnet.datasets import MOST_TARGETS, DataError, Split, load_mnist
 from jaxnet.network import Dataset, as_numbers
 from jaxnet.readers import MOST_CLASSES, Bytes, Labels, read_csv, read_folder
 
@@ -54,12 +55,12 @@ def load_data(path: str | Path | None = None, *, as_bytes: bool = False) -> Spli
     if path is None:
         return load_mnist(as_bytes=as_bytes)
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):  # where Path.is_dir raises for some names
         idx = any(path.glob("*-ubyte*"))
         return (load_mnist if idx else load_folder)(path, as_bytes=as_bytes)
-    if path.is_file() and path.name.lower().endswith((".csv", ".csv.gz")):
+    if os.path.isfile(path) and path.name.lower().endswith((".csv", ".csv.gz")):
         return load_csv(path, as_bytes=as_bytes)
-    came = "something else" if path.exists() else "nothing there"
+    came = "something else" if os.path.exists(path) else "nothing there"
     raise DataError(
         f"{path}: expected a folder of IDX files, a folder with one of pictures for "
         f"each class, or a .csv or .csv.gz file, got {came}."
@@ -150,4 +151,9 @@ def _labels(labels: np.ndarray, n: int, classes: int | None) -> tuple[np.ndarray
     classes = int(labels.max()) + 1 if classes is None else classes
     if not 2 <= classes <= MOST_CLASSES:
         raise DataError(f"Expected 2 to {MOST_CLASSES} classes, got {classes}.")
+    if n * classes > MOST_TARGETS:
+        raise DataError(
+            f"Expected at most {MOST_TARGETS} targets, examples times classes, got "
+            f"{n} x {classes}."
+        )
     return labels, classes

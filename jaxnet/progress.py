@@ -3,6 +3,7 @@
 The command line and the scripts run their experiments through `follow`.
 """
 
+import signal
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
@@ -24,12 +25,18 @@ from jaxnet.runs import Epoch, run, unlearnt
 T = TypeVar("T")
 
 
+def end_with_pipe() -> None:
+    """Have the process end, as other programs do, when nobody reads what it prints."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
 def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
     """The items, with a progress display and the time left if there is a terminal.
 
     So many of the total were `done` before the first item.
     """
-    on_terminal = sys.stdout.isatty()
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(stderr=not on_terminal)
     with Progress(
         "{task.description}",

@@ -3,10 +3,9 @@
 Both are read whole or refused. Pictures need Pillow (the extra `images`).
 """
 
-import gzip
+import os
 import re
 import warnings
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,11 @@ import numpy as np
 from jaxtyping import Integer, UInt8
 
 from jaxnet.datasets import DataError
+from jaxnet.files import at_most, opened
 
 MOST_CLASSES = 1000
 _MOST_BYTES = 2**30  # of text, or of pixels
+_MOST_LINES = _LONGEST = 2**22  # lines in all, and characters in one
 _FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 _MODES = ("1", "L", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr")  # of 8 bits
 _WHOLE = re.compile(rb" *[+-]?[0-9]{1,18} *")
@@ -35,6 +36,12 @@ def read_csv(path: str | Path) -> tuple[Bytes, Labels]:
     path = Path(path)
     numbered = enumerate(_content(path).splitlines(), start=1)
     lines = [each for each in numbered if each[1].strip()]
+    for number, line in lines:
+        if len(line) > _LONGEST:
+            raise DataError(
+                f"{path}: line {number}: expected at most {_LONGEST} characters, got "
+                f"{len(line)}."
+            )
     if lines and _names_columns(lines[0][1].split(b",")):
         del lines[0]
     if not lines:
@@ -91,7 +98,8 @@ def class_folders(path: str | Path) -> list[Path]:
     Raises DataError, a ValueError, if there are none or pictures lie beside them.
     """
     path = Path(path)
-    inside = [p for p in path.iterdir() if p.name[0] != "."] if path.is_dir() else []
+    there = path.iterdir() if os.path.isdir(path) else ()
+    inside = [p for p in there if p.name[0] != "."]
     folders = [p for p in inside if p.is_dir()]
     if not folders:
         raise DataError(f"{path}: expected a folder of pictures per class, got none.")
@@ -105,19 +113,19 @@ def class_folders(path: str | Path) -> list[Path]:
 
 def _content(path: Path) -> bytes:
     try:
-        if not path.is_file():  # reading a pipe might never end
-            raise OSError("no such file")
-        with open(path, "rb") as file:
-            gzipped = file.read(2) == b"\x1f\x8b"
-        with gzip.open(path) if gzipped else open(path, "rb") as stream:
-            content = stream.read(_MOST_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
+        with opened(path) as stream:
+            content = at_most(stream, _MOST_BYTES + 1)
+    except OSError as error:
         raise DataError(
-            f"{path}: expected a readable CSV file, got an error: {reason}."
+            f"{path}: expected a readable CSV file, got an error: "
+            f"{error.strerror or error}."
         ) from error
     if len(content) > _MOST_BYTES:
         raise DataError(f"{path}: expected at most {_MOST_BYTES} bytes, got more.")
+    # A line takes some hundred bytes, even an empty one, and a column about as many.
+    ends = content.count(b"\n") + content.count(b"\r")
+    if ends > _MOST_LINES:
+        raise DataError(f"{path}: expected at most {_MOST_LINES} lines, got {ends}.")
     return content.removeprefix(b"\xef\xbb\xbf")
 
 

@@ -77,6 +77,11 @@ class Record:
         return np.where(np.isnan(history), -1, history).argmax(axis=1)
 
 
+def counted(n: int, noun: str) -> str:
+    """The number and the noun: 1 epoch, 30 epochs."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
 def count(accuracy: float, examples: int) -> int | None:
     """How many examples an accuracy stands for; None for nan."""
     return None if math.isnan(accuracy) else round(float(accuracy) * examples)
@@ -205,6 +210,15 @@ def _trouble(record: Record) -> Iterator[str]:
             "The book's footnote 7 in section 1.6 warns of such runs: an output neuron "
             "that starts out saturated hardly learns. Another seed may not stick."
         )
+
+
+def as_json_has_it(value: Any) -> Any:
+    """The value with null for nan and infinity, of which JSON knows nothing."""
+    if isinstance(value, dict):
+        return {name: as_json_has_it(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [as_json_has_it(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _number(value: float) -> float | None:

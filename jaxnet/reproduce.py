@@ -22,6 +22,7 @@ from jaxnet.journal import Journal
 from jaxnet.metrics import accuracy, total_cost
 from jaxnet.network import Dataset, Params
 from jaxnet.runs import Measure, Runner, capacity, unlearnt
+from jaxnet.wellformed import experiment_line
 
 _DRAWS = 10_000  # of three runs, whose best the book reports
 
@@ -75,7 +76,8 @@ def _journal(name: str, folder: str | Path, only_read: bool = False) -> Journal:
         "measure": CLAIMS[name].measure,
     }
     path = file_of(name, folder)
-    return Journal(path, "jaxnet experiment 1", shared, only_read=only_read)
+    options = {"right": experiment_line, "only_read": only_read}
+    return Journal(path, "jaxnet experiment 1", shared, **options)
 
 
 def environment() -> dict[str, str]:
@@ -177,7 +179,7 @@ def statistic(found: Result) -> np.ndarray:
     """Draws of the book's own statistic: a seed's, or the best of three seeds'."""
     if "last" in found.claim.statistic:
         return found.curves[:, -1]
-    best = np.nanmax(found.curves, axis=1)
+    best = np.fmax.reduce(found.curves, axis=1)  # nan where all are, with no warning
     if "three" not in found.claim.statistic:
         return best
     draws = np.random.default_rng(0).integers(len(best), size=(_DRAWS, 3))
@@ -212,9 +214,9 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
     ]
     for found in results:
         claim, say = found.claim, _words(found)
-        draws, last = statistic(found), found.curves[:, -1]
-        low, middle, high = np.nanquantile(draws, [0.05, 0.5, 0.95])
-        sd = np.nanstd(last, ddof=1) if len(last) > 1 else 0.0
+        draws, last = _finite(statistic(found)), _finite(found.curves[:, -1])
+        low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
+        sd = np.std(last, ddof=1) if len(last) > 1 else 0.0
         held = stuck(found)
         of = "" if claim.measure == "accuracy" else f", {claim.measure}"
         digits = sorted({digit for classes in held.values() for digit in classes})
@@ -225,20 +227,24 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
             claim.statistic + of,
             f"{say(middle)} [{say(low)}, {say(high)}]",
             _place(claim.number, draws) + notes.get(found.name, ""),
-            f"{say(float(np.nanmean(last)))} +- {say(float(sd))}",
+            f"{say(float(np.mean(last)))} +- {say(float(sd))}",
             f"{len(held)} on {', '.join(map(str, digits))}" if held else "none",
-            str(len(last)),
+            str(len(found.curves)),
             f"{found.seconds:.1f}",
         )
         lines.append(f"| {' | '.join(cells)} |")
     return lines
 
 
+def _finite(values: np.ndarray) -> np.ndarray:
+    return values[np.isfinite(values)] if np.isfinite(values).any() else values[:1]
+
+
 def _place(number: float | None, draws: np.ndarray) -> str:
-    if number is None:
+    if number is None or np.isnan(draws).any():
         return "-"
-    if number > np.nanmax(draws):
+    if number > np.max(draws):
         return "above all"
-    if number < np.nanmin(draws):
+    if number < np.min(draws):
         return "below all"
     return f"above {np.mean(draws < number):.0%}"

@@ -17,15 +17,12 @@ import numpy as np
 
 from jaxnet.checks import check_cost
 from jaxnet.costs import Cost, cross_entropy, quadratic
+from jaxnet.files import StorageError, at_most
 from jaxnet.network import Layer, Params
 
 _COSTS = {"QuadraticCost": quadratic, "CrossEntropyCost": cross_entropy}
 _KEYS = ("sizes", "weights", "biases", "cost")
 _MOST_BYTES = 200_000_000  # nine million weights, a hundred of the book's networks
-
-
-class StorageError(ValueError):
-    """A file that cannot be used: which one, what was expected, and what came."""
 
 
 class BookNetwork(NamedTuple):
@@ -110,7 +107,7 @@ def replace(path: Path, content: bytes) -> None:
 def _read(path: Path) -> bytes:
     _expect(path.is_file(), "a file", "none here")  # reading a pipe might never end
     with open(path, "rb") as file:
-        content = file.read(_MOST_BYTES + 1)
+        content = at_most(file, _MOST_BYTES + 1)
     _expect(len(content) <= _MOST_BYTES, f"at most {_MOST_BYTES} bytes", "more")
     return content
 

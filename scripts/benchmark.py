@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet import devices, figures
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from scripts import contenders, tables
 
 ROOT = tables.ROOT
@@ -381,6 +381,7 @@ def _program(text: str) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=9, help="(default: 9)")
     parser.add_argument("--quick", action="store_true", help="does everything run?")

@@ -9,7 +9,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet.experiments import Experiment
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from jaxnet.runs import sweep
 
 
@@ -46,4 +46,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

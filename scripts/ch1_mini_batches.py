@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 
 
 def squared_norm(tree):
@@ -83,4 +83,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

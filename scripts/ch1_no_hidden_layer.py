@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from jaxnet import cross_entropy, load_mnist, scaled_layer
 from jaxnet.experiments import Experiment
-from jaxnet.progress import follow
+from jaxnet.progress import end_with_pipe, follow
 from jaxnet.report import Record, lines
 
 
@@ -39,4 +39,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

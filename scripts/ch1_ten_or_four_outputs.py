@@ -13,7 +13,7 @@ import numpy as np
 import jaxnet
 from jaxnet.network import Layer
 from jaxnet.perceptrons import all_inputs
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 
 
 def digit_bits():
@@ -84,4 +84,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

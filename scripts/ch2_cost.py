@@ -14,7 +14,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import figures, oracles
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 
 
 def medians(calls, repeats):
@@ -104,4 +104,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

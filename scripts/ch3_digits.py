@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from jaxnet import load_mnist
 from jaxnet.experiments import CLAIMS
-from jaxnet.progress import follow
+from jaxnet.progress import end_with_pipe, follow
 from jaxnet.report import Record, lines
 
 CHAPTER_3 = tuple(
@@ -45,4 +45,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

@@ -12,7 +12,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet.experiments import Experiment
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from jaxnet.runs import run, sweep
 
 BOOK = Experiment(
@@ -148,4 +148,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

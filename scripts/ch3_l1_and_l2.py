@@ -13,7 +13,7 @@ import numpy as np
 import jaxnet
 from jaxnet import figures
 from jaxnet.experiments import CLAIMS
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from jaxnet.runs import run
 
 NEAR_ZERO = 0.01
@@ -57,4 +57,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

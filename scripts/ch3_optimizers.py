@@ -17,7 +17,7 @@ import optax
 import jaxnet
 from jaxnet.descent import descend, newton
 from jaxnet.experiments import Experiment
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from jaxnet.runs import run
 
 BASE = Experiment(
@@ -113,4 +113,5 @@ def main(
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     main()

@@ -18,8 +18,9 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 from jaxnet import devices, load_mnist
-from jaxnet.progress import track
+from jaxnet.progress import end_with_pipe, track
 from jaxnet.replay import REPLAYS, Comparison, length, replay
+from jaxnet.report import counted
 from scripts import tables
 
 RESULTS = tables.RESULTS / "replay.json"
@@ -153,7 +154,8 @@ def command(argv: Sequence[str] | None = None) -> int:
     if args.list:
         for name in names:
             e = REPLAYS[name].experiment
-            print(f"{name}: {'-'.join(map(str, e.sizes))}, {length(name)} epochs")
+            sizes, epochs = "-".join(map(str, e.sizes)), counted(length(name), "epoch")
+            print(f"{name}: {sizes}, {epochs}")
         return 0
     devices.prepare(1, REPLAYS[names[0]].experiment.sizes, 10)
     devices.keep_compiled()
@@ -173,4 +175,5 @@ def command(argv: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    end_with_pipe()
     sys.exit(command())

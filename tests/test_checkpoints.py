@@ -32,7 +32,8 @@ from hypothesis import strategies as st
 
 import jaxnet
 from jaxnet import checkpoints
-from jaxnet.checkpoints import append_line, keep_first, load, lock, read_lines, save
+from jaxnet.checkpoints import load, lock, save
+from jaxnet.jsonlines import append_line, keep_first, read_lines
 from jaxnet.storage import StorageError
 from tests.helpers import problem
 
@@ -460,7 +461,7 @@ DATA = "json: expected the arrays it was saved with, got others, or a part of th
 TEXT = "json: expected a manifest as it was saved, got b.*, cut or changed"
 LATER = "json: expected 'jaxnet checkpoint 1', got 'jaxnet checkpoint 2', of a later"
 TROUBLE = {
-    "no arrays": (1, None, "expected a readable file, got an error: No such file"),
+    "no arrays": (1, None, "expected a readable file, got an error: no such file"),
     "cut arrays": (1, lambda data: data[:-1], DATA),
     "empty arrays": (1, lambda data: b"", DATA),
     "longer arrays": (1, lambda data: data + b"\0", DATA),

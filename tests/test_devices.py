@@ -167,3 +167,18 @@ def test_params_of_a_run_can_be_used_beside_other_arrays(small_mnist_data):
     total = jax.tree.map(lambda a, b: a[0] + b, after.params, params)
     assert total[0].w.shape == (3, 784)
     assert capacity(Experiment(), 5, data.test) == min(5, jax.device_count())
+
+
+READING_OPTIONS = """
+import jax
+from jaxnet import cli
+parse = cli._parser().parse_args
+for command in ("train", "sweep"):
+    parse([command, *"--eta 1 --l1 1 --l2 1 --dropout 0.5 --momentum 0.5".split()])
+jax.config.update("jax_num_cpu_devices", 3)
+print(len(jax.devices()))
+"""
+
+
+def test_reading_options_does_not_start_jax():
+    assert python(READING_OPTIONS) == "3"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import checkpoints, folders
+from jaxnet import checkpoints, folders, jsonlines
 from jaxnet.cli import main
 from jaxnet.storage import StorageError
 
@@ -43,7 +43,7 @@ def arrays(folder: Path) -> dict[str, bytes]:
 
 
 def metrics(folder: Path) -> list[dict]:
-    lines = checkpoints.read_lines(folder / folders.METRICS)
+    lines = jsonlines.read_lines(folder / folders.METRICS)
     return [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 

@@ -121,7 +121,7 @@ def test_another_experiment_or_a_spoilt_line_is_refused(tmp_path):
         Kept(path, SHARED | {"epochs": 4})
     with open(path, "a") as file:
         file.write('{"eta": 1}\n')
-    with pytest.raises(StorageError, match="a network of a sweep on line 3"):
+    with pytest.raises(StorageError, match="the format 'jaxnet sweep 1' on line 3"):
         Kept(path, SHARED)
 
 

@@ -109,8 +109,8 @@ def test_two_processes_learn_what_one_does(together, small_mnist, tmp_path):
     float64 = {"JAX_ENABLE_X64": "1"}
     first, second = together(*train, tmp_path / "two", **float64)
     alone(*train, tmp_path / "one", **float64)
-    code, out, _ = ended(first)
-    assert code == 0
+    code, out, err = ended(first)
+    assert code == 0, err
     assert out.splitlines()[0].endswith("float64 on 2 x cpu")
     assert "Epoch 1: " in out
     assert ended(second)[:2] == (0, "")
@@ -125,8 +125,8 @@ def test_a_sweep_of_two_processes_has_the_bits_of_one(together, small_mnist, tmp
     sweep += ("--eta", "1,3", "--out")
     for _ in range(2):  # the second time it is all done
         first, second = together(*sweep, tmp_path / "two")
-        code, out, _ = ended(first)
-        assert code == 0 and "4 networks" in out
+        code, out, err = ended(first)
+        assert code == 0 and "4 networks" in out, err
         assert ended(second)[:2] == (0, "")
     alone(*sweep, tmp_path / "one")
     two, one = ((tmp_path / name).read_text().splitlines() for name in ("two", "one"))
@@ -185,7 +185,7 @@ WRONG = {
     "--process 1": "together, got --process alone",
     "--coordinator h:1 --processes 2 --process 2": "--process: expected 0 to 1, one "
     "number for each of the 2 processes, got 2",
-    "--devices 0": "--devices: expected a whole number of 1 to 512, got '0'",
+    "--devices 0": "--devices: expected a whole number of at least 1, got '0'",
     "--devices 3": "--devices: expected 1, which JAX has, got 3",
 }
 

@@ -106,7 +106,7 @@ def test_what_is_saved_has_the_books_layout(tmp_path):
     cost=st.sampled_from([jaxnet.quadratic, jaxnet.cross_entropy]),
 )
 def test_a_round_trip_is_exact(tmp_path_factory, double, sizes, seed, cost):
-    path = tmp_path_factory.getbasetemp() / "round-trip"
+    path = tmp_path_factory.getbasetemp() / "round-trip.json"
     rng, dtype = np.random.default_rng(seed), np.float64 if double else np.float32
     with jax.enable_x64(double):
 

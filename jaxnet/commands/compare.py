@@ -28,6 +28,7 @@ from jaxnet.compare import CandidateError, Prepared, ShapeError, check_gradient
 from jaxnet.compare.report import lines, verdict_lines
 from jaxnet.network import init
 from jaxnet.owndata import load_data
+from jaxnet.report import counted
 
 HELP = "compare a gradient by hand with jax.grad, and say which equation is wrong"
 DESCRIPTION = (
@@ -137,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
         print(
             f"{'-'.join(map(str, args.sizes))}, {args.hidden}, {args.cost} cost, "
             f"{args.init} initialisation, seed {args.seed}, a mini-batch of "
-            f"{args.batch_size} training images",
+            f"{counted(args.batch_size, 'training image')}",
             flush=True,
         )
     try:

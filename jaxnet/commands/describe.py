@@ -3,6 +3,7 @@
 import argparse
 import json
 import math
+import os
 from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import combinations
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
 
 def class_names(path: str | None) -> list[str] | None:
     """The names of a folder's classes, or None where classes have numbers only."""
-    if path is None or not Path(path).is_dir() or any(Path(path).glob("*-ubyte*")):
+    if path is None or not os.path.isdir(path) or any(Path(path).glob("*-ubyte*")):
         return None
     return [folder.name for folder in class_folders(path)]
 

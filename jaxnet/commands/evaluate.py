@@ -13,6 +13,7 @@ from jaxnet.commands.trained import Trained, load_trained
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.network import Dataset, as_numbers
 from jaxnet.owndata import load_data
+from jaxnet.report import as_json_has_it
 
 HELP = "measure a trained network: accuracy, cost, each class, its surest mistakes"
 DESCRIPTION = (
@@ -41,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
     data = getattr(load_data(args.data, as_bytes=True), args.evaluate)
     found = measure(trained, data, args.mistakes)
     if args.json:
-        print(json.dumps({"network": args.network, "data": args.evaluate, **found}))
+        found = {"network": args.network, "data": args.evaluate, **found}
+        print(json.dumps(as_json_has_it(found)))
     else:
         print(*_lines(found, args.evaluate), sep="\n")
     return 0

@@ -11,6 +11,7 @@ from jaxnet.commands.options import (
     GRADIENTS,
     HIDDEN,
     INITIALISERS,
+    MOST_NETWORKS,
     OPTIMIZERS,
     Options,
     at_least_0,
@@ -25,6 +26,7 @@ from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
 from jaxnet.network import Dataset
 from jaxnet.owndata import load_data
+from jaxnet.report import counted
 from jaxnet.sgd import Optimizer
 
 
@@ -71,7 +73,7 @@ def add_experiment(parser: argparse.ArgumentParser, *, lists: bool = False) -> N
     add.value("--train-on", 0, whole(0), "N", help)
     add.value("--seed", 1, whole(0), "K", "first seed")
     help = "networks to train, with seeds K, K + 1, ..."
-    add.value("--seeds", 1, whole(1), "N", help)
+    add.value("--seeds", 1, whole(1, MOST_NETWORKS), "N", help)
     add.choice("--evaluate", "test", ("validation", "test"), "images to measure on")
     add.data()
 
@@ -111,13 +113,13 @@ def techniques(args: argparse.Namespace) -> Iterator[str]:
     if args.optimizer != "sgd":
         yield args.optimizer
     if args.schedule:
-        yield f"eta halved after {args.schedule} epochs without a best"
+        yield f"eta halved after {counted(args.schedule, 'epoch')} without a best"
     if args.early_stop:
-        yield f"stopped after {args.early_stop} epochs without a best"
+        yield f"stopped after {counted(args.early_stop, 'epoch')} without a best"
     if args.expand != "none":
         yield f"expanded by {args.expand}"
     if args.train_on:
-        yield f"{args.train_on} training images"
+        yield counted(args.train_on, "training image")
 
 
 def experiment_of(args: argparse.Namespace) -> Experiment:

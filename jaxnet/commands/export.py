@@ -19,7 +19,8 @@ DESCRIPTION = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The network, and the file."""
     parser.add_argument("network", metavar="RUN", help="a run's folder, or a book file")
-    parser.add_argument("file", metavar="FILE", type=Path)
+    help = "file to write, which ends in .jax, .onnx or .json"
+    parser.add_argument("file", metavar="FILE", type=Path, help=help)
     help = "which network of a run of several seeds (default: the first)"
     parser.add_argument("--seed", metavar="K", type=whole(0), help=help)
 

@@ -4,7 +4,10 @@ import argparse
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 
+import jax.numpy as jnp
+import numpy as np
 import optax
 
 from jaxnet import oracles
@@ -41,6 +44,8 @@ OPTIMIZERS = {
 }
 EXPANSIONS = ("none", "shifts", "rotations", "elastic")
 INITIALISERS = {"large": large_layer, "scaled": scaled_layer}
+_MOST_LAYERS, _MOST_WEIGHTS = 100, 2**28  # a GiB of weights; XLA aborts on terabytes
+MOST_NETWORKS = 100_000  # at once: a list of more takes longer than one expects
 
 
 class Options:
@@ -78,15 +83,16 @@ class Options:
         )
 
 
-def whole(least: int, most: int | None = None) -> Callable[[str], int]:
-    """Reads a whole number of at least `least`, and at most `most`."""
-    wanted = f"at least {least}" if most is None else f"{least} to {most}"
-    last = 2**31 - 1 if most is None else most
+def whole(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Reads a whole number of at least `least` and at most `most`."""
 
     def parse(text: str) -> int:
-        if not text.isascii() or not text.isdigit() or not least <= int(text) <= last:
+        digits = text.isascii() and text.isdigit() and len(text) < 20
+        if not digits or not least <= int(text) <= most:
+            above = f" and at most {most}" if digits and int(text) > most else ""
             raise argparse.ArgumentTypeError(
-                f"expected a whole number of {wanted}, got {text!r}"
+                f"expected a whole number of at least {least}{above}, "
+                f"got {_short(text)}"
             )
         return int(text)
 
@@ -94,29 +100,50 @@ def whole(least: int, most: int | None = None) -> Callable[[str], int]:
 
 
 def positive(text: str) -> float:
-    """A finite number above 0."""
+    """A finite number above 0, in the precision that is trained in."""
     number = _number(text)
     if not 0 < number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text!r}")
-    return number
+        raise argparse.ArgumentTypeError(
+            f"expected a number above 0, got {_short(text)}"
+        )
+    return _in_range(number, text)
 
 
 def at_least_0(text: str) -> float:
-    """A finite number, 0 or above."""
+    """A finite number, 0 or above, in the precision that is trained in."""
     number = _number(text)
     if not 0 <= number < math.inf:
-        raise argparse.ArgumentTypeError(f"expected 0 or a number above, got {text!r}")
-    return number
+        raise argparse.ArgumentTypeError(
+            f"expected 0 or a number above, got {_short(text)}"
+        )
+    return _in_range(number, text)
 
 
 def fraction(text: str) -> float:
-    """A number of at least 0 and below 1."""
+    """A number of at least 0 and below 1, in the precision that is trained in."""
     number = _number(text)
-    if not 0 <= number < 1:
+    # By NumPy: a computation of JAX's would start it, before it is told of the devices.
+    if not 0 <= number < 1 or np.asarray(number, jnp.result_type(float)) == 1:
         raise argparse.ArgumentTypeError(
-            f"expected a number of at least 0 and below 1, got {text!r}"
+            f"expected a number of at least 0 and below 1, got {_short(text)}"
+        )
+    return _in_range(number, text)
+
+
+def _in_range(number: float, text: str) -> float:
+    """The number, unless it would be rounded to 0 or infinity."""
+    limits = jnp.finfo(jnp.result_type(float))
+    least, most = float(limits.tiny), float(limits.max)
+    if number and not least <= number <= most:
+        raise argparse.ArgumentTypeError(
+            f"expected a number that {limits.dtype} holds, {least:.1e} to {most:.1e}, "
+            f"got {_short(text)}"
         )
     return number
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 40 else f"{text[:40]}...")
 
 
 def _number(text: str) -> float:
@@ -132,7 +159,9 @@ def several(parse: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]
     def parse_all(text: str) -> tuple[float, ...]:
         numbers = tuple(parse(part.strip()) for part in text.split(","))
         if len(set(numbers)) < len(numbers):
-            raise argparse.ArgumentTypeError(f"expected each number once, got {text!r}")
+            raise argparse.ArgumentTypeError(
+                f"expected each number once, got {_short(text)}"
+            )
         return numbers
 
     return parse_all
@@ -146,7 +175,13 @@ def sizes(text: str) -> tuple[int, ...]:
         sizes = ()
     if len(sizes) < 2:
         raise argparse.ArgumentTypeError(
-            f"expected two or more layer sizes such as 784,30,10, got {text!r}"
+            f"expected two or more layer sizes such as 784,30,10, got {_short(text)}"
+        )
+    weights = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+    if len(sizes) > _MOST_LAYERS or weights > _MOST_WEIGHTS:
+        raise argparse.ArgumentTypeError(
+            f"expected at most {_MOST_LAYERS} layers and {_MOST_WEIGHTS:,} weights, "
+            f"got {len(sizes)} and {weights:,}"
         )
     return sizes
 

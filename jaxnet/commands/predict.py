@@ -10,6 +10,7 @@ from typing import Any
 from jaxnet.commands.options import whole
 from jaxnet.commands.trained import Trained, load_trained
 from jaxnet.datasets import DataError
+from jaxnet.report import as_json_has_it
 
 HELP = "read the digits on pictures with a trained network"
 DESCRIPTION = (
@@ -23,7 +24,8 @@ DESCRIPTION = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The network, the pictures, and how to look at what is done with them."""
     parser.add_argument("network", metavar="RUN", help="a run's folder, or a book file")
-    parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path)
+    help = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM files"
+    parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help=help)
     help = "each picture is one digit, and is not to be cut"
     parser.add_argument("--one", action="store_true", help=help)
     help = "draw what became of each picture into this folder"
@@ -49,10 +51,12 @@ def run(args: argparse.Namespace) -> int:
             found, draw = _read(path, trained, args.one)
         except DataError as error:
             words = str(error)
-            found = {"error": words if str(path) in words else f"{path}: {words}"}
+            if not words.startswith(f"{path}: "):  # of a part that knows no files
+                words = f"{path}: {words[0].lower()}{words[1:]}"
+            found = {"error": words}
             code, draw = 2, None
         if args.json:
-            print(json.dumps({"picture": str(path), **found}))
+            print(json.dumps(as_json_has_it({"picture": str(path), **found})))
         elif draw is None:
             print(found["error"])
         else:

@@ -5,10 +5,11 @@ import sys
 from pathlib import Path
 
 from jaxnet import devices
-from jaxnet.commands.options import Options, whole
+from jaxnet.commands.options import MOST_NETWORKS, Options, whole
 from jaxnet.experiments import CLAIMS
 from jaxnet.owndata import load_data
 from jaxnet.progress import track
+from jaxnet.report import counted
 from jaxnet.reproduce import file_of, missing, reproduce, result, table
 
 HELP = "run the book's experiments with many seeds, and compare its numbers"
@@ -25,7 +26,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "names", nargs="*", metavar="NAME", help="experiments (default: all)"
     )
-    add.value("--seeds", 20, whole(1), "N", "seeds of each experiment, 1 to N")
+    add.value(
+        "--seeds", 20, whole(1, MOST_NETWORKS), "N", "seeds of each experiment, 1 to N"
+    )
     add.value("--out", Path("results"), Path, "FOLDER", "where the files are kept")
     parser.add_argument("--list", action="store_true", help="list the experiments")
     parser.add_argument(
@@ -56,7 +59,8 @@ def run(args: argparse.Namespace) -> int:
                 todo = missing(name, args.seeds, args.out)
                 if not todo:
                     continue
-                print(f"{name}: {len(todo)} networks", file=sys.stderr, flush=True)
+                words = f"{name}: {counted(len(todo), 'network')}"
+                print(words, file=sys.stderr, flush=True)
                 done = reproduce(name, data, todo, args.out)
                 total = len(todo) * CLAIMS[name].experiment.reports
                 for _ in track((1 for n in done for _ in range(n)), total, name):

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from jaxnet import figures, folders, processes
 from jaxnet.commands import together
 from jaxnet.commands.experiment import add_experiment, data_for, experiment_of
+from jaxnet.commands.options import MOST_NETWORKS
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
 from jaxnet.grid import (
@@ -25,6 +27,7 @@ from jaxnet.grid import (
     varied,
 )
 from jaxnet.progress import track
+from jaxnet.report import counted
 from jaxnet.runs import Runner, capacity
 
 HELP = "train with every combination of some rates, with several seeds each"
@@ -57,7 +60,11 @@ def run(args: argparse.Namespace) -> int:
     """Train what is not done yet, print, and return the exit code."""
     if args.figure:
         figures.check_can_save(args.figure)
-    settings = combinations({name: getattr(args, name) for name in RATES})
+    values = {name: getattr(args, name) for name in RATES}
+    many = args.seeds * math.prod(map(len, values.values()))
+    if many > MOST_NETWORKS:
+        raise ValueError(f"Expected at most {MOST_NETWORKS:,} networks, got {many:,}.")
+    settings = combinations(values)
     seeds = range(args.seed, args.seed + args.seeds)
     networks = [Network(setting, seed) for setting in settings for seed in seeds]
     several = together.check(args)
@@ -86,8 +93,9 @@ def run(args: argparse.Namespace) -> int:
         before = f", {len(networks) - len(todo)} done before" if args.out else ""
         used = min(len(jax.devices()), len(networks))
         print(
-            f"{len(settings)} settings x {len(seeds)} seeds = {len(networks)} networks"
-            f"{before}, {args.epochs} epochs, {args.evaluate} data, "
+            f"{counted(len(settings), 'setting')} x {counted(len(seeds), 'seed')} = "
+            f"{counted(len(networks), 'network')}{before}, "
+            f"{counted(args.epochs, 'epoch')}, {args.evaluate} data, "
             f"on {used} x {jax.devices()[0].device_kind}",
             flush=True,
         )
@@ -98,11 +106,8 @@ def run(args: argparse.Namespace) -> int:
             same = [n for n in networks if n.setting == network.setting]
             if talk and all(n in curves for n in same):
                 [row] = summaries({n: curves[n] for n in same}).values()
-                words = label(network.setting, names)
-                print(
-                    f"{words}: best {row['mean']:.2%}, mean of {len(same)} seeds",
-                    flush=True,
-                )
+                words, of = label(network.setting, names), counted(len(same), "seed")
+                print(f"{words}: best {row['mean']:.2%}, mean of {of}", flush=True)
     except KeyboardInterrupt:
         interrupted = True
     curves = {n: curves[n] for n in networks if n in curves}
@@ -138,7 +143,7 @@ def _train(
                 yield list(zip(group, curves, strict=True)) if over else []
 
     total = len(groups) * experiment.reports
-    for done in track(epochs(), total, f"{len(todo)} networks"):
+    for done in track(epochs(), total, counted(len(todo), "network")):
         yield from done
 
 

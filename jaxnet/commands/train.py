@@ -17,10 +17,12 @@ from jaxnet.commands.experiment import (
     experiment_of,
     techniques,
 )
+from jaxnet.commands.trained import tell_refused
 from jaxnet.datasets import Split
 from jaxnet.devices import Spread
 from jaxnet.progress import follow
-from jaxnet.report import Record, as_json, lines
+from jaxnet.report import Record, as_json, counted, lines
+from jaxnet.storage import StorageError
 
 HELP = "train a network and report its accuracy after each epoch"
 DESCRIPTION = (
@@ -59,9 +61,10 @@ def run(args: argparse.Namespace) -> int:
             _check_alone(args)
             if first:
                 keeper = stack.enter_context(folders.resume(args.resume))
+                tell_refused(keeper.run)
                 args = _resumed(args, keeper.run)
         elif args.out and args.data:
-            args.data = str(Path(args.data).resolve())  # wherever it is resumed
+            args.data = str(Path(args.data).absolute())  # wherever it is resumed
         if several:
             options = together.agree(args, _options(args))
             args = argparse.Namespace(**vars(args) | options)
@@ -138,7 +141,7 @@ def _resumed(args: argparse.Namespace, run: folders.Run) -> argparse.Namespace:
             f"argument --resume: expected a run of this jaxnet, got one of jaxnet "
             f"{run.environment['jaxnet']} with {', '.join(unknown)}",
         )
-    options: dict[str, Any] = {**run.options, "sizes": tuple(run.options["sizes"])}
+    options = vars(_parsed(run))
     if "--epochs" in args.given:
         if args.epochs < options["epochs"]:
             raise argparse.ArgumentError(
@@ -148,6 +151,21 @@ def _resumed(args: argparse.Namespace, run: folders.Run) -> argparse.Namespace:
             )
         options["epochs"] = args.epochs
     return argparse.Namespace(**vars(args) | options)
+
+
+def _parsed(run: folders.Run) -> argparse.Namespace:
+    """The run's options, read as if they came from the command line."""
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    add_experiment(parser)
+    words = []
+    for name, value in run.options.items():
+        text = ",".join(map(str, value)) if name == "sizes" else str(value)
+        if (name, value) != ("data", None):
+            words.append(f"--{name.replace('_', '-')}={text}")
+    try:
+        return parser.parse_args(words)
+    except argparse.ArgumentError as error:
+        raise StorageError(f"{run.path}: the run's own options: {error}.") from None
 
 
 def _check_same(run: folders.Run, data: Split) -> None:
@@ -170,7 +188,7 @@ def _introduce(
     print(
         f"{'-'.join(map(str, args.sizes))}, {args.hidden}, {args.cost} cost, "
         f"{args.init} initialisation, eta {args.eta:g}, mini-batch "
-        f"{args.batch_size}, {args.epochs} epochs, {args.gradient}, "
+        f"{args.batch_size}, {counted(args.epochs, 'epoch')}, {args.gradient}, "
         + "".join(f"{words}, " for words in techniques(args))
         + f"{args.evaluate} data, {environment['dtype']} on {environment['device']}",
         flush=True,

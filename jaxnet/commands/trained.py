@@ -1,5 +1,6 @@
 """A trained network, from the folder of a run or the file of the book's program."""
 
+import sys
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -31,6 +32,13 @@ class Trained(NamedTuple):
         return np.asarray(jax.jit(jax.vmap(one))(rows))
 
 
+def tell_refused(run: folders.Run) -> None:
+    """Say in a line which checkpoints are spoilt, if an older one is used for that."""
+    if run.refused:
+        why = " ".join(run.refused)
+        print(f"{why} The checkpoint before is used.", file=sys.stderr)
+
+
 def load_trained(path: str | Path, seed: int | None = None) -> Trained:
     """The network in a run's folder, by default of its first seed, or in a book file.
 
@@ -41,12 +49,19 @@ def load_trained(path: str | Path, seed: int | None = None) -> Trained:
         params, cost = load_book_network(path)
         return Trained(params, cost, sigmoid)
     run = folders.read(path)
+    tell_refused(run)
     chosen = run.seeds[0] if seed is None else seed
     if chosen not in run.seeds:
         raise StorageError(
             f"{path}: expected a seed of this run, {run.seeds[0]} to {run.seeds[-1]}, "
             f"got {seed}."
         )
-    cost, hidden = COSTS[run.options["cost"]], HIDDEN[run.options["hidden"]]
-    params = folders.networks(path)[list(run.seeds).index(chosen)]
+    names = (run.options["cost"], run.options["hidden"])
+    if names[0] not in COSTS or names[1] not in HIDDEN:
+        raise StorageError(
+            f"{path}: expected a cost and an activation that this jaxnet has, got "
+            f"{' and '.join(names)[:60]!r}."
+        )
+    cost, hidden = COSTS[names[0]], HIDDEN[names[1]]
+    params = folders.networks(path)[run.seeds.index(chosen)]
     return Trained(params, cost, hidden)

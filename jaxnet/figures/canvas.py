@@ -1,5 +1,6 @@
 """A figure to draw on, and the file it goes to."""
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -40,5 +41,7 @@ def save(figure: "Figure", path: str | Path) -> Path:
     """The path, where the figure now is."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # a box is drawn then
+        figure.savefig(path, dpi=150)
     return path

@@ -17,6 +17,7 @@ def curves(histories: Mapping[str, np.ndarray], path: str | Path) -> Path:
     figure = blank(7.0, 4.4)
     axes = figure.add_subplot()
     for name, history in histories.items():
+        name = f" {name}" if name.startswith("_") else name  # or it gets no entry
         epochs, percent = np.arange(history.shape[1]), 100 * history
         marker = "o-" if len(epochs) < 20 else "-"
         [line] = axes.plot(epochs, percent.mean(axis=0), marker, ms=4, label=name)
@@ -30,5 +31,6 @@ def curves(histories: Mapping[str, np.ndarray], path: str | Path) -> Path:
     axes.set(xlabel="epoch", ylabel=words)
     axes.grid(alpha=0.3)
     if histories:
-        axes.legend()
+        for text in axes.legend().get_texts():
+            text.set_parse_math(False)  # a folder's name may have dollar signs
     return save(figure, path)

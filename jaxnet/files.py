@@ -1,0 +1,69 @@
+"""Bytes of files that nobody vouches for.
+
+No pipe is waited for, and no more memory taken than there are bytes to fill it.
+"""
+
+import gzip
+import os
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BufferedIOBase, BytesIO
+from pathlib import Path
+
+_CHUNK = 2**20
+
+
+class StorageError(ValueError):
+    """A file that cannot be used: which one, what was expected, and what came."""
+
+
+def expect(right: bool, path: str | Path, expected: str, came: str) -> None:
+    """Raise StorageError, naming the file, unless it is right."""
+    if not right:
+        raise StorageError(f"{path}: expected {expected}, got {came}.")
+
+
+@contextmanager
+def reported(path: str | Path, expected: str) -> Iterator[None]:
+    """A context where the system's errors become StorageErrors that name the file."""
+    try:
+        yield
+    except OSError as error:
+        expect(False, path, expected, f"an error: {error.strerror or error}")
+
+
+@contextmanager
+def opened(path: str | Path) -> Iterator[BufferedIOBase]:
+    """A file to read from, unpacked as it is read if it is gzipped.
+
+    Raises OSError for whatever is wrong with it, while it is read too.
+    """
+    try:
+        if not os.path.isfile(path):  # reading a pipe might never end
+            raise OSError("no such file")
+        with open(path, "rb") as file:
+            gzipped = file.read(2) == b"\x1f\x8b"
+        with gzip.open(path) if gzipped else open(path, "rb") as stream:
+            yield stream
+    except (EOFError, zlib.error) as error:
+        raise OSError(str(error)) from error
+
+
+def at_most(stream: BufferedIOBase, n: int) -> bytes:
+    """The next n bytes, or fewer if it ends; what is not there takes no memory."""
+    found = BytesIO()
+    while part := stream.read(min(n - found.tell(), _CHUNK)):
+        found.write(part)
+    return found.getvalue()
+
+
+def content(path: str | Path, most: int) -> bytes:
+    """All bytes of a file, as they are. Raises OSError, for more than `most` too."""
+    if not os.path.isfile(path):
+        raise OSError("no such file")
+    with open(path, "rb") as file:
+        found = at_most(file, most + 1)
+    if len(found) > most:
+        raise OSError(f"more than {most} bytes")
+    return found

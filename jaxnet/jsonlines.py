@@ -1,0 +1,56 @@
+"""A log of JSON lines: one is added and on the disk, or not there at all."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from jaxnet.files import content, expect, reported
+
+_MOST_BYTES = 2**28  # two million epochs of a run
+
+
+def append_line(path: str | Path, value: Any) -> None:
+    """Add a line of JSON to a file, on the disk when this returns, or not at all.
+
+    Raises ValueError for nan, TypeError if it is not JSON, StorageError if it cannot.
+    """
+    line = json.dumps(value, allow_nan=False).encode() + b"\n"
+    with reported(path, "to write here"), open(path, "ab", buffering=0) as file:
+        size = file.tell()
+        try:
+            while line:  # a full disk takes a part, then refuses
+                line = line[file.write(line) :]
+            os.fsync(file.fileno())
+        except OSError:
+            file.truncate(size)
+            raise
+
+
+def read_lines(path: str | Path) -> list[Any]:
+    """The values of a file's lines, without a last one cut short; of no file, none.
+
+    Raises StorageError if a line is not JSON, or the file cannot be read.
+    """
+    path, values = Path(path), []
+    with reported(path, "a readable file"):
+        lines = content(path, _MOST_BYTES).split(b"\n")[:-1] if path.exists() else []
+    for number, line in enumerate(lines, start=1):
+        try:
+            values.append(json.loads(line))
+        except (ValueError, RecursionError):
+            expect(False, path, f"JSON on line {number}", repr(line[:40]))
+    return values
+
+
+def keep_first(path: str | Path, n: int) -> list[Any]:
+    """The values of the first n lines, with all that follows cut off the file.
+
+    Raises StorageError if there are fewer, one is not JSON, or the file cannot be cut.
+    """
+    values = read_lines(path)
+    expect(len(values) >= n, path, f"{n} lines of the run", f"{len(values)}")
+    with reported(path, "to write here"), open(path, "a+b") as file:
+        file.seek(0)
+        file.truncate(sum(len(file.readline()) for _ in range(n)))
+    return values[:n]
