@@ -23,7 +23,8 @@ _LONGEST = 1600  # digits need far fewer pixels
 _LEAST_CONTRAST = 10.0  # grey levels between paper and ink
 _PAPER, INK = 0.3, 0.25  # parts of the ink's depth: surely paper below, ink above
 _SPECK = 0.05  # part of the largest blot
-_THINNEST = 2.5  # pixels of the box, the median of MNIST's strokes
+_THINNEST, _USUAL = 1.9, 2.4  # pixels of the box; the median of MNIST's strokes
+_FINE = 160  # pixels, at which edges and strokes are smooth
 
 Grey = Shaped[np.ndarray, "rows columns"]
 
@@ -100,7 +101,7 @@ def prepare(grey: Grey) -> Stages:
     """A picture of one digit in MNIST's form, by stages, of which `image` is the last.
 
     Levels go from 0 to 255, and paper is what the border is. Uneven light is taken out
-    by a quadratic surface; specks are dropped and thin strokes thickened.
+    by a quadratic surface; specks are dropped, and thin or thick strokes made less so.
     Raises DataError, a ValueError, if there is no ink.
     """
     return normalise(grey, find_ink(grey))
@@ -160,7 +161,7 @@ def without_specks(
 
 def normalise(grey: Grey, ink: Float[np.ndarray, "rows columns"]) -> Stages:
     """The stages from the ink found on a picture, without paper, to MNIST's form."""
-    crop = _thickened(ink[extent(ink)])
+    crop = _redrawn(ink[extent(ink)])
     scale = BOX / max(crop.shape)
     height, width = (max(1, round(scale * n)) for n in crop.shape)
     how = pillow().Resampling.BOX if scale < 1 else pillow().Resampling.BILINEAR
@@ -185,16 +186,31 @@ def _start(masses: np.ndarray) -> int:
     return int(np.clip(np.ceil(SIDE / 2 - 0.5 - centre), 0, SIDE - len(masses)))
 
 
-def _thickened(crop: np.ndarray) -> np.ndarray:
-    strokes = crop > crop.max() / 2
-    # In a stroke of w pixels the mean distance to the nearest of paper is (w + 2) / 4.
-    width = 4 * np.asarray(ndimage.distance_transform_edt(strokes))[strokes].mean() - 2
-    radius = (_THINNEST * max(crop.shape) / BOX - width) / 2
-    if radius < 0.5:
+def _redrawn(crop: np.ndarray) -> np.ndarray:
+    """The crop, its strokes half as far from MNIST's usual width as they were.
+
+    Half, since MNIST's own pens differ as much as others do.
+    """
+    if max(crop.shape) <= BOX:  # too coarse to tell
         return crop
-    crop, strokes = (np.pad(array, int(np.ceil(radius))) for array in (crop, strokes))
-    distance = np.asarray(ndimage.distance_transform_edt(~strokes), np.float32)
-    return np.maximum(crop, (np.float32(radius + 1) - distance).clip(0, 1))
+    scale = max(1.0, _FINE / max(crop.shape))
+    height, width = (round(scale * n) for n in crop.shape)
+    how = pillow().Resampling.BICUBIC
+    fine = np.asarray(pillow().fromarray(crop).resize((width, height), how))
+    length = max(fine.shape)
+    fine = np.pad(fine, 1 + length // 20)
+    strokes = fine > fine.max() / 2
+    inside, outside = (
+        np.asarray(ndimage.distance_transform_edt(part), np.float32)
+        for part in (strokes, ~strokes)
+    )
+    # In a stroke of w pixels the mean distance to the nearest of paper is (w + 2) / 4.
+    before = (4 * float(inside[strokes].mean()) - 2) * BOX / length
+    after = max((before + _USUAL) / 2, _THINNEST)
+    wider = np.float32((after - before) / 2 * length / BOX)  # on either side
+    edge = (np.where(strokes, inside, 1 - outside) + wider).clip(0, 1)
+    redrawn = (np.maximum if wider > 0 else np.minimum)(fine, edge).clip(0, 1)
+    return redrawn[extent(redrawn)]
 
 
 def show(stages: Stages, path: str | Path) -> Path:

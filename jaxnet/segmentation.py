@@ -23,6 +23,7 @@ from jaxnet.handwriting import (
 
 _THIN = 0.5  # part of a line's height: columns with less ink may be cut
 _LOWEST, _WIDEST = 0.4, 1.3  # parts of a line's height: what a digit may be
+_BRIDGE = 1.0  # what a piece loses of its score for each empty place in it
 _FRAGMENT = 0.1  # part of a piece's largest blot: what a neighbour may have left
 
 Classify = Callable[[Float[np.ndarray, "k 784"]], Any]
@@ -45,7 +46,8 @@ def segment(grey: Grey, classify: Classify) -> list[Piece]:
 
     `classify` maps k images as rows to ten outputs each. Of all ways to cut at empty
     columns and thin places, the one is taken whose pieces score best: the log of the
-    confidence in a piece times its width, less the ink that its last cut goes through.
+    confidence in a piece times its width, less the ink that its last cut goes through,
+    and less 1 for each empty column in it, where few digits have one.
     Raises DataError, a ValueError, if there is no ink or no way to cut it.
     """
     ink = find_ink(grey)
@@ -67,7 +69,8 @@ def segment(grey: Grey, classify: Classify) -> list[Piece]:
     best: list[tuple[float, list[int]]] = [(0.0, [])] + [(-np.inf, [])] * len(cuts)
     for k, (i, j) in sorted(enumerate(spans), key=lambda span: span[1][1]):
         width = (cuts[j] - cuts[i]) / len(line)
-        score = best[i][0] + width * float(logs[k]) - costs[j]
+        bridges = _BRIDGE * costs[i + 1 : j].count(0.0)
+        score = best[i][0] + width * float(logs[k]) - costs[j] - bridges
         best[j] = max(best[j], (score, [*best[i][1], k]))
     score, path = best[len(cuts) - 1]
     if score == -np.inf:
@@ -113,6 +116,12 @@ def show_pieces(grey: Grey, pieces: Sequence[Piece], path: str | Path) -> Path:
     grid = figure.add_gridspec(2, len(pieces), height_ratios=[1.3, 1])
     whole = figure.add_subplot(grid[0, :])
     whole.imshow(grey, cmap="gray", vmin=0, vmax=255)
+    tops, lefts, bottoms, rights = zip(*(piece.box for piece in pieces), strict=True)
+    top, bottom = min(tops), max(bottoms)
+    margin = (bottom - top) / 3  # farther away is empty paper
+    height, width = grey.shape
+    whole.set_xlim(max(0, min(lefts) - margin), min(width, max(rights) + margin))
+    whole.set_ylim(min(height, bottom + margin), max(0, top - margin))
     whole.set(xticks=[], yticks=[])
     for k, piece in enumerate(pieces):
         top, left, bottom, right = (edge - 0.5 for edge in piece.box)

@@ -14,12 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from itertools import count
 from pathlib import Path
-from unittest import mock
 
 import jax
 import jax.numpy as jnp
@@ -36,6 +34,7 @@ from jaxnet.checkpoints import load, lock, save
 from jaxnet.jsonlines import append_line, keep_first, read_lines
 from jaxnet.storage import StorageError
 from tests.helpers import problem
+from tests.kills import at_step, every_step, forked, kill_myself
 
 ROOT = Path(__file__).parent.parent
 
@@ -78,70 +77,6 @@ def assert_same(one, other):
         assert np.asarray(a).tobytes() == np.asarray(b).tobytes()
 
 
-class Watched:
-    """A file for writing that says beforehand what it writes."""
-
-    def __init__(self, file, happens):
-        self.file, self.happens = file, happens
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.file.close()
-
-    def __getattr__(self, name):
-        return getattr(self.file, name)
-
-    def write(self, content):
-        self.happens(self.file, content)
-        return self.file.write(content)
-
-
-@contextmanager
-def every_step(happens):
-    """Call `happens(file, content)` before each write, fsync, rename and removal."""
-    real_open = open
-
-    def watched_open(path, mode="r", *args, **kwargs):
-        file = real_open(path, mode, *args, **kwargs)
-        return file if mode == "r" else Watched(file, happens)
-
-    def watched(function):
-        def step(*args, **kwargs):
-            happens(None, b"")
-            return function(*args, **kwargs)
-
-        return step
-
-    # A killed process leaves the system what it wrote: no need to wait for the disk.
-    with (
-        mock.patch("builtins.open", watched_open),
-        mock.patch("os.fsync", watched(lambda descriptor: None)),
-        mock.patch("os.replace", watched(os.replace)),
-        mock.patch("os.unlink", watched(os.unlink)),
-    ):
-        yield
-
-
-def at_step(k: int, action):
-    """What happens: the action at step k, when half is written of what is to be."""
-    steps = count(1)
-
-    def happens(file, content):
-        if next(steps) == k:
-            if file is not None:
-                file.write(content[: len(content) // 2])
-                file.flush()
-            action()
-
-    return happens
-
-
-def kill_myself() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def newest(folder: Path) -> int:
     """The number of the newest checkpoint, or 0 before the first."""
     return loaded_number(folder) if [*folder.glob("*.json")] else 0
@@ -163,14 +98,7 @@ def is_killed(folder: Path, epochs: int, happens, seconds=None) -> bool:
     folder.mkdir(exist_ok=True)
     before = newest(folder)
     reading, writing = os.pipe()
-    child = os.fork()
-    if child == 0:
-        try:
-            go_on(folder, epochs, writing, happens)
-            os._exit(0)
-        finally:  # whatever was raised, this is no second parent
-            sys.excepthook(*sys.exc_info())  # type: ignore[arg-type]
-            os._exit(1)
+    child = forked(lambda: go_on(folder, epochs, writing, happens))
     os.close(writing)
     with open(reading, "rb", buffering=0) as reports:
         said = b"%d " % before
@@ -220,8 +148,8 @@ def test_a_run_survives_a_kill_at_any_moment(tmp_path):
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
-    # An epoch is 2 steps of the log, and 5 for each of its checkpoint's two files.
-    assert found["steps"] > 3 * (2 + 5 + 5)
+    # An epoch is 3 steps of the log, and 6 for each of its checkpoint's two files.
+    assert found["steps"] > 3 * (3 + 6 + 6)
     assert found["last"] >= 200
     for kept in found["names"]:
         assert len(kept) == 6 and kept[0] == ".lock" and kept[-1] == "log"

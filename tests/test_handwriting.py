@@ -28,8 +28,8 @@ def labels(mnist):
 
 @pytest.fixture(scope="module")
 def classify(mnist):
-    """A network after three epochs, its arithmetic in NumPy, which compiles nothing."""
-    params = script.trained(mnist, hidden=60, epochs=3)
+    """A network after five epochs, its arithmetic in NumPy, which compiles nothing."""
+    params = script.trained(mnist, hidden=60, epochs=5)
     layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
 
     def outputs(x):
@@ -67,7 +67,7 @@ def colour(digit, ink, paper):
 
 @pytest.mark.parametrize(("size", "least"), [(1, 0.999), (2, 0.97), (5, 0.97)])
 def test_a_digit_comes_back_as_itself(digits, size, least):
-    """Larger ones only nearly, since strokes thinner than the median are thickened."""
+    """Larger ones only nearly, since strokes of unusual widths are made less so."""
     images = [prepare(on_paper(digit, size)).image for digit in digits[:40]]
     found = [likeness(*pair) for pair in zip(images, digits, strict=False)]
     assert np.median(found) > least and min(found) > 0.65
@@ -125,16 +125,25 @@ def test_specks_are_not_cropped_to(digits):
     levels = on_paper(digits[0], 3, ((40, 40), (40, 40)))
     expected = prepare(levels).image
     levels[5:7, 5:7] = levels[-8:-6, -20:-18] = 0
-    np.testing.assert_array_equal(prepare(levels).image, expected)
+    assert correlation(prepare(levels).image, expected) > 0.9999
 
 
 def test_a_thin_line_is_as_thick_as_a_pen_stroke():
     levels = np.full((300, 200), 255.0)
     levels[50:250, 100] = 0
     levels[50, 60:140] = 0
-    image = prepare(levels).image
-    widths = (image[12:20] > 0.5).sum(axis=1)
-    assert ((widths == 2) | (widths == 3)).all()
+    widths = prepare(levels).image[12:20].sum(axis=1)
+    assert widths.min() > 1.7 and widths.max() < 2.1
+
+
+def test_strokes_come_half_way_to_the_usual_width():
+    """MNIST's is 2.4 in a box of 20; here are pens of 3.6, 2.4 and 1.2."""
+    for pen, expected in ((36, 3.0), (24, 2.4), (12, 1.9)):
+        levels = np.full((300, 300), 255.0)
+        levels[50:250, 140 : 140 + pen] = 0
+        levels[50 : 50 + pen, 60:240] = 0
+        widths = prepare(levels).image[14:22].sum(axis=1)
+        np.testing.assert_allclose(widths, expected, atol=0.3)
 
 
 @settings(max_examples=100)
@@ -350,4 +359,5 @@ def test_the_script_measures_what_it_claims(tmp_path):
     found = script.main(out=tmp_path, pictures=20, lines=2, hidden=30, epochs=1)
     assert found["pictures, in MNIST's form"] > 0.8
     assert found["pictures, whole made 28 x 28"] < 0.5
-    assert len(list(tmp_path.glob("*.png"))) == 3
+    assert found["drawn with a pen, in MNIST's form"] == 1
+    assert len(list(tmp_path.glob("*.png"))) == 5

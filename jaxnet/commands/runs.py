@@ -61,7 +61,8 @@ def run(args: argparse.Namespace) -> int:
 def _list(folder: Path) -> Iterator[str]:
     rows, broken = [], []
     for path in sorted(folder.iterdir()):
-        if not (path / folders.METRICS).exists():
+        begun = any(path.glob("checkpoint-*.json"))  # if only to its first epoch
+        if not begun and not (path / folders.METRICS).exists():
             continue
         try:
             rows.append(_row(path.name, folders.read(path)))
