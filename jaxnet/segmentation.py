@@ -24,6 +24,7 @@ from jaxnet.handwriting import (
 _THIN = 0.5  # part of a line's height: columns with less ink may be cut
 _LOWEST, _WIDEST = 0.4, 1.3  # parts of a line's height: what a digit may be
 _BRIDGE = 1.0  # what a piece loses of its score for each empty place in it
+_MOST_CUTS = 20  # that a digit has in it; stripes have hundreds, and would take minutes
 _FRAGMENT = 0.1  # part of a piece's largest blot: what a neighbour may have left
 
 Classify = Callable[[Float[np.ndarray, "k 784"]], Any]
@@ -56,7 +57,7 @@ def segment(grey: Grey, classify: Classify) -> list[Piece]:
     cuts, costs = _cuts(line)
     spans, parts = [], []
     for (i, left), (j, right) in combinations(enumerate(cuts), 2):
-        part = _plausible(line[:, left:right])
+        part = _plausible(line[:, left:right]) if j - i <= _MOST_CUTS else None
         if part is not None:
             spans.append((i, j))
             parts.append((part, normalise(part, part).image))

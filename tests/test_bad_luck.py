@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,7 +15,7 @@ import pytest
 from PIL import Image
 
 import jaxnet
-from jaxnet import checkpoints, datasets, figures, folders
+from jaxnet import datasets, figures, folders
 from jaxnet.cli import main
 from jaxnet.course import first_course
 from jaxnet.datasets import DataError, load_mnist
@@ -23,6 +24,7 @@ from jaxnet.handwriting import prepare, read_picture
 from jaxnet.owndata import load_data, split_arrays
 from jaxnet.readers import read_csv, read_folder
 from jaxnet.report import Line
+from jaxnet.segmentation import segment
 from jaxnet.storage import StorageError, save_book_network
 from tests.helpers import idx
 from tests.test_refusals import refused
@@ -127,17 +129,10 @@ def test_where_nothing_can_be_written_is_said_in_a_line(tmp_path, capsys, small_
 def test_two_processes_do_not_keep_runs_in_one_folder(tmp_path, small_mnist):
     command = [sys.executable, "-m", "jaxnet", "train", "--data", small_mnist]
     command += ["--sizes", "784,2,10", "--epochs", "40", "--json", "--out", "run"]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    environment, pipe = os.environ | {"PYTHONPATH": str(ROOT)}, subprocess.PIPE
+    options: Any = {"cwd": tmp_path, "env": environment, "text": True}
     started = [
-        subprocess.Popen(
-            command,
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
+        subprocess.Popen(command, stdout=pipe, stderr=pipe, **options) for _ in range(2)
     ]
     ends = [(p.communicate(timeout=120), p.returncode) for p in started]
     (printed, code), (refusal, other) = sorted(ends, key=lambda end: end[1])
@@ -236,8 +231,17 @@ def test_a_run_of_any_name_is_drawn(tmp_path):
     assert r"$\nonsense$" in path.read_text()
 
 
-def test_a_folder_of_links_in_a_circle_holds_no_run(tmp_path):
-    for name in ("checkpoint-00000001.json", "checkpoint-00000001.safetensors"):
-        (tmp_path / name).symlink_to(name)
-    with pytest.raises(StorageError, match="a readable file, got an error: no such"):
-        checkpoints.load(tmp_path)
+def test_stripes_are_not_cut_for_minutes(monkeypatch):
+    """Of hundreds of places to cut any two made a piece that was looked at."""
+    levels = np.full((30, 1600), 255, np.uint8)
+    for column in (4, 5):
+        levels[5:-5, column:-4:4] = 0
+    pieces = []
+
+    def watched(ink: np.ndarray, least: float) -> np.ndarray:
+        pieces.append(ink)
+        return ink
+
+    monkeypatch.setattr("jaxnet.segmentation.without_specks", watched)
+    assert segment(levels, lambda images: np.full((len(images), 10), 0.1))
+    assert len(pieces) < 10_000

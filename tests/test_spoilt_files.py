@@ -184,3 +184,10 @@ def test_a_network_whose_cost_is_infinite_is_json_too(small_mnist, tmp_path, cap
         raise AssertionError(word)
 
     assert json.loads(text, parse_constant=refuse)["cost"] is None
+
+
+def test_a_folder_of_links_in_a_circle_holds_no_run(tmp_path):
+    for name in ("checkpoint-00000001.json", "checkpoint-00000001.safetensors"):
+        (tmp_path / name).symlink_to(name)
+    with pytest.raises(StorageError, match="a readable file, got an error: no such"):
+        checkpoints.load(tmp_path)
