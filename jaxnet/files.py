@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
 
-_CHUNK = 2**20
+_CHUNK = 2**26
 
 
 class StorageError(ValueError):
@@ -52,7 +52,8 @@ def opened(path: str | Path) -> Iterator[BufferedIOBase]:
 
 def at_most(stream: BufferedIOBase, n: int) -> bytes:
     """The next n bytes, or fewer if it ends; what is not there takes no memory."""
-    found = BytesIO()
+    found = BytesIO(stream.read(min(n, _CHUNK)))  # of MNIST all, which is not copied
+    found.seek(0, os.SEEK_END)
     while part := stream.read(min(n - found.tell(), _CHUNK)):
         found.write(part)
     return found.getvalue()

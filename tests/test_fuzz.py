@@ -155,4 +155,4 @@ def test_what_a_header_claims_takes_no_memory(tmp_path, name, content):
     assert not read_or_refused(lambda: READERS[name](path), name)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert peak < 10 * 2**20
+    assert peak < 2**27  # of a GiB that is claimed

@@ -104,6 +104,7 @@ def alone(*options, **environment: str) -> None:
     )
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_does(together, small_mnist, tmp_path):
     train = ("train", "--data", small_mnist, *SMALL, "--epochs", "2", "--out")
     float64 = {"JAX_ENABLE_X64": "1"}
