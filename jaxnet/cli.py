@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=version("jaxnet"))
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, command in COMMANDS.items():
         command.add_options(
             commands.add_parser(
@@ -84,6 +84,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     parser = _parser()
     args = parser.parse_args(argv)
+    if args.command is None:
+        parser.error(f"expected a command, one of {', '.join(COMMANDS)}, got none")
     # An empty path would be this folder, and comes of a shell variable that is not set.
     # Of an option's value `--` argparse makes an empty list.
     if any(word == "" or re.match("--[^=]*=(--)?$", word) for word in argv):

@@ -238,3 +238,11 @@ def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
     os.close(ours)
     assert process.returncode == 0
     assert b"compiling" in shown and b"/40" in shown and b"Epoch 39: " in shown
+
+
+def test_without_a_command_the_commands_are_named(capsys):
+    with pytest.raises(SystemExit) as end:
+        main([])
+    err = capsys.readouterr().err
+    assert end.value.code == 2 and err.count("\n") == 1
+    assert "expected a command, one of train, runs, evaluate," in err

@@ -19,7 +19,7 @@ from jaxnet.compare.leaves import norm_of
 from jaxnet.doctor.finding import Trouble, raised
 
 _SHOWN = ("jax", "jaxlib", "numpy", "optax")
-_DEVELOPERS = ("test", "lint")  # extras that nobody misses
+_DEVELOPERS = ("test", "coverage", "lint")  # extras that nobody misses
 # float32 errs by about 3e-7 in sums of 784 products, TF32 by 3e-4, bfloat16 by 2e-3.
 _FLOAT32 = 1e-5
 
