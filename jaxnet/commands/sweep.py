@@ -90,15 +90,7 @@ def run(args: argparse.Namespace) -> int:
     names = varied(settings) or ["eta"]
     talk = first and not args.json
     if talk:
-        before = f", {len(networks) - len(todo)} done before" if args.out else ""
-        used = min(len(jax.devices()), len(networks))
-        print(
-            f"{counted(len(settings), 'setting')} x {counted(len(seeds), 'seed')} = "
-            f"{counted(len(networks), 'network')}{before}, "
-            f"{counted(args.epochs, 'epoch')}, {args.evaluate} data, "
-            f"on {used} x {jax.devices()[0].device_kind}",
-            flush=True,
-        )
+        _introduce(args, len(settings), len(networks), len(todo))
     interrupted = False
     try:
         for network, curve in _train(experiment, data, todo, names):
@@ -118,6 +110,19 @@ def run(args: argparse.Namespace) -> int:
     if several and not interrupted:
         processes.leave()
     return 130 if interrupted else 0
+
+
+def _introduce(
+    args: argparse.Namespace, settings: int, networks: int, todo: int
+) -> None:
+    before = f", {networks - todo} done before" if args.out else ""
+    used = min(len(jax.devices()), networks)
+    print(
+        f"{counted(settings, 'setting')} x {counted(args.seeds, 'seed')} = "
+        f"{counted(networks, 'network')}{before}, {counted(args.epochs, 'epoch')}, "
+        f"{args.evaluate} data, on {used} x {jax.devices()[0].device_kind}",
+        flush=True,
+    )
 
 
 def _train(
