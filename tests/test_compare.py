@@ -522,6 +522,53 @@ def test_what_is_right_at_one_network_only_is_said_to_be(small):
     assert "At the network above it is right, but not at: no hidden layers" in text
 
 
+def test_a_network_that_training_breaks_is_not_compared(small):
+    params, data = small
+    steep = params, data._replace(x=1e3 * data.x)
+    choices = {"cost": jaxnet.linear_quadratic, "hidden": jaxnet.linear}
+    found = examine(backprop, steep, epochs=(0, 9), edges=False, **choices)
+    assert [stage.epochs for stage in found.stages] == [0, 0]
+    assert found.diverged_after == 9
+    text = "\n".join(lines(found, "mine", "autodiff"))
+    assert "Trained for 9 epochs the network is not finite: not compared." in text
+
+
+def test_what_is_wrong_in_float32_only_is_said_to_be(small):
+    def single(params, x, y, cost, hidden):
+        slope = backprop(params, x, y, cost, hidden)
+        factor = 1.0 + 0.01 * (x.dtype == jnp.float32)
+        return jax.tree.map(lambda leaf: factor * leaf, slope)
+
+    found = examine(single, small, epochs=(0,), edges=False)
+    text = "\n".join(lines(found, "mine", "autodiff"))
+    assert not found.agrees and not found.broken
+    assert "All equations hold in a small network; look at float32." in text
+
+
+def test_an_edge_point_that_the_reference_does_not_take_is_left_out(small):
+    def two_layers(params, x, y, cost, hidden):
+        assert len(params) == 2
+        return backprop(params, x, y, cost, hidden)
+
+    params, data = small
+    reference = Prepared(two_layers, "reference")
+    candidate = Prepared(backprop, "mine")
+    found = check_gradient(
+        candidate, params, data, reference=reference, epochs=(0,), edges=True
+    )
+    assert found.agrees
+    assert "no hidden layers" not in [edge.name for edge in found.edges]
+
+
+def test_what_a_candidate_without_a_source_raises_is_told_too(small):
+    class Broken:
+        def __call__(self, params, x, y):
+            raise KeyError("w")
+
+    with pytest.raises(CandidateError, match="mine raised KeyError: 'w'"):
+        examine(Broken(), small)
+
+
 def test_what_a_candidate_raises_names_its_line(small):
     def broken(params, x, y):
         return params[5]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +16,7 @@ import jaxnet
 from jaxnet import devices
 from jaxnet.devices import Spread
 from jaxnet.experiments import Experiment
-from jaxnet.runs import Runner, capacity, run
+from jaxnet.runs import Runner, _together, capacity, run
 from tests.helpers import problem
 
 
@@ -58,7 +59,7 @@ import numpy as np, sys
 import jaxnet
 from jaxnet.devices import Spread
 from jaxnet.experiments import Experiment
-from jaxnet.runs import Runner, capacity, run
+from jaxnet.runs import Runner, _together, capacity, run
 data = jaxnet.load_mnist(sys.argv[1])
 e = Experiment(sizes=(784, 6, 10), epochs=2)
 *_, many = run(e, data.train, data.test, [1, 2, 3, 4, 5])
@@ -182,3 +183,17 @@ print(len(jax.devices()))
 
 def test_reading_options_does_not_start_jax():
     assert python(READING_OPTIONS) == "3"
+
+
+@pytest.mark.parametrize(
+    "memory, at_once",
+    [({"bytes_limit": 2**26}, 10), (None, 20), ({"bytes_limit": 1}, 1)],
+)
+def test_an_accelerator_trains_as_many_networks_at_once_as_its_memory_holds(
+    small_mnist_data, monkeypatch, memory, at_once
+):
+    """A quarter of 64 MiB holds ten times 200 x 1,010 numbers of eight bytes."""
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: memory)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    e = Experiment(sizes=(784, 1000, 10))
+    assert _together(e, 20, small_mnist_data.test) == at_once

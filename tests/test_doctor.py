@@ -91,6 +91,14 @@ def test_other_data_have_no_checksum_to_miss(small_mnist):
     assert finding.well and "not MNIST, so no checksum is known" in finding.found
 
 
+def test_data_of_one_s_own_have_no_checksum_at_all(tmp_path):
+    rows = [f"{i % 10}," + ",".join(["128"] * 4) for i in range(40)]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join(rows))
+    finding = found_by("data", path)
+    assert finding.well and finding.found.endswith("readable (no checksum is known)")
+
+
 def test_a_folder_that_is_not_there_is_named(tmp_path):
     finding = found_by("data", tmp_path / "none")
     assert not finding.well and f"{tmp_path / 'none'}: expected" in finding.found

@@ -184,3 +184,8 @@ def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
         assert_close(one.params, other.params, rtol=0)
     with pytest.raises(ValueError, match="whole groups of 3"):
         list(run(replace(often, evaluate_every=3), small.train, small.test, [1]))
+
+
+def test_a_sweep_without_values_is_refused(small):
+    with pytest.raises(ValueError, match=r"such as eta=\[0.1, 1.0\], got none"):
+        next(sweep(Experiment(), small.train, small.test, [1]))

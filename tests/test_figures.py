@@ -14,10 +14,13 @@ from matplotlib.figure import Figure
 import jaxnet
 from jaxnet import figures, replay, reproduce
 from jaxnet.experiments import CLAIMS
+from jaxnet.grid import Network, Setting, summaries
+from scripts import benchmark
 from scripts import figures as script
 
 SEEDS, EPOCHS = 5, 8
 STUCK = {1: [8], 3: [2, 5]}  # by the place of the seed
+SWEPT = [(0.5, 1), (0.5, 2), (5.0, 1), (5.0, 2)]  # rates of L2, and seeds
 
 
 def measured(name: str) -> np.ndarray:
@@ -294,6 +297,54 @@ def test_a_network_without_mistakes_has_no_gallery_of_them(tmp_path, capsys):
     paths = script.galleries([layer], data, tmp_path)
     assert len(paths) == 2
     assert "gallery_mistakes.png: there are none" in capsys.readouterr().out
+
+
+def setting(**rates: float) -> Setting:
+    return Setting(**{"eta": 0.5, "l1": 0.0, "l2": 0.0, "dropout": 0.0} | rates)
+
+
+def test_a_sweep_of_one_rate_is_a_line_with_its_spread(tmp_path, drawn):
+    curves = {Network(setting(l2=l2), seed): [0.9 + seed / 100] for l2, seed in SWEPT}
+    path = figures.sweep(summaries(curves), ["l2"], tmp_path / "line.png")
+    assert is_picture(path)
+    [axes] = drawn["line"].axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["0.5", "5"]
+    line, _, [bars] = axes.containers[0].lines
+    np.testing.assert_allclose(line.get_ydata(orig=False), [91.5, 91.5])
+    [[low, high], _] = bars.get_segments()
+    assert high[1] - low[1] == pytest.approx(2 * np.std([91, 92], ddof=1))
+
+
+def test_a_sweep_of_three_rates_has_a_row_for_every_two(tmp_path, drawn):
+    settings = [
+        setting(eta=eta, l2=l2, dropout=dropout)
+        for eta in (0.1, 0.2)
+        for l2 in (0.0, 5.0)
+        for dropout in (0.0, 0.5)
+    ]
+    nan = float("nan")
+    curves = {Network(s, 1): [0.9 if s.eta == 0.1 else nan] for s in settings}
+    names = ["eta", "l2", "dropout"]
+    figures.sweep(summaries(curves), names, tmp_path / "map.png")
+    axes = drawn["map"].axes[0]
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["0.1, 0", "0.1, 5", "0.2, 0", "0.2, 5"]
+    words = [text.get_text() for text in axes.texts]
+    assert words == ["90.00"] * 4 + ["broken"] * 4
+
+
+def test_the_benchmark_is_drawn_as_it_was_measured(tmp_path, drawn):
+    measured = json.loads(benchmark.RESULTS.read_text())
+    assert is_picture(figures.benchmark(measured, tmp_path / "benchmark.png"))
+    epochs, rates, many = drawn["benchmark"].axes
+    bars = sorted(bar.get_width() for bar in epochs.patches if bar.get_width() > 0)
+    found = [
+        row["seconds"] for of in measured["epochs"].values() for row in of.values()
+    ]
+    np.testing.assert_allclose(bars, sorted(found))
+    assert len(many.get_lines()) == len(measured["many"])
+    points = sum(len(line.get_xdata()) for line in rates.get_lines()[:-1])
+    assert points == sum(len(row["sizes"]) == 3 for row in measured["steps"])
 
 
 def test_without_matplotlib_it_says_what_to_install(tmp_path, monkeypatch):

@@ -2,8 +2,10 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -219,6 +221,20 @@ def test_other_data_are_refused(train, small_mnist, capsys, tmp_path):
     images.write_bytes(content)
     error = refused(capsys, "train", "--resume", folder, "--epochs", "2")
     assert "expected the data that the run began with, got others" in error
+
+
+def test_another_precision_is_refused(kept, capsys):
+    with jax.enable_x64(True):
+        error = refused(capsys, "train", "--resume", kept / "two")
+    assert "expected to go on in float32, got float64. Set JAX_ENABLE_X64=0." in error
+
+
+def test_another_environment_is_told(kept, capsys, monkeypatch):
+    newer = partial(lambda of, data: of(data) | {"jax": "99"}, folders.environment)
+    monkeypatch.setattr(folders, "environment", newer)
+    assert main(["train", "--resume", str(kept / "two")]) == 0
+    told = f"It began with jax {jax.__version__}, not 99: its last bits may differ."
+    assert told in capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(

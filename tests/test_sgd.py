@@ -206,3 +206,10 @@ def check_optimizer(optimizer):
         updates, memory = reference.update(slope, memory, expected)
         expected = jax.tree.map(jnp.add, expected, updates)
     assert_close(state.params, expected, rtol=1e-9)
+
+
+def test_a_state_of_another_optimizer_is_refused():
+    params, data = data_of([4, 5, 3])
+    state = jaxnet.start(params, momentum)
+    with pytest.raises(ValueError, match="of this optimizer, .* of another optimizer"):
+        jaxnet.epoch(jax.random.key(0), state, data, batch_size=7, eta=0.1)
