@@ -75,8 +75,7 @@ class Runner:
             key, setting, course = network
             if self.spread.rows > 1:
                 evaluation = jax.lax.with_sharding_constraint(evaluation, P("data"))
-            rates = {"eta": e.eta, "l1": e.l1, "l2": e.l2, "dropout": e.dropout}
-            rates |= setting
+            rates = {"l1": e.l1, "l2": e.l2, "dropout": e.dropout} | setting
             whole = partial(whole_network, rate=rates["dropout"])
             rates["eta"] *= jnp.asarray(course.halving.scale)
             state = course.state
@@ -96,7 +95,8 @@ class Runner:
 
         began = time.perf_counter()
         self.begin = self.spread(partial(first_course, e))
-        keys, settings = self._networks([0], {name: [0.0] for name in varied})
+        # Always one of them, or another eta would be another program to compile.
+        keys, settings = self._networks([0], {x: [0.0] for x in ("eta", *varied)})
         example = (keys, settings, self.begin(keys))
         every = self.spread(one_epoch)
         self.epoch = every.lower(example, self._number(0), *self.shared).compile()
@@ -134,7 +134,8 @@ class Runner:
     ) -> Iterator[Epoch]:
         """The same; `begin` is how many were done before, and the course after them."""
         gather = self.spread.gather
-        keys, settings = self._networks(seeds, rates)
+        etas = [self.experiment.eta] * len(seeds)
+        keys, settings = self._networks(seeds, {"eta": etas, **rates})
         done, course = begin or (0, None)
         course = self.spread.stack(course) if begin else self.begin(keys)
         for number in range(done, self.experiment.reports):

@@ -67,7 +67,7 @@ def main(
             return state, measure(state.params, test)
 
         keys = jax.random.split(jax.random.key(0), seeds)
-        state = jax.vmap(first_state)(keys)
+        state = jax.jit(jax.vmap(first_state))(keys)
         learn = jax.jit(jax.vmap(one_epoch, (None, None, None, 0, 0)))
         history = []
         for number in track(range(epochs), epochs, name):

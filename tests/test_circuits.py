@@ -29,7 +29,7 @@ def layered_outputs(circuit):
     return run_perceptrons(compile_circuit(circuit), all_inputs(circuit.n_inputs))
 
 
-@settings(max_examples=15)
+@settings(max_examples=8)
 @given(
     st.integers(1, 4).flatmap(
         lambda n: st.lists(st.integers(0, 1), min_size=2**n, max_size=2**n)

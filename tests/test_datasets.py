@@ -172,7 +172,7 @@ def test_data_errors_are_value_errors():
     assert issubclass(DataError, ValueError)
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(
     shape=st.tuples(*[st.integers(1, 4)] * 3),
     packed=st.booleans(),
@@ -211,7 +211,7 @@ def mutated(content: bytes, changes) -> bytes:
     return content
 
 
-@settings(max_examples=1000)
+@settings(max_examples=200)
 @given(changes=mutations, packed=st.booleans(), dimensions=st.sampled_from([1, 3]))
 def test_a_mutated_file_is_read_or_refused(
     tmp_path_factory, changes, packed, dimensions
@@ -229,7 +229,7 @@ def test_a_mutated_file_is_read_or_refused(
         assert array.ndim == dimensions and array.dtype == np.uint8
 
 
-@settings(max_examples=300)
+@settings(max_examples=200)
 @given(content=st.binary(max_size=80), dimensions=st.sampled_from([1, 3]))
 def test_any_bytes_are_read_or_refused(tmp_path_factory, content, dimensions):
     path = patch(tmp_path_factory.getbasetemp() / "bytes", content)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,6 +76,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_three_devices_give_the_bits_of_one(small_mnist):
     code = f"import sys; sys.argv.append({small_mnist!r})\n{THREE_DEVICES}"
     assert python(code) == "equal"
@@ -98,6 +100,14 @@ def test_a_runner_compiles_once_for_all_rates_and_seeds(small_mnist_data):
         for after in runner(seeds, eta=[eta] * n, l2=[5.0] * n, dropout=[0.5] * n):
             assert after.accuracy.shape == (n,)
     assert len(traces) == before
+
+
+def test_another_eta_is_no_other_program(small_mnist_data):
+    data, e = small_mnist_data, Experiment(sizes=(784, 4, 10))
+    one, other = (
+        Runner(replace(e, eta=eta), data.train, data.test, 1) for eta in (3.0, 0.1)
+    )
+    assert one.epoch.as_text() == other.epoch.as_text()
 
 
 @pytest.mark.parametrize(
@@ -162,11 +172,11 @@ def test_what_is_compiled_is_kept_in_the_user_s_cache_folder(tmp_path):
 def test_params_of_a_run_can_be_used_beside_other_arrays(small_mnist_data):
     data = small_mnist_data
     [after] = run(
-        Experiment(sizes=(784, 3, 10), epochs=1), data.train, data.test, [1, 2]
+        Experiment(sizes=(784, 4, 10), epochs=1), data.train, data.test, [1, 2]
     )
-    params, _, _ = problem([784, 3, 10])
+    params, _, _ = problem([784, 4, 10])
     total = jax.tree.map(lambda a, b: a[0] + b, after.params, params)
-    assert total[0].w.shape == (3, 784)
+    assert total[0].w.shape == (4, 784)
     assert capacity(Experiment(), 5, data.test) == min(5, jax.device_count())
 
 

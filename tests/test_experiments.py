@@ -21,20 +21,20 @@ def small(small_mnist):
 
 
 def test_a_seed_learns_the_same_alone_and_beside_others(small):
-    experiment = Experiment(sizes=(784, 5, 10), epochs=2)
-    together = list(run(experiment, small.train, small.test, range(4, 8)))
+    experiment = Experiment(sizes=(784, 4, 10), epochs=2)
+    together = list(run(experiment, small.train, small.test, (5, 6)))
     alone = list(run(experiment, small.train, small.test, [6]))
     assert [epoch.number for epoch in together] == [0, 1]
-    one = jax.tree.map(lambda leaf: leaf[2], together[1].params)
+    one = jax.tree.map(lambda leaf: leaf[1], together[1].params)
     other = jax.tree.map(lambda leaf: leaf[0], alone[1].params)
     assert_close(one, other, rtol=1e-4)
 
 
 def test_seeds_differ_and_gradients_agree(small):
-    experiment = Experiment(sizes=(784, 5, 10), epochs=1)
-    [by_hand] = run(experiment, small.train, small.test, range(4, 8))
+    experiment = Experiment(sizes=(784, 4, 10), epochs=1)
+    [by_hand] = run(experiment, small.train, small.test, (5, 6))
     automatic = replace(experiment, gradient=jaxnet.autodiff)
-    [by_grad] = run(automatic, small.train, small.test, range(4, 8))
+    [by_grad] = run(automatic, small.train, small.test, (5, 6))
     assert_close(by_hand.params, by_grad.params, rtol=1e-4)
     first, second, *_ = by_hand.params[0].w
     assert not np.array_equal(first, second)
@@ -118,7 +118,7 @@ def test_a_record_as_json_has_no_nan():
 
 def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
     experiment = Experiment(
-        sizes=(784, 5, 10),
+        sizes=(784, 4, 10),
         epochs=40,
         stop_after=3,
         cost=jaxnet.cross_entropy,
@@ -139,13 +139,14 @@ def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
 
 def test_a_schedule_changes_eta_and_not_the_run_before(small):
     plain = Experiment(
-        sizes=(784, 5, 10), epochs=12, cost=jaxnet.cross_entropy, eta=0.5
+        sizes=(784, 4, 10), epochs=12, cost=jaxnet.cross_entropy, eta=2.0
     )
     halved = replace(plain, halve_after=1)
     one, other = (
         np.stack([e.accuracy for e in run(e_, small.train, small.test, [1])])
         for e_ in (plain, halved)
     )
+    assert (np.diff(one[:, 0]) <= 0).any()
     fall = int(np.argmax(np.diff(one[:, 0]) <= 0)) + 1  # the first epoch without a best
     np.testing.assert_array_equal(one[: fall + 1], other[: fall + 1])
     assert (one[fall + 1 :] != other[fall + 1 : len(one)]).any()
@@ -153,7 +154,7 @@ def test_a_schedule_changes_eta_and_not_the_run_before(small):
 
 def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(small):
     experiment = Experiment(
-        sizes=(784, 5, 10), epochs=3, eta=10.0, l2=1e4, cost=jaxnet.cross_entropy
+        sizes=(784, 4, 10), epochs=3, eta=10.0, l2=1e4, cost=jaxnet.cross_entropy
     )
     [first, *later] = run(experiment, small.train, small.test, [1, 2])
     assert not later, "no network is going"
@@ -163,7 +164,7 @@ def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(small):
 
 
 def test_a_sweep_trains_each_setting_as_it_trains_alone(small):
-    base = Experiment(sizes=(784, 5, 10), epochs=2, cost=jaxnet.cross_entropy)
+    base = Experiment(sizes=(784, 4, 10), epochs=2, cost=jaxnet.cross_entropy)
     seeds, etas, l2s = [3, 4], (0.5, 0.1), (0.0, 5.0)
     swept = list(sweep(base, small.train, small.test, seeds, eta=etas, l2=l2s))
     assert swept[0].shape == (2, 2)
@@ -174,7 +175,7 @@ def test_a_sweep_trains_each_setting_as_it_trains_alone(small):
 
 
 def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
-    often = Experiment(sizes=(784, 5, 10), epochs=4)
+    often = Experiment(sizes=(784, 4, 10), epochs=4)
     rarely = replace(often, evaluate_every=2)
     every = list(run(often, small.train, small.test, [1]))
     second = list(run(rarely, small.train, small.test, [1]))

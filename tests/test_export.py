@@ -103,5 +103,9 @@ def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
     assert main(["export", str(network), str(tmp_path / "b.json")]) == 0
     assert (tmp_path / "b.json").read_bytes() == network.read_bytes()
+    assert main(["export", str(network), str(tmp_path / "b.onnx")]) == 0
+    save_onnx(tmp_path / "expected.onnx", params, jaxnet.quadratic, jaxnet.sigmoid)
+    onnx = (tmp_path / "expected.onnx").read_bytes()
+    assert (tmp_path / "b.onnx").read_bytes() == onnx
     assert main(["export", str(network), str(tmp_path / "c.txt")]) == 2
     assert "ends in .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err

@@ -315,6 +315,15 @@ def test_a_sweep_of_one_rate_is_a_line_with_its_spread(tmp_path, drawn):
     assert high[1] - low[1] == pytest.approx(2 * np.std([91, 92], ddof=1))
 
 
+def test_a_sweep_in_which_all_broke_is_drawn(tmp_path, drawn):
+    nan = float("nan")
+    settings = [setting(eta=eta, l2=l2) for eta in (1.0, 2.0) for l2 in (0.0, 5.0)]
+    found = summaries({Network(each, 1): [nan] for each in settings})
+    assert is_picture(figures.sweep(found, ["eta", "l2"], tmp_path / "broken.png"))
+    assert [text.get_text() for text in drawn["broken"].axes[0].texts] == ["broken"] * 4
+    assert is_picture(figures.sweep(found, ["eta"], tmp_path / "line.png"))
+
+
 def test_a_sweep_of_three_rates_has_a_row_for_every_two(tmp_path, drawn):
     settings = [
         setting(eta=eta, l2=l2, dropout=dropout)

@@ -1,5 +1,6 @@
 """A run that a folder keeps goes on to the same bits, whatever ended it."""
 
+import argparse
 import json
 import shutil
 from functools import partial
@@ -12,6 +13,7 @@ import pytest
 import jaxnet
 from jaxnet import checkpoints, folders, jsonlines
 from jaxnet.cli import main
+from jaxnet.commands.experiment import add_experiment
 from jaxnet.commands.options import OPTIMIZERS
 from jaxnet.storage import StorageError
 
@@ -47,12 +49,16 @@ def metrics(folder: Path) -> list[dict]:
 
 
 CASES = {
-    "sgd": "--schedule 1 --eta 3 --expand rotations",
-    "momentum": "--momentum 0.5 --dropout 0.3 --l2 1 --sizes 784,4,4,10",
-    "nesterov": "--optimizer nesterov --momentum 0.5 --seeds 3 --dropout 0.2",
+    "sgd": "--schedule 1 --eta 3 --l2 0.5 --expand rotations --sizes 784,10",
+    "momentum": "--momentum 0.5 --dropout 0.3 --l2 1 --sizes 784,4,4,10 --batch-size 7",
+    "nesterov": "--optimizer nesterov --momentum 0.5 --gradient autodiff --hidden tanh "
+    "--init scaled --eta 0.1 --expand elastic --seeds 3",
     "adagrad": "--optimizer adagrad --seeds 3 --early-stop 1 --eta 1",
-    "rmsprop": "--optimizer rmsprop --eta 0.01 --l1 1",
-    "adam": "--optimizer adam --eta 0.1 --schedule 1 --early-stop 5 --seeds 2",
+    "rmsprop": "--optimizer rmsprop --eta 0.01 --l1 1 --cost linear_quadratic "
+    "--gradient path_sum --hidden linear --sizes 784,3,10 --dropout 0.3",
+    "adam": "--optimizer adam --eta 0.1 --schedule 1 --early-stop 5 --seeds 2 --seed 3 "
+    "--hidden relu --cost log_likelihood --expand shifts --train-on 50 "
+    "--evaluate validation",
     "diverging": "--seeds 2 --l2 2420",
 }
 ALL_AT_ONCE = "--schedule 1 --early-stop 3 --dropout 0.2 --eta 0.1 --l2 0.1"
@@ -66,6 +72,14 @@ CASES_OF_ALL = [
         for name, options in EVERY_OPTIMIZER.items()
     ),
 ]
+
+
+def test_every_option_of_an_experiment_is_in_a_case():
+    parser = argparse.ArgumentParser(add_help=False)
+    add_experiment(parser)
+    options = {name for action in parser._actions for name in action.option_strings}
+    tried = {word for case in CASES.values() for word in case.split()}
+    assert options - tried == {"--data", "--epochs"}  # which every case has
 
 
 @pytest.mark.parametrize("options", CASES_OF_ALL)

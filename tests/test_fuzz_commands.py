@@ -149,7 +149,7 @@ def fuzz(capsys, seed: int, n: int) -> None:
 
 
 def test_a_few_command_lines_end_well(place, capsys):
-    fuzz(capsys, 0, 300)
+    fuzz(capsys, 0, 120)
 
 
 @pytest.mark.slow

@@ -252,6 +252,13 @@ def test_a_file_that_is_no_picture_is_refused_by_name(tmp_path, digits):
         read_picture(tmp_path)
 
 
+def test_a_picture_with_nan_is_refused_by_name(tmp_path):
+    levels = np.full((30, 30), np.nan, np.float32)
+    Image.fromarray(levels).save(tmp_path / "nan.tiff")
+    with pytest.raises(jaxnet.DataError, match=r"nan.tiff: .*pixels that are not fini"):
+        read_picture(tmp_path / "nan.tiff")
+
+
 def test_a_blank_picture_is_refused_by_name(tmp_path):
     Image.new("RGB", (30, 30), "white").save(tmp_path / "white.png")
     with pytest.raises(jaxnet.DataError, match="white.png: .*got a blank picture"):
@@ -355,6 +362,7 @@ def test_drawings_are_made(digits, classify, tmp_path):
             assert min(picture.size) > 100
 
 
+@pytest.mark.slow
 def test_the_script_measures_what_it_claims(tmp_path):
     found = script.main(out=tmp_path, pictures=20, lines=2, hidden=30, epochs=1)
     assert found["pictures, in MNIST's form"] > 0.8

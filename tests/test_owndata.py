@@ -66,7 +66,7 @@ def write_folder(path: Path, x, labels, names=("cat", "dog", "eel"), kind="png")
     return path
 
 
-@settings(max_examples=40)
+@settings(max_examples=20)
 @given(
     n=st.integers(3, 40),
     classes=st.integers(2, 5),
@@ -279,7 +279,7 @@ tokens = [
 ]
 
 
-@settings(max_examples=400)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from(tokens[:8]) | st.sampled_from(tokens), max_size=20))
 def test_any_text_is_read_as_python_reads_it_or_refused(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "any.csv"

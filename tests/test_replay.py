@@ -106,11 +106,8 @@ FIRST = {
     "50,000 images": (2, 6),
     "50,000 images, L2": (2, 6),
     "scaled weights, 30": (1, 1),
-    "large weights, 30": (2, 2),
-    "scaled weights, 100": (1, 1),
     "large weights, 100": (1, 1),
-    "eta 0.025": (1, 1),
-    "eta 0.25": (2, 2),
+    "eta 0.25": (1, 1),
 }
 
 

@@ -14,6 +14,7 @@ from jaxnet.experiments import CLAIMS, Claim, Experiment
 from jaxnet.reproduce import (
     Result,
     described,
+    environment,
     file_of,
     missing,
     reproduce,
@@ -55,17 +56,19 @@ def test_an_experiment_goes_on_and_has_the_curves_of_a_run(
     claims, small_mnist_data, tmp_path
 ):
     assert result("one", tmp_path) is None
-    assert missing("one", 3, tmp_path) == [1, 2, 3]
+    assert missing("one", 4, tmp_path) == [1, 2, 3, 4]
     assert sum(reproduce("one", small_mnist_data, [1, 2], tmp_path)) == 2 * 3
-    assert missing("one", 3, tmp_path) == [3]
-    list(reproduce("one", small_mnist_data, [3], tmp_path))
+    assert missing("one", 4, tmp_path) == [3, 4]
+    list(reproduce("one", small_mnist_data, [3, 4], tmp_path))
     found = result("one", tmp_path)
-    assert found is not None and found.curves.shape == (3, 3)
+    assert found is not None and found.curves.shape == (4, 3)
     data = small_mnist_data
-    expected = [
-        after.accuracy for after in run(SMALL, data.train, data.test, [1, 2, 3])
-    ]
-    np.testing.assert_allclose(found.curves.T, 100 * np.stack(expected), rtol=1e-5)
+    for first in (1, 3):
+        runs = run(SMALL, data.train, data.test, [first, first + 1])
+        expected = 100 * np.stack([after.accuracy for after in runs])
+        np.testing.assert_allclose(
+            found.curves[first - 1 : first + 1].T, expected, rtol=1e-5
+        )
     line = json.loads(file_of("one", tmp_path).read_text().splitlines()[1])
     assert {"seed", "curve", "seconds", "jax", "device", "dtype", "commit"} <= set(line)
 
@@ -145,6 +148,13 @@ def test_a_row_says_where_the_book_s_number_lies():
     assert cells[6] == "94.50 +- 1.29" and cells[7:] == ["none", "4", "1.0"]
     [*_, row] = table([found_of(curves, "last epoch", number=97.0)], {"name": "; why"})
     assert "| above all; why |" in row
+    [*_, row] = table([found_of(curves, "last epoch", number=92.0)], {})
+    assert "| below all |" in row
+
+
+def test_a_checkout_on_a_machine_without_git_has_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert environment()["commit"] == ""
 
 
 def test_stuck_networks_are_those_that_gave_up_a_few_classes():

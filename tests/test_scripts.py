@@ -78,6 +78,7 @@ def test_images(tmp_path):
     assert is_picture(tmp_path / "ch1_quarters_of_a_zero.png")
 
 
+@pytest.mark.slow
 def test_digits(small_mnist):
     records = ch1_digits.main(small_mnist, epochs=10, seeds=2)
     assert list(records) == ["30 hidden", "100 hidden"]
@@ -95,6 +96,7 @@ def test_learning_rates(small_mnist):
     assert last[100.0] < 0.4 < last[3.0]
 
 
+@pytest.mark.slow
 def test_no_hidden_layer(small_mnist):
     records = ch1_no_hidden_layer.main(small_mnist, epochs=3, seeds=2)
     assert len(records) == 4
@@ -102,6 +104,7 @@ def test_no_hidden_layer(small_mnist):
     assert last[-1] > 0.7 and last[-1] > last[0]
 
 
+@pytest.mark.slow
 def test_ten_or_four_outputs(small_mnist):
     results = ch1_ten_or_four_outputs.main(small_mnist, epochs=10, seeds=3)
     ten, four = results["ten outputs"], results["four outputs"]
@@ -109,6 +112,7 @@ def test_ten_or_four_outputs(small_mnist):
     assert ten[-1].mean() > four[-1].mean() > 0.2
 
 
+@pytest.mark.slow
 def test_mini_batches(small_mnist):
     results = ch1_mini_batches.main(small_mnist, sizes=(1, 100), draws=100, epochs=15)
     one, hundred = results["estimate"]
@@ -156,6 +160,7 @@ def test_insights(tmp_path):
     assert is_picture(tmp_path / "a.png")
 
 
+@pytest.mark.slow
 def test_cost_of_gradients(small_mnist, tmp_path):
     results = ch2_cost.main(
         small_mnist,
@@ -212,6 +217,7 @@ def test_chapter_3_digits(small_mnist):
     assert len(ch3_digits.CHAPTER_3) == 12
 
 
+@pytest.mark.slow
 def test_l1_and_l2(small_mnist, tmp_path):
     results = ch3_l1_and_l2.main(
         small_mnist, l1=0.5, l2=0.5, epochs=15, seeds=1, out=tmp_path / "a.png"

@@ -41,7 +41,8 @@ def sweep(
             place = keys.index(key), columns.index(getattr(setting, last))
             grid[place] = 100 * row["mean"]
         image = axes.imshow(grid, cmap="viridis", aspect="auto")
-        middle = (np.nanmin(grid) + np.nanmax(grid)) / 2
+        finite = grid[np.isfinite(grid)]
+        middle = (finite.min() + finite.max()) / 2 if finite.size else 0.0
         for (i, j), value in np.ndenumerate(grid):
             colour = "white" if value < middle else "black"
             words = "broken" if np.isnan(value) else f"{value:.2f}"
