@@ -21,12 +21,7 @@ import safetensors.numpy
 from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PyTree
 
-from jaxnet.files import StorageError, content, expect, reported
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None
+from jaxnet.files import StorageError, content, expect, fcntl, reported
 
 _FORMAT = "jaxnet checkpoint 1"
 _PARTS = {"versions": dict, "sha256": str, "arrays": dict, "manifest": dict}

@@ -7,9 +7,15 @@ import gzip
 import os
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from io import BufferedIOBase, BytesIO
 from pathlib import Path
+from typing import IO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _CHUNK = 2**26
 
@@ -31,6 +37,16 @@ def reported(path: str | Path, expected: str) -> Iterator[None]:
         yield
     except OSError as error:
         expect(False, path, expected, f"an error: {error.strerror or error}")
+
+
+def wait_for_turn(file: IO[bytes]) -> None:
+    """Wait until no other process that calls this has the same file open.
+
+    Not on Windows, nor where the file system has no locks.
+    """
+    if fcntl:
+        with suppress(OSError):
+            fcntl.flock(file, fcntl.LOCK_EX)
 
 
 @contextmanager

@@ -5,19 +5,22 @@ short, by whatever ended the process, is left out, and what it was is done again
 """
 
 import json
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from jaxnet.files import StorageError, content, reported
-from jaxnet.jsonlines import append_line
+from jaxnet.files import StorageError, content, reported, wait_for_turn
+from jaxnet.jsonlines import append, append_line, encoded
 
 _MOST_BYTES = 2**28  # more than all results of the book together
 
 
 class Journal:
-    """The lines of a file, in `values`, and after the first one more by `add`."""
+    """The lines of a file, in `values`, and after the first one more by `add`.
+
+    Several processes may add to one file: each knows the lines that were there when it
+    began, and its own.
+    """
 
     def __init__(
         self,
@@ -39,15 +42,27 @@ class Journal:
         self.path, self.values = Path(path), []
         header = {"format": kind, **shared}
         with reported(self.path, "a file of results"):
-            if not only_read:
-                self.path.parent.mkdir(parents=True, exist_ok=True)
             there = content(self.path, _MOST_BYTES) if self.path.exists() else b""
-        if json.dumps(header).encode().startswith(there):  # it was cut, or is new
-            if not only_read:
-                with reported(self.path, "to write here"):
-                    self.path.write_bytes(b"")
-                append_line(self.path, header)
+        if only_read:
+            self._read(there, header, right)
             return
+        with reported(self.path, "to write here"):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            with open(self.path, "ab", buffering=0) as file:
+                wait_for_turn(file)
+                there = content(self.path, _MOST_BYTES)
+                whole = self._read(there, header, right)
+                if whole < len(there):
+                    file.truncate(whole)
+                if not whole:
+                    append(file, encoded(header))
+
+    def _read(
+        self, there: bytes, header: Mapping[str, Any], right: Callable[[Any], bool]
+    ) -> int:
+        """How many bytes are whole lines, whose values are now in `values`."""
+        if encoded(header)[:-1].startswith(there):  # it was cut, or is new
+            return 0
         whole, _, cut = there.rpartition(b"\n")
         first, *lines = whole.split(b"\n")
         self._check(first, header)
@@ -55,12 +70,12 @@ class Journal:
             value = _parsed(line)
             if not right(value):
                 raise StorageError(
-                    f"{self.path}: expected JSON of the format {kind!r} on line "
-                    f"{number}, got {line[:60]!r}. Delete it to have it done again."
+                    f"{self.path}: expected JSON of the format {header['format']!r} on "
+                    f"line {number}, got {line[:60]!r}. Delete it to have it done "
+                    "again."
                 )
             self.values.append(value)
-        if cut and not only_read:
-            os.truncate(self.path, len(whole) + 1)
+        return len(there) - len(cut)
 
     def _check(self, first: bytes, header: Mapping[str, Any]) -> None:
         found = _parsed(first)

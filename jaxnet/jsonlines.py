@@ -2,10 +2,11 @@
 
 import json
 import os
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
-from jaxnet.files import content, expect, reported
+from jaxnet.files import content, expect, reported, wait_for_turn
 
 _MOST_BYTES = 2**28  # two million epochs of a run
 
@@ -13,18 +14,30 @@ _MOST_BYTES = 2**28  # two million epochs of a run
 def append_line(path: str | Path, value: Any) -> None:
     """Add a line of JSON to a file, on the disk when this returns, or not at all.
 
-    Raises ValueError for nan, TypeError if it is not JSON, StorageError if it cannot.
+    Processes that do so take turns. Raises ValueError for nan, TypeError if it is not
+    JSON, StorageError if it cannot.
     """
-    line = json.dumps(value, allow_nan=False).encode() + b"\n"
+    line = encoded(value)
     with reported(path, "to write here"), open(path, "ab", buffering=0) as file:
-        size = file.tell()
-        try:
-            while line:  # a full disk takes a part, then refuses
-                line = line[file.write(line) :]
-            os.fsync(file.fileno())
-        except OSError:
-            file.truncate(size)
-            raise
+        wait_for_turn(file)
+        append(file, line)
+
+
+def encoded(value: Any) -> bytes:
+    """A line of JSON. Raises ValueError for nan, TypeError if it is not JSON."""
+    return json.dumps(value, allow_nan=False).encode() + b"\n"
+
+
+def append(file: FileIO, line: bytes) -> None:
+    """Add a line to an open file, as `append_line`; raises OSError if it cannot."""
+    size = file.seek(0, os.SEEK_END)
+    try:
+        while line:  # a full disk takes a part, then refuses
+            line = line[file.write(line) :]
+        os.fsync(file.fileno())
+    except OSError:
+        file.truncate(size)
+        raise
 
 
 def read_lines(path: str | Path) -> list[Any]:

@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jaxnet.cli import main
+from jaxnet.files import wait_for_turn
 from jaxnet.grid import (
     Kept,
     Network,
@@ -86,6 +89,26 @@ def test_a_file_that_is_only_read_stays_as_it_is(tmp_path):
     missing = tmp_path / "no" / "file"
     assert Journal(missing, "kind 1", SHARED, only_read=True).values == []
     assert not missing.parent.exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="without locks")
+def test_processes_that_share_a_file_take_turns(tmp_path):
+    path = tmp_path / "sweep.jsonl"
+    Journal(path, "kind 1", SHARED).add({"a": 1})
+    whole = path.read_bytes()
+    path.unlink()
+    with open(path, "ab") as other, ThreadPoolExecutor() as pool:
+        wait_for_turn(other)
+        waiting = pool.submit(Journal, path, "kind 1", SHARED)
+        time.sleep(0.1)
+        other.write(whole)
+        other.close()
+        journal = waiting.result()
+    assert journal.values == [{"a": 1}] and path.read_bytes() == whole
+    Journal(path, "kind 1", SHARED).add({"b": 2})
+    journal.add({"c": 3})
+    every = [{"a": 1}, {"b": 2}, {"c": 3}]
+    assert Journal(path, "kind 1", SHARED, only_read=True).values == every
 
 
 def test_a_file_cut_in_its_first_line_begins_anew(tmp_path):

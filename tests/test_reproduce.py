@@ -69,7 +69,12 @@ def test_an_experiment_goes_on_and_has_the_curves_of_a_run(
         np.testing.assert_allclose(
             found.curves[first - 1 : first + 1].T, expected, rtol=1e-5
         )
-    line = json.loads(file_of("one", tmp_path).read_text().splitlines()[1])
+    text = file_of("one", tmp_path).read_text()
+    with open(file_of("one", tmp_path), "a") as file:  # by another process
+        file.write(text.splitlines(keepends=True)[2])
+    again = result("one", tmp_path)
+    assert again is not None and np.array_equal(again.curves, found.curves)
+    line = json.loads(text.splitlines()[1])
     assert {"seed", "curve", "seconds", "jax", "device", "dtype", "commit"} <= set(line)
 
 
