@@ -95,7 +95,7 @@ class Runner:
 
         began = time.perf_counter()
         self.begin = self.spread(partial(first_course, e))
-        # Always one of them, or another eta would be another program to compile.
+        # eta is always among them, so that another one is no other program.
         keys, settings = self._networks([0], {x: [0.0] for x in ("eta", *varied)})
         example = (keys, settings, self.begin(keys))
         every = self.spread(one_epoch)

@@ -60,7 +60,7 @@ import numpy as np, sys
 import jaxnet
 from jaxnet.devices import Spread
 from jaxnet.experiments import Experiment
-from jaxnet.runs import Runner, _together, capacity, run
+from jaxnet.runs import Runner, capacity, run
 data = jaxnet.load_mnist(sys.argv[1])
 e = Experiment(sizes=(784, 6, 10), epochs=2)
 *_, many = run(e, data.train, data.test, [1, 2, 3, 4, 5])

@@ -3,7 +3,6 @@
 import argparse
 import json
 import shutil
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -244,8 +243,9 @@ def test_another_precision_is_refused(kept, capsys):
 
 
 def test_another_environment_is_told(kept, capsys, monkeypatch):
-    newer = partial(lambda of, data: of(data) | {"jax": "99"}, folders.environment)
-    monkeypatch.setattr(folders, "environment", newer)
+    here = folders.environment
+    newer = {"jax": "99"}
+    monkeypatch.setattr(folders, "environment", lambda data: here(data) | newer)
     assert main(["train", "--resume", str(kept / "two")]) == 0
     told = f"It began with jax {jax.__version__}, not 99: its last bits may differ."
     assert told in capsys.readouterr().out.splitlines()

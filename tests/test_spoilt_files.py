@@ -105,11 +105,17 @@ def test_whoever_uses_an_older_checkpoint_is_told_so(kept, capsys):
     newest = folder / "checkpoint-00000002.safetensors"
     newest.write_bytes(newest.read_bytes()[:-1])
     capsys.readouterr()
-    assert main(["export", str(folder), str(folder / "net.json")]) == 0
-    output = capsys.readouterr()
-    assert output.out == f"wrote {folder / 'net.json'}\n"
-    assert output.err.count("\n") == 1 and "checkpoint-00000002.json: " in output.err
-    assert output.err.endswith("The checkpoint before is used.\n")
+    for words, told in (
+        (("export", folder, folder / "net.json"), f"wrote {folder / 'net.json'}\n"),
+        (("runs", "list", folder.parent), "\nkept "),
+        (("runs", "compare", folder), "epochs done "),
+    ):
+        assert main([str(word) for word in words]) == 0
+        output = capsys.readouterr()
+        assert told in output.out
+        assert output.err.count("\n") == 1
+        assert "checkpoint-00000002.json: " in output.err
+        assert output.err.endswith("The checkpoint before is used.\n")
 
 
 DEEP = b"[" * 10**5

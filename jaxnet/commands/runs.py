@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet import figures, folders
+from jaxnet.commands.trained import tell_refused
 from jaxnet.report import spread
 from jaxnet.storage import StorageError
 
@@ -49,6 +50,8 @@ def run(args: argparse.Namespace) -> int:
     if args.figure:
         figures.check_can_save(args.figure)
     runs = {str(path): folders.read(path) for path in args.runs}
+    for each in runs.values():
+        tell_refused(each)
     print(*_compare(runs), sep="\n")
     if args.figure:
         done = {name: run.record for name, run in runs.items() if run.lines}
@@ -65,7 +68,9 @@ def _list(folder: Path) -> Iterator[str]:
         if not begun and not (path / folders.METRICS).exists():
             continue
         try:
-            rows.append(_row(path.name, folders.read(path)))
+            found = folders.read(path)
+            tell_refused(found)
+            rows.append(_row(path.name, found))
         except StorageError as error:
             broken.append(str(error))
     if not rows and not broken:
