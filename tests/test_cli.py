@@ -58,6 +58,28 @@ def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
         assert run["best"] == max(run["correct"]) / 200
 
 
+def test_the_first_line_names_the_techniques_in_use(small_mnist, capsys):
+    options = "--l1 1 --l2 0.5 --dropout 0.3 --optimizer nesterov --momentum 0.5 "
+    options += "--schedule 1 --early-stop 3 --expand shifts --train-on 20"
+    assert train(small_mnist, *options.split(), "--sizes", "784,10") == 0
+    first, *_ = capsys.readouterr().out.splitlines()
+    assert first.startswith(
+        "784-10, sigmoid, quadratic cost, large initialisation, eta 3, mini-batch 10, "
+        "2 epochs, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
+        "halved after 1 epoch without a best, stopped after 3 epochs without a best, "
+        "expanded by shifts, 20 training images, test data, float32 on "
+    )
+
+
+def test_pictures_of_another_size_are_not_expanded(tmp_path, capsys):
+    rows = [f"{i % 2}," + ",".join(["128"] * 4) for i in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    small = ["--data", str(tmp_path / "mine.csv"), "--sizes", "4,2"]
+    assert main(["train", *small, "--expand", "shifts"]) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and "of 28 x 28 pixels, got 4 pixels" in error
+
+
 WRONG = {
     "--eta nan": "--eta: expected a number above 0, got 'nan'",
     "--eta 0": "--eta: expected a number above 0, got '0'",
