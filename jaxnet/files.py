@@ -49,6 +49,11 @@ def wait_for_turn(file: IO[bytes]) -> None:
             fcntl.flock(file, fcntl.LOCK_EX)
 
 
+def _check_file(path: str | Path) -> None:
+    if not os.path.isfile(path):  # reading a pipe might never end
+        raise OSError("not a file" if os.path.exists(path) else "no such file")
+
+
 @contextmanager
 def opened(path: str | Path) -> Iterator[BufferedIOBase]:
     """A file to read from, unpacked as it is read if it is gzipped.
@@ -56,8 +61,7 @@ def opened(path: str | Path) -> Iterator[BufferedIOBase]:
     Raises OSError for whatever is wrong with it, while it is read too.
     """
     try:
-        if not os.path.isfile(path):  # reading a pipe might never end
-            raise OSError("no such file")
+        _check_file(path)
         with open(path, "rb") as file:
             gzipped = file.read(2) == b"\x1f\x8b"
         with gzip.open(path) if gzipped else open(path, "rb") as stream:
@@ -77,8 +81,7 @@ def at_most(stream: BufferedIOBase, n: int) -> bytes:
 
 def content(path: str | Path, most: int) -> bytes:
     """All bytes of a file, as they are. Raises OSError, for more than `most` too."""
-    if not os.path.isfile(path):
-        raise OSError("no such file")
+    _check_file(path)
     with open(path, "rb") as file:
         found = at_most(file, most + 1)
     if len(found) > most:

@@ -297,15 +297,18 @@ def test_any_text_is_read_as_python_reads_it_or_refused(tmp_path_factory, conten
 
 
 def test_a_missing_csv_file_and_a_folder_in_its_place_are_refused(tmp_path):
-    for path in (tmp_path / "none.csv", tmp_path):
-        with pytest.raises(DataError, match=f"{path}: .*no such file"):
+    for path, why in (
+        (tmp_path / "none.csv", "no such file"),
+        (tmp_path, "not a file"),
+    ):
+        with pytest.raises(DataError, match=f"{path}: .*{why}"):
             read_csv(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs pipes with names")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe.csv")
-    with pytest.raises(DataError, match="no such file"):
+    with pytest.raises(DataError, match="not a file"):
         read_csv(tmp_path / "pipe.csv")
 
 
