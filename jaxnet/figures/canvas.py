@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+# Okabe and Ito's colours, which colour-blind readers tell apart too.
+BLUE, RED, GREEN, YELLOW = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+
 
 def check_can_save(path: str | Path) -> None:
     """Refuse, before any work is done, what `save` could not write later.

@@ -1,4 +1,4 @@
-"""The book's experiments from their result files, and what one network has learnt.
+"""The book's experiments, from their result files.
 
 A band is from 5 to 95 % of the seeds, and the line in it is their median. Epochs count
 from 0, as in the book.
@@ -11,28 +11,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from jaxnet.experiments import Claim
-from jaxnet.figures.canvas import blank, save
+from jaxnet.figures.canvas import BLUE, GREEN, RED, YELLOW, blank, save
 from jaxnet.replay import REPLAYS, recorded
 from jaxnet.reproduce import Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's colours, which colour-blind readers tell apart too.
-_BLUE, _RED, _GREEN, _YELLOW = "#0072B2", "#D55E00", "#009E73", "#E69F00"
-_GAP = 6  # pixels between images
-
 # What the author recorded of support vector machines by the number of training images.
 MACHINES = {
     **{100: 25.07, 200: 48.93, 500: 75.13, 1000: 83.87, 2000: 88.49, 5000: 91.46},
     **{10_000: 92.45, 20_000: 93.47, 50_000: 94.48},
 }
-
-# Test images that are hard to read: the author's list for the figure in chapter 1.6.
-HARD_DIGITS = (
-    *(324, 582, 659, 726, 846, 956, 1124, 1393, 1773),
-    *(1868, 2018, 2109, 2654, 4199, 4201, 4620, 5457, 5642),
-)
 
 
 def _quantiles(values: np.ndarray) -> np.ndarray:
@@ -112,7 +102,7 @@ def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) ->
         axes.set_axis_off()
     for axes, (title, results) in zip(grid.flat, panels.items(), strict=False):
         grey = "0.45" if len(results) == 1 else None
-        for result, colour in zip(results, (_BLUE, _RED, _GREEN), strict=False):
+        for result, colour in zip(results, (BLUE, RED, GREEN), strict=False):
             _draw_result(axes, result, colour, grey)
         if any(_recorded(result)[0] for result in results):
             white = {"color": "black", "markerfacecolor": "white", "markersize": 4}
@@ -137,16 +127,16 @@ def training_sizes(results: Sequence[Result], path: str | Path) -> Path:
     seeds = [len(result.curves) for result in results]
     least, most = min(seeds), max(seeds)
     of = f"{most}" if least == most else f"{least} to {most}"
-    axes.fill_between(sizes, low, high, color=_BLUE, alpha=0.2, linewidth=0)
+    axes.fill_between(sizes, low, high, color=BLUE, alpha=0.2, linewidth=0)
     label = f"30 hidden neurons: median of {of} seeds, 5 to 95 %"
-    axes.plot(sizes, middle, ".-", color=_BLUE, label=label)
+    axes.plot(sizes, middle, ".-", color=BLUE, label=label)
     dots = {"markersize": 5, "markerfacecolor": "white"}
     told = [result.claim.number or np.nan for result in results]
     label = "30 hidden neurons, recorded by the author"
-    axes.plot(sizes, told, "o", color=_BLUE, **dots, label=label)
+    axes.plot(sizes, told, "o", color=BLUE, **dots, label=label)
     label = "support vector machine, recorded by the author"
     machines = list(MACHINES), list(MACHINES.values())
-    axes.plot(*machines, "s--", color=_RED, **dots, label=label)
+    axes.plot(*machines, "s--", color=RED, **dots, label=label)
     axes.set(xscale="log", xlabel="training images", ylim=(None, 100))
     axes.set(ylabel="accuracy on validation data, %")
     axes.set_xticks(list(MACHINES), [f"{n:,}" for n in MACHINES], fontsize=9)
@@ -166,7 +156,7 @@ def best_epochs(results: Sequence[Result], path: str | Path) -> Path:
     for axes, result, values in zip(grid.flat, results, best, strict=True):
         lost = np.minimum([len(classes) for classes in result.unlearnt], 3)
         groups = [values[lost == n].tolist() for n in range(4)]
-        colours = [_BLUE, _YELLOW, _RED, "black"]
+        colours = [BLUE, YELLOW, RED, "black"]
         axes.hist(groups, bins, stacked=True, color=colours, label=names)
         title = f"{result.name}, {len(values)} seeds"
         if result.claim.number is not None:
@@ -179,81 +169,4 @@ def best_epochs(results: Sequence[Result], path: str | Path) -> Path:
     handles, labels = grid[0, 0].get_legend_handles_labels()
     below = {"loc": "outside lower center", "frameon": False}
     figure.legend(handles, labels, ncols=len(labels), fontsize=9, **below)
-    return save(figure, path)
-
-
-def _mosaic(x: np.ndarray, columns: int) -> np.ndarray:
-    """Square images in rows of a large one, nan between them."""
-    side = round(x.shape[1] ** 0.5)
-    if len(x) == 0 or side**2 != x.shape[1]:
-        raise ValueError(f"Expected square images in rows, got shape {x.shape}.")
-    rows, cell = -(-len(x) // columns), side + _GAP
-    cells = np.full((rows * columns, cell, cell), np.nan)
-    cells[: len(x), :side, :side] = x.reshape(-1, side, side)
-    grid = cells.reshape(rows, columns, cell, cell).swapaxes(1, 2)
-    return grid.reshape(rows * cell, columns * cell)
-
-
-def hidden_weights(w: np.ndarray, path: str | Path, columns: int = 10) -> Path:
-    """The weights into each hidden neuron, a row of w, as an image.
-
-    Raises ValueError if there are none, or they are not of square images.
-    """
-    image = _mosaic(w, columns)
-    figure = blank(
-        0.95 * columns, 0.9 * image.shape[0] * columns / image.shape[1] + 0.3
-    )
-    axes = figure.subplots()
-    most = float(np.quantile(np.abs(w), 0.995))
-    shown = axes.imshow(image, cmap="RdBu", vmin=-most, vmax=most)
-    axes.set_axis_off()
-    axes.set_title(f"Weights into {len(w)} hidden neurons", fontsize=10)
-    figure.colorbar(shown, ax=axes, shrink=0.8, extend="both", label="weight")
-    return save(figure, path)
-
-
-def digits(
-    x: np.ndarray,
-    truth: Sequence[int],
-    answers: Sequence[int],
-    title: str,
-    path: str | Path,
-    columns: int = 20,
-) -> Path:
-    """Images, what they are in the lower left corner and the answer in the right one.
-
-    Raises ValueError if there are none, or they are not square.
-    """
-    image = _mosaic(x, columns)
-    cell = image.shape[1] // columns
-    inches = max(0.5, 6.5 / columns)
-    figure = blank(inches * columns, inches * image.shape[0] / cell + 0.3)
-    axes = figure.subplots()
-    axes.imshow(image, cmap="binary", vmin=0, vmax=1)
-    axes.set_axis_off()
-    corner = {"fontsize": 8, "fontweight": "bold", "va": "bottom"}
-    for i, (true, answer) in enumerate(zip(truth, answers, strict=True)):
-        row, column = divmod(i, columns)
-        bottom = (row + 1) * cell - _GAP
-        axes.text(column * cell, bottom, str(true), color=_BLUE, **corner)
-        right = (column + 1) * cell - _GAP
-        axes.text(right, bottom, str(answer), color=_RED, ha="right", **corner)
-    axes.set_title(title, fontsize=10)
-    return save(figure, path)
-
-
-def confusion(matrix: np.ndarray, path: str | Path) -> Path:
-    """How many examples of each class (row) were taken for each (column)."""
-    figure = blank(6.0, 5.6)
-    axes = figure.subplots()
-    errors = np.where(np.eye(len(matrix), dtype=bool), 0, matrix)
-    axes.imshow(errors, cmap="Oranges", vmax=1.5 * max(1, errors.max()))
-    for (row, column), count in np.ndenumerate(matrix):
-        weight = "bold" if row == column else "normal"
-        middle = {"ha": "center", "va": "center", "fontsize": 8}
-        axes.text(column, row, str(count) if count else "", fontweight=weight, **middle)
-    places = range(len(matrix))
-    axes.set(xticks=places, yticks=places, xlabel="answer", ylabel="digit")
-    wrong = f"{errors.sum():,} of {matrix.sum():,} wrong; errors are coloured"
-    axes.set_title(wrong, fontsize=10)
     return save(figure, path)
