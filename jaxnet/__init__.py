@@ -1,8 +1,10 @@
 """Neural Networks and Deep Learning, the book, as pure functions in JAX."""
 
+import pkgutil
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jaxnet import fast as fast
 from jaxnet.activations import Activation as Activation
 from jaxnet.activations import linear as linear
 from jaxnet.activations import relu as relu
@@ -22,19 +24,19 @@ from jaxnet.gradients import autodiff as autodiff
 from jaxnet.gradients import backprop as backprop
 from jaxnet.gradients import errors as errors
 from jaxnet.gradients import loss as loss
+from jaxnet.layers import Dataset as Dataset
+from jaxnet.layers import Layer as Layer
+from jaxnet.layers import Params as Params
 from jaxnet.metrics import accuracy as accuracy
 from jaxnet.metrics import confusion_matrix as confusion_matrix
 from jaxnet.metrics import monitor as monitor
 from jaxnet.metrics import total_cost as total_cost
-from jaxnet.network import Dataset as Dataset
-from jaxnet.network import Layer as Layer
-from jaxnet.network import Params as Params
 from jaxnet.network import forward as forward
 from jaxnet.network import init as init
 from jaxnet.network import large_layer as large_layer
 from jaxnet.network import predict as predict
 from jaxnet.network import scaled_layer as scaled_layer
-from jaxnet.regularization import whole_network as whole_network
+from jaxnet.regularization import without_dropout as without_dropout
 from jaxnet.sgd import State as State
 from jaxnet.sgd import epoch as epoch
 from jaxnet.sgd import start as start
@@ -45,15 +47,26 @@ from jaxnet.storage import save_book_network as save_book_network
 
 if TYPE_CHECKING:
     from jaxnet import compare as compare
-    from jaxnet import oracles as oracles
     from jaxnet.compare import compare_gradients as compare_gradients
     from jaxnet.compare import diagnose as diagnose
 
+_FROM_COMPARE = ("compare_gradients", "diagnose")
 
-def __getattr__(name: str) -> object:
-    """The comparison of gradients, imported when it is first used."""
-    if name in ("compare", "oracles"):
-        return import_module(f"jaxnet.{name}")
-    if name in ("compare_gradients", "diagnose"):
+
+def __getattr__(name: str) -> Any:
+    """A submodule, or a function of `jaxnet.compare`, imported at its first use."""
+    if name in _FROM_COMPARE:
         return getattr(import_module("jaxnet.compare"), name)
+    if name in _submodules():
+        return import_module(f"jaxnet.{name}")
     raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    """All public names, those that are not imported yet included."""
+    return sorted({*globals(), *_FROM_COMPARE, *_submodules()})
+
+
+def _submodules() -> list[str]:
+    names = (module.name for module in pkgutil.iter_modules(__path__))
+    return [name for name in names if not name.startswith("_")]

@@ -1,57 +1,49 @@
-"""What a neuron does to its weighted input z, with its derivative beside it.
-
-Chapter 1.2 and, for tanh and the rectified linear unit, chapter 3 (web 109-112).
-"""
+"""Activation functions, each beside its derivative: chapter 1.2, web chapter 3."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxnet.static import Named
 
-class Activation(NamedTuple):
-    """An elementwise function of the weighted input, and its derivative."""
-
-    fn: Callable[[Float[Array, "..."]], Float[Array, "..."]]
-    prime: Callable[[Float[Array, "..."]], Float[Array, "..."]]
+Elementwise = Callable[[Float[Array, "..."]], Float[Array, "..."]]
 
 
-def _sigmoid_prime(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    a = jax.nn.sigmoid(z)
-    return a * (1 - a)
+def not_elementwise(z: Float[Array, "..."]) -> Float[Array, "..."]:
+    """The `prime` of an activation without an elementwise derivative: a ValueError."""
+    raise ValueError("Expected an activation with an elementwise derivative, got none.")
 
 
-def _tanh_prime(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return 1 - jnp.tanh(z) ** 2
+@jax.tree_util.register_static
+@dataclass(frozen=True, eq=False, repr=False)
+class Activation(Named):
+    """A function sigma of the weighted inputs z of a layer, and its derivative sigma'.
+
+    Leave out `prime` where an output depends on all of z, as in softmax: sigma' is then
+    a matrix, and the activation is for output layers only, whose cost knows its error.
+
+    >>> softplus = jaxnet.Activation(jax.nn.softplus, jax.nn.sigmoid)
+    """
+
+    fn: Elementwise
+    prime: Elementwise = not_elementwise
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Take the name of the function if there is no other."""
+        name = self.name or getattr(self.fn, "__name__", type(self.fn).__name__)
+        object.__setattr__(self, "name", name)
 
 
-def _relu_prime(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return (z > 0).astype(z.dtype)
-
-
-def _identity(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return z
-
-
-def _softmax_prime(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    a = jax.nn.softmax(z)
-    return a * (1 - a)
-
-
-sigmoid = Activation(jax.nn.sigmoid, _sigmoid_prime)  # (1.3)
-tanh = Activation(jnp.tanh, _tanh_prime)  # (web 109)
-relu = Activation(jax.nn.relu, _relu_prime)  # (web 112); 0 has derivative 0
-linear = Activation(_identity, jnp.ones_like)
-softmax = Activation(jax.nn.softmax, _softmax_prime)  # (web 78); da_j/dz_j only
-"""For output layers. An output depends on all of z: `prime` is the diagonal only."""
-
-
-def with_neuron(j: int, other: Activation, rest: Activation) -> Activation:
-    """`other` at the j-th neuron of a layer and `rest` elsewhere (exercise, 2.6)."""
-
-    def choose(f: Callable, g: Callable) -> Callable:
-        return lambda z: jnp.where(jnp.arange(z.shape[-1]) == j, f(z), g(z))
-
-    return Activation(choose(other.fn, rest.fn), choose(other.prime, rest.prime))
+sigmoid = Activation(  # (1.3), with 1 - sigma(z) = sigma(-z)
+    jax.nn.sigmoid, lambda z: jax.nn.sigmoid(z) * jax.nn.sigmoid(-z), "sigmoid"
+)
+tanh = Activation(jnp.tanh, lambda z: 1 - jnp.tanh(z) ** 2, "tanh")  # (web 109)
+relu = Activation(  # (web 112), with derivative 0 at 0
+    jax.nn.relu, lambda z: (z > 0).astype(z.dtype), "relu"
+)
+linear = Activation(lambda z: z, jnp.ones_like, "linear")
+softmax = Activation(jax.nn.softmax, name="softmax")  # (web 78)

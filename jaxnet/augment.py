@@ -2,30 +2,30 @@
 
 Chapter 3 rotates a five by 15 degrees, and chapter 6 shifts every image by a pixel.
 `expand` makes a larger Dataset once. `rotations` and `elastic` make functions for
-`augment=`, which draw new versions in every mini-batch and take no memory; functions
-from equal arguments are equal, so that training with them again compiles nothing.
+`augment=`, which draw new versions in every mini-batch and take no memory.
 """
 
 import math
-from dataclasses import dataclass
+from functools import partial
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float, Key, Shaped
 
-from jaxnet.network import Dataset, Scalar
+from jaxnet.checks import check_integer, check_numbers
+from jaxnet.layers import Dataset, Scalar
 from jaxnet.sgd import Augment
 
 # As (down, right), in the order of the book's expand_mnist.py.
 _VERSIONS = ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1))
-_LARGEST = float(jnp.finfo(jnp.float32).max)  # above it, a number is infinite there
+_MAXIMUM = float(jnp.finfo(jnp.float32).max)
 
 
 def shift(
     images: Shaped[Array, "*m rows columns"], down: int, right: int
 ) -> Shaped[Array, "*m rows columns"]:
-    """The images moved by so many pixels, with 0 in the place they have left."""
+    """The images moved by `down` and `right` pixels, with zeros moving in."""
     whole = [(0, 0, 0)] * (images.ndim - 2)
     moved = [(down, -down, 0), (right, -right, 0)]
     return jax.lax.pad(images, jnp.zeros((), images.dtype), whole + moved)
@@ -53,7 +53,7 @@ def _shifted(images: Shaped[Array, "n side side"]) -> Shaped[Array, "versions pi
 def rotate(
     image: Float[Array, "side side"], angle: Scalar
 ) -> Float[Array, "side side"]:
-    """The image turned anticlockwise about its centre by so many degrees."""
+    """The image rotated anticlockwise about its centre by `angle` degrees."""
     side = len(image)
     radians = jnp.asarray(angle, image.dtype) * (math.pi / 180)
     sine, cosine = jnp.sin(radians), jnp.cos(radians)
@@ -67,20 +67,22 @@ def rotate(
 def distort(
     image: Float[Array, "side side"], field: Float[Array, "2 side side"]
 ) -> Float[Array, "side side"]:
-    """The image with each pixel taken from so far below and to the right of it."""
+    """The image with each pixel taken from `field` pixels below and to its right."""
     places = jnp.arange(len(image), dtype=image.dtype)
     down, right = jnp.meshgrid(places, places, indexing="ij")
     return _sample(image, down + field[0], right + field[1])
 
 
 def rotations(degrees: int | float = 15.0, side: int = 28) -> Augment:
-    """A function for `augment=` that rotates each image by up to so many degrees.
+    """A function for `augment=` that rotates each image by up to `degrees`.
 
     The angles are uniform between -degrees and degrees. Large ones make a 9 of a 6.
-    Raises ValueError for numbers out of their range, as does the function for inputs
-    that are not of `side` times `side` pixels.
+    Raises ValueError for numbers out of range, as does the function for inputs that are
+    not of `side` times `side` pixels.
     """
-    return _Rotations(_number("degrees", degrees, 0.0), _side(side))
+    check_numbers({"degrees": degrees}, 0, _MAXIMUM)
+    check_integer("side", side, 1)
+    return partial(_on_rows, partial(_rotated, degrees=float(degrees)), side)
 
 
 def elastic(
@@ -89,36 +91,21 @@ def elastic(
     """A function for `augment=` that bends each image as a hand might (Simard et al.).
 
     Displacements of pixels, uniform between -alpha and alpha, are smoothed by a
-    Gaussian of standard deviation sigma. What is left of them in the middle of an image
-    is 0.16 alpha / sigma in the root mean square: 1.4 pixels by default.
+    Gaussian of standard deviation sigma. In the middle of an image, their root mean
+    square is then 0.16 alpha / sigma: 1.4 pixels by default.
     Raises ValueError as `rotations` does.
     """
-    alpha, sigma = _number("alpha", alpha, 0.0), _number("sigma", sigma, 0.1)
-    return _Elastic(alpha, sigma, _side(side))
+    check_numbers({"alpha": alpha}, 0, _MAXIMUM)
+    check_numbers({"sigma": sigma}, 0.1, _MAXIMUM)
+    check_integer("side", side, 1)
+    bent = partial(_bent, alpha=float(alpha), sigma=float(sigma))
+    return partial(_on_rows, bent, side)
 
 
-@dataclass(frozen=True)
-class _Rotations:
-    degrees: float
-    side: int
-
-    def __call__(
-        self, key: Key[Array, ""], x: Float[Array, "m in"]
-    ) -> Float[Array, "m in"]:
-        return _rotated(key, _images(x, self.side), self.degrees).reshape(x.shape)
-
-
-@dataclass(frozen=True)
-class _Elastic:
-    alpha: float
-    sigma: float
-    side: int
-
-    def __call__(
-        self, key: Key[Array, ""], x: Float[Array, "m in"]
-    ) -> Float[Array, "m in"]:
-        images = _images(x, self.side)
-        return _bent(key, images, self.alpha, self.sigma).reshape(x.shape)
+def _on_rows(
+    change: Augment, side: int, key: Key[Array, ""], x: Float[Array, "m in"]
+) -> Float[Array, "m in"]:
+    return change(key, _images(x, side)).reshape(x.shape)
 
 
 @jax.jit
@@ -156,15 +143,3 @@ def _images(x: Array, side: int) -> Array:
             f"(m, {side * side}), got {x.shape}. Another side? Pass side=."
         )
     return x.reshape(-1, side, side)
-
-
-def _number(name: str, value: int | float, least: float) -> float:
-    if not least <= value <= _LARGEST:
-        raise ValueError(f"Expected {name} finite and at least {least}, got {value}.")
-    return float(value)
-
-
-def _side(side: int) -> int:
-    if side < 1:
-        raise ValueError(f"Expected a side of at least 1 pixel, got {side}.")
-    return side

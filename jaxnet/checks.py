@@ -1,117 +1,210 @@
-"""What is refused at the boundary, and why.
+"""Validation of arguments, shared by all public functions.
 
-Shapes, dtypes and choices of function are known when JAX traces, so looking at them
-costs nothing under `jit`.
+Shapes, dtypes and functions are known when JAX traces, so checking them costs nothing
+under `jit`. Values are checked only outside it.
 """
 
 import math
+import warnings
+from collections.abc import Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax.core import Tracer
 from jaxtyping import Array
 
-from jaxnet.activations import Activation
+from jaxnet.activations import Activation, not_elementwise, sigmoid, softmax
 from jaxnet.costs import Cost
-from jaxnet.network import Dataset, Params, Scalar
+from jaxnet.layers import Dataset, Layer, Params
+
+
+def check_activation(activation: object, *, hidden: bool) -> None:
+    """Raise TypeError unless it is an Activation, and ValueError for a hidden softmax.
+
+    A hidden activation needs a derivative that is elementwise.
+    """
+    if not isinstance(activation, Activation):
+        raise TypeError(
+            f"Expected an Activation such as jaxnet.tanh, got {activation!r}."
+        )
+    if hidden and activation.prime is not_elementwise:
+        raise ValueError(
+            f"Expected a hidden activation with an elementwise derivative, got "
+            f"{activation}, which is for output layers: init(..., output={activation})."
+        )
+
+
+def check_params(params: Params) -> None:
+    """Raise TypeError or ValueError unless params is a network whose layers fit."""
+    if not isinstance(params, list | tuple) or not params:
+        raise TypeError(
+            f"Expected a network, a list of layers as from jaxnet.init, got "
+            f"{_kind(params)}."
+        )
+    below = None
+    for l, layer in enumerate(params, start=1):
+        if not hasattr(layer, "weigh"):
+            raise TypeError(
+                f"Expected layer {l} to be a jaxnet.Layer(w, b), got {_kind(layer)}."
+            )
+        check_activation(layer.activation, hidden=l < len(params))
+        for dtype in map(jnp.result_type, jax.tree.leaves(layer)):
+            if not jnp.issubdtype(dtype, jnp.floating):
+                raise ValueError(
+                    f"Expected floating-point parameters in layer {l}, got {dtype}."
+                )
+        if isinstance(layer, Layer):
+            w, b = map(jnp.shape, layer)
+            if len(w) != 2 or b != w[:1]:
+                hint = " Several networks? Use jax.vmap." if len(w) == 3 else ""
+                raise ValueError(
+                    f"Expected w of shape (neurons, inputs) and b of shape (neurons,) "
+                    f"in layer {l}, got {w} and {b}.{hint}"
+                )
+            if below not in (None, w[1]):
+                raise ValueError(
+                    f"Expected layer {l} to take the {below} outputs of layer {l - 1}, "
+                    f"got w of shape {w}."
+                )
+        below = len(layer.b) if isinstance(layer, Layer) else None
+
+
+def check_cost(params: Params, cost: object) -> None:
+    """Raise TypeError unless it is a Cost, and ValueError if the outputs do not suit.
+
+    The last layer must have the cost's output activation.
+    """
+    if not isinstance(cost, Cost):
+        raise TypeError(f"Expected a Cost such as jaxnet.quadratic, got {cost!r}.")
+    if params[-1].activation != cost.output:
+        raise ValueError(
+            f"Expected outputs of {cost.output} for the cost {cost}, got a network "
+            f"with {params[-1].activation} outputs. Build it with jaxnet.init(key, "
+            f"sizes, output=jaxnet.{cost.output})."
+        )
 
 
 def check_examples(
-    params: Params, x: Array, y: Array, hidden: object, *, bytes_too: bool = False
+    params: Params, x: Array, y: Array | None = None, *, one: bool = False
 ) -> None:
-    """Refuse what is not rows of examples that fit the network, with a ValueError.
+    """Raise unless params is a network, and x and y are examples for it, as rows.
 
-    A hidden activation that is none, such as a name, is a TypeError.
+    With `one`, they are the inputs and the target of one example.
     """
-    one_each = hidden if isinstance(hidden, tuple) else ()
-    if not isinstance(hidden, Activation):
-        if not isinstance(hidden, tuple) or not all(
-            isinstance(f, Activation) for f in one_each
-        ):
-            raise TypeError(f"Expected an Activation like jaxnet.tanh, got {hidden!r}.")
-        if len(one_each) != len(params) - 1:
-            raise ValueError(
-                f"Expected one activation for each of {len(params) - 1} hidden layers, "
-                f"got {len(one_each)}."
+    check_params(params)
+    _check_array("inputs", x)
+    rows = () if one else x.shape[:1]
+    if not one and 0 in (x.ndim, *rows):
+        raise ValueError(f"Expected at least one example, got inputs {x.shape}.")
+    if isinstance(params[0], Layer) and x.shape != (*rows, params[0].w.shape[1]):
+        n = params[0].w.shape[1]
+        hint = ", one example a row"
+        if one and x.shape[1:] == (n,):
+            hint = (
+                ". Several examples? Use jax.vmap(partial(jaxnet.predict, params))(x)"
             )
-    n_in, n_out = params[0].w.shape[1], params[-1].w.shape[0]
-    if x.ndim != 2 or x.shape[1] != n_in:
-        hint = " The book's column vectors? Transpose." if x.shape[-1:] == (1,) else ""
+        elif x.shape[-1:] == (1,):
+            hint = ". Are these column vectors, as in the book? Use rows"
+        expected = f"({n},) for one example" if one else f"(examples, {n})"
+        raise ValueError(f"Expected inputs of shape {expected}, got {x.shape}{hint}.")
+    if y is None:
+        return
+    _check_array("targets", y)
+    n = len(params[-1].b) if isinstance(params[-1], Layer) else y.shape[-1]
+    if y.shape != (*rows, n):
+        hint = f"Integer labels? Encode them with jax.nn.one_hot(labels, {n})."
+        if n == 1 and y.shape == rows:
+            hint = "For one output, reshape them with y[:, None]."
         raise ValueError(
-            f"Expected inputs of shape (examples, {n_in}), one example a row, "
-            f"got {x.shape}.{hint}"
+            f"Expected one-hot targets of shape {(*rows, n)}, got {y.shape}. {hint}"
         )
-    if y.shape != (len(x), n_out):
-        raise ValueError(
-            f"Expected one-hot targets of shape {(len(x), n_out)}, got {y.shape}. "
-            f"Integer labels? Encode them with jax.nn.one_hot(labels, {n_out})."
-        )
-    if len(x) == 0:
-        raise ValueError("Expected at least one example, got none.")
-    for name, array in (("inputs", x), ("targets", y)):
-        allowed = bytes_too and name == "inputs" and array.dtype == jnp.uint8
-        if not allowed and not jnp.issubdtype(array.dtype, jnp.floating):
+    output = params[-1].activation
+    concrete = not isinstance(y, Tracer) and getattr(y, "is_fully_addressable", True)
+    if concrete and output in (sigmoid, softmax):
+        least, greatest = (float(end(np.asarray(y))) for end in (np.min, np.max))
+        if not (0 <= least and greatest <= 1):
             raise ValueError(
-                f"Expected floating-point {name}, got {array.dtype}. "
-                "Pixels are bytes / 256 here, and targets one-hot floats."
+                f"Expected targets between 0 and 1, as {output} outputs are, got "
+                f"{least:g} to {greatest:g}."
             )
 
 
-def check_cost(cost: object) -> None:
-    """Refuse what is not a Cost, such as a name, with a TypeError."""
-    if not isinstance(cost, Cost):
-        raise TypeError(f"Expected a Cost like jaxnet.quadratic, got {cost!r}.")
+def check_data(params: Params, data: Dataset) -> None:
+    """Raise unless params is a network and data a Dataset for it, with finite numbers.
 
-
-def check_training(
-    params: Params,
-    data: Dataset,
-    batch_size: int,
-    eta: Scalar,
-    choices: tuple,
-    numbers: dict[str, Scalar],
-) -> None:
-    """Refuse what cannot be trained on, with a ValueError or TypeError."""
-    cost, gradient, hidden, optimizer = choices
+    Warns of inputs that look like pixels up to 255, which saturate neurons.
+    """
     if not isinstance(data, Dataset):
         raise TypeError(
-            f"Expected a Dataset(x, y) like mnist.train, got {type(data).__name__}."
+            f"Expected a Dataset(x, y) such as mnist.train, got {_kind(data)}."
         )
-    check_examples(params, data.x, data.y, hidden, bytes_too=True)
-    check_cost(cost)
-    if not callable(gradient):
-        raise TypeError(f"Expected a gradient like jaxnet.backprop, got {gradient!r}.")
-    if not callable(optimizer):
-        raise TypeError(
-            f"Expected a function from eta to an optimizer, like optax.adam itself and "
-            f"not optax.adam(eta), got {optimizer!r}."
+    check_examples(params, data.x, data.y)
+    if isinstance(data.x, Tracer) or isinstance(data.y, Tracer):
+        return
+    least, greatest, *_ = data.extremes
+    if not all(map(math.isfinite, data.extremes)):
+        raise ValueError("Expected finite inputs and targets, got nan or infinity.")
+    if data.x.dtype != jnp.uint8 and least >= 0 and 100 < greatest <= 255:
+        warnings.warn(
+            f"Inputs go up to {greatest:g}. If they are pixels, divide them by 256, or "
+            "pass them as bytes (uint8): inputs this large saturate neurons.",
+            stacklevel=4,
         )
-    if not 1 <= batch_size <= len(data.x):
-        raise ValueError(
-            f"Expected a mini-batch of 1 to {len(data.x)} examples, which is all the "
-            f"training data, got {batch_size}."
-        )
-    for name, number in {"learning rate eta": eta, **numbers}.items():
+
+
+def check_integer(
+    name: str, value: object, least: int, most: int | float = math.inf
+) -> None:
+    """Raise TypeError unless it is an integer, and ValueError if it is out of range."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        raise TypeError(f"Expected {name} to be an integer, got {value!r}.")
+    if not least <= value <= most:
+        limit = f"at least {least}" if most == math.inf else f"{least} to {most}"
+        raise ValueError(f"Expected {name} of {limit}, got {value}.")
+
+
+def check_numbers(
+    numbers: Mapping[str, Any], least: int | float, below: int | float = math.inf
+) -> None:
+    """Raise unless each is one number in the range, or traced as one."""
+    for name, number in numbers.items():
+        if not isinstance(number, int | float | np.number | np.ndarray | jax.Array):
+            raise TypeError(f"Expected a number {name}, got {_kind(number)}.")
         if jnp.ndim(number) != 0:
             raise ValueError(
                 f"Expected one {name}, got an array of shape {jnp.shape(number)}. "
                 "To sweep it, use jax.vmap."
             )
-    if not isinstance(eta, Tracer) and not math.isfinite(eta):
-        raise ValueError(f"Expected a finite learning rate eta, got {eta}.")
-    for name, number in numbers.items():
-        least, most = 0, 1 if name == "dropout" else math.inf
-        if not isinstance(number, Tracer) and not least <= number < most:
-            raise ValueError(
-                f"Expected {name} of at least 0 and below {most}, got {number}."
-            )
+        if not isinstance(number, Tracer) and not least <= float(number) < below:
+            limit = "" if below == math.inf else f" and below {below:g}"
+            at_least = "finite" if least == -math.inf else f"of at least {least:g}"
+            raise ValueError(f"Expected {name} {at_least}{limit}, got {number}.")
 
 
-def check_finite(data: Dataset) -> None:
-    """Refuse nan and infinity in data that are not being traced, with a ValueError."""
-    if any(isinstance(array, Tracer) for array in data):
-        return
-    with jax.ensure_compile_time_eval():
-        finite = all(bool(jnp.isfinite(array).all()) for array in data)
-    if not finite:
-        raise ValueError("Expected finite inputs and targets, got nan or infinity.")
+def check_callable(name: str, value: object, example: str) -> None:
+    """Raise TypeError unless it is a function."""
+    if not callable(value):
+        raise TypeError(
+            f"Expected {name} to be a function such as {example}, got {value!r}."
+        )
+
+
+def _check_array(name: str, array: Any) -> None:
+    if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+        raise TypeError(f"Expected an array of {name}, got {_kind(array)}.")
+    allowed = jnp.issubdtype(array.dtype, jnp.floating) or (
+        name == "inputs" and array.dtype == jnp.uint8
+    )
+    if not allowed:
+        raise ValueError(
+            f"Expected floating-point {name}, got {array.dtype}. Pixels are "
+            "byte / 256 or bytes (uint8), and targets one-hot floats."
+        )
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, str | int | float | bool):
+        return repr(value)
+    return f"a {type(value).__name__}"

@@ -9,11 +9,9 @@ from jaxtyping import Array
 
 from jaxnet import schedule
 from jaxnet.experiments import Experiment
+from jaxnet.layers import Dataset, Params
 from jaxnet.metrics import accuracy
-from jaxnet.network import Dataset, Params, init
 from jaxnet.sgd import State, epoch, start
-
-_INIT, _TRAIN = 0, 1  # fold_in numbers of a seed's two streams
 
 
 class Course(NamedTuple):
@@ -29,8 +27,7 @@ class Course(NamedTuple):
 
 def first_course(e: Experiment, key: Array) -> Course:
     """Where a seed's network begins."""
-    params = init(jax.random.fold_in(key, _INIT), e.sizes, e.init_layer)
-    state = start(params, e.optimizer)
+    state = start(e.init(key), e.optimizer)
     return Course(
         state,
         accuracy=jnp.asarray(jnp.nan, state.params[0].w.dtype),
@@ -57,28 +54,19 @@ def learn(
     rates: dict[str, Any],
 ) -> State:
     """The state after the experiment's epoch of that number."""
-    return epoch(
-        jax.random.fold_in(jax.random.fold_in(key, _TRAIN), number),
-        state,
-        train,
-        batch_size=e.batch_size,
-        cost=e.cost,
-        gradient=e.gradient,
-        hidden=e.hidden,
-        optimizer=e.optimizer,
-        augment=e.augment,
-        **rates,
-    )
+    key = jax.random.fold_in(key, number)
+    return epoch(key, state, train, **{**e.options(), **rates})  # type: ignore
 
 
 def next_course(
     e: Experiment, course: Course, state: State, whole: Params, evaluation: Dataset
 ) -> Course:
     """The course with what an epoch has come to, or as it was if that is not finite."""
-    right = accuracy(whole, evaluation, e.hidden)
+    right = accuracy(whole, evaluation)
     layer = jnp.where(jnp.isnan(right), len(state.params), 0)
-    for l, (w, b) in reversed(list(enumerate(state.params, start=1))):
-        layer = jnp.where(jnp.isfinite(w).all() & jnp.isfinite(b).all(), layer, l)
+    for l, parameters in reversed(list(enumerate(state.params, start=1))):
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]
+        layer = jnp.where(jnp.stack(finite).all(), layer, l)
     new = course._replace(state=state, accuracy=right, broken_layer=layer)
     if e.halve_after:
         halving = schedule.after_epoch(course.halving, right, e.halve_after)

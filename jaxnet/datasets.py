@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.files import at_most, opened
-from jaxnet.network import Dataset, as_numbers
+from jaxnet.layers import Dataset, as_numbers
 
 MNIST_SHA256 = {
     "train-images-idx3-ubyte": (

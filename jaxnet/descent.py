@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
-from jaxnet.network import Scalar
+from jaxnet.layers import Scalar
 
 
 def descend(

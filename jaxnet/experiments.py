@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import optax
+from jaxtyping import Array, Key
 
 from jaxnet.activations import Activation, sigmoid
 from jaxnet.costs import Cost, cross_entropy, quadratic
 from jaxnet.gradients import Gradient, backprop
-from jaxnet.network import Layer, large_layer, scaled_layer
-from jaxnet.sgd import Augment, Optimizer
+from jaxnet.layers import Layer, Params
+from jaxnet.network import init, large_layer, scaled_layer
+from jaxnet.sgd import Augment, Optimizer, Options
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,14 @@ class Experiment:
     halve_after: int | None = None  # epochs without a best; ends at eta/128
     stop_after: int | None = None  # epochs without a best
     evaluate_every: int = 1  # epochs; the others are not reported
+
+    def init(self, key: Key[Array, ""]) -> Params:
+        """A random network for the experiment."""
+        return init(key, self.sizes, self.hidden, self.cost.output, self.init_layer)
+
+    def options(self) -> Options:
+        """The options of its epochs."""
+        return {name: getattr(self, name) for name in Options.__annotations__}  # type: ignore
 
     @property
     def reports(self) -> int:

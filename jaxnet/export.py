@@ -15,10 +15,10 @@ import numpy as np
 from jax import export
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
-from jaxnet.costs import Cost
+from jaxnet.activations import linear, relu, sigmoid, softmax, tanh
 from jaxnet.files import content
-from jaxnet.network import Params, predict
+from jaxnet.layers import Params
+from jaxnet.network import predict
 from jaxnet.storage import StorageError, replace
 
 _NODES = {
@@ -33,15 +33,13 @@ _MOST_BYTES = 2**31  # what a flatbuffer can be
 
 
 def function_of(
-    params: Params, cost: Cost, hidden: Activation = sigmoid
+    params: Params,
 ) -> Callable[[Float[Array, "m in"]], Float[Array, "m out"]]:
     """The network as a pure function of m examples, closed over its parameters."""
-    return jax.vmap(partial(predict, params, hidden=hidden, output=cost.output))
+    return jax.vmap(partial(predict, params))
 
 
-def save_function(
-    path: str | Path, params: Params, cost: Cost, hidden: Activation = sigmoid
-) -> None:
+def save_function(path: str | Path, params: Params) -> None:
     """Write the network as a function, by `jax.export`, for CPU, GPU and TPU.
 
     Raises ModuleNotFoundError if flatbuffers is missing.
@@ -50,7 +48,7 @@ def save_function(
     w = params[0].w
     [m] = export.symbolic_shape("m")
     example = jax.ShapeDtypeStruct((m, w.shape[1]), w.dtype)
-    function = jax.jit(function_of(params, cost, hidden))
+    function = jax.jit(function_of(params))
     exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(example)
     replace(Path(path), bytes(exported.serialize()))
 
@@ -77,9 +75,7 @@ def load_function(
         ) from error
 
 
-def save_onnx(
-    path: str | Path, params: Params, cost: Cost, hidden: Activation = sigmoid
-) -> None:
+def save_onnx(path: str | Path, params: Params) -> None:
     """Write the network in the ONNX format, from `input` to `output`.
 
     Raises ModuleNotFoundError if onnx is missing, ValueError for an activation that is
@@ -88,14 +84,14 @@ def save_onnx(
     onnx = _package("onnx")
     make: Any = onnx.helper
     nodes, weights, name = [], [], "input"
-    for l, (w, b) in enumerate(params, start=1):
-        sigma = hidden if l < len(params) else cost.output
+    for l, layer in enumerate(params, start=1):
+        sigma = layer.activation
         if sigma not in _NODES:
             raise ValueError(
                 "Expected activations of jaxnet.activations, which ONNX has too, got "
                 f"{sigma}."
             )
-        for kind, array in (("w", w), ("b", b)):
+        for kind, array in (("w", layer.w), ("b", layer.b)):
             array = np.asarray(array, np.float32)
             weights.append(onnx.numpy_helper.from_array(array, f"{kind}{l}"))
         z, a = f"z{l}", "output" if l == len(params) else f"a{l}"

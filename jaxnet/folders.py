@@ -20,13 +20,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet import checkpoints, jsonlines, wellformed
+from jaxnet import activations, checkpoints, costs, jsonlines, wellformed
+from jaxnet.activations import Activation
+from jaxnet.costs import Cost
 from jaxnet.course import Course, shapes
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
 from jaxnet.files import expect, reported
-from jaxnet.network import Layer, Params
-from jaxnet.regularization import whole_network
+from jaxnet.layers import Layer, Params
+from jaxnet.regularization import without_dropout
 from jaxnet.report import Line, Record
 
 METRICS = "metrics.jsonl"
@@ -107,10 +109,12 @@ def networks(path: str | Path) -> list[Params]:
     Raises StorageError if there is no run, or no epoch of it.
     """
     run = read(path)
+    hidden, output = _activations(run)
     expect(run.saved > 0, run.path, "a run that has done an epoch", "none done")
     arrays, seeds = checkpoints.load(path).arrays, len(run.seeds)
     many = []
-    for l, (n_in, n_out) in enumerate(pairwise(run.options["sizes"])):
+    sizes = run.options["sizes"]
+    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
         layer = []
         for name, shape in (("w", (seeds, n_out, n_in)), ("b", (seeds, n_out))):
             place = f".state.params[{l}].{name}"
@@ -121,9 +125,22 @@ def networks(path: str | Path) -> list[Params]:
                 right, came = False, "nan or infinity"
             expect(right, run.path, f"floats {list(shape)} in {place!r}", came)
             layer.append(jnp.asarray(found))
-        many.append(Layer(*layer))
-    whole = whole_network(many, run.options["dropout"])
-    return [[Layer(w[i], b[i]) for w, b in whole] for i in range(seeds)]
+        many.append(Layer(layer[0], layer[1], hidden if l < len(sizes) - 2 else output))
+    scaled = without_dropout(many, run.options["dropout"])
+    return [jax.tree.map(lambda leaf, i=i: leaf[i], scaled) for i in range(seeds)]
+
+
+def _activations(run: Run) -> tuple[Activation, Activation]:
+    """The activations of the hidden layers and of the outputs, by the saved names."""
+    names = run.options["cost"], run.options["hidden"]
+    cost, hidden = getattr(costs, names[0], None), getattr(activations, names[1], None)
+    expect(
+        isinstance(cost, Cost) and isinstance(hidden, Activation),
+        run.path,
+        "a cost and an activation that this jaxnet has",
+        repr(" and ".join(names)[:60]),
+    )
+    return hidden, cost.output  # type: ignore
 
 
 class Keeper:

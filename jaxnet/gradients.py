@@ -1,109 +1,118 @@
 """The gradient of the mean cost of a mini-batch, by hand and by `jax.grad`: chapter 2.
 
-`errors` is per example, as the book derives it; `backprop` then contracts over the
+`errors` is for one example, as the book derives it; `backprop` then contracts over the
 mini-batch, which is as fast as `jax.grad` where a mean of gradients is not.
 """
 
 from collections.abc import Callable
-from functools import partial, reduce
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jax.sharding import NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float, UInt8
 
-from jaxnet.activations import sigmoid
 from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, quadratic
-from jaxnet.network import Hidden, Layer, Params, forward, hidden_activations
+from jaxnet.layers import Params
+from jaxnet.network import forward
 
-Gradient = Callable[..., Params]
-"""`gradient(params, x, y, cost=..., hidden=...)`, interchangeable with `backprop`."""
-
-_FEW, _NEAR = 16, 8192  # examples, and their numbers in a core's nearest cache
+Inputs = Float[Array, "m ..."] | UInt8[Array, "m ..."]
+Targets = Float[Array, "m out"]
+Gradient = Callable[..., Params]  # gradient(params, x, y, cost=), such as `backprop`
 
 
 def loss(
-    params: Params,
-    x: Float[Array, "m in"],
-    y: Float[Array, "m out"],
-    cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
+    params: Params, x: Inputs, y: Targets, cost: Cost = quadratic
 ) -> Float[Array, ""]:
-    """The mean cost of m examples, C = 1/m sum_x C_x  (1.6).
+    """The mean cost of m examples, C = 1/m sum_x C_x  (1.6, 2.4).
 
-    Raises ValueError if x and y are not rows of examples which fit the network.
+    Raises ValueError if x and y are not examples for this network, as rows, or its
+    outputs do not suit the cost.
     """
-    check_examples(params, x, y, hidden)
-    check_cost(cost)
-    zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(x)
-    return jnp.mean(jax.vmap(cost.value)(zs[-1], y))
+    check_examples(params, x, y)
+    check_cost(params, cost)
+    zs, _ = jax.vmap(partial(forward, params))(x)
+    costs = jax.vmap(cost.value)(zs[-1], y)
+    if costs.ndim != 1:
+        raise ValueError(
+            f"Expected {cost}.value to be one number for each example, got an array of "
+            f"shape {costs.shape[1:]}. Is a sum over the outputs missing?"
+        )
+    return jnp.mean(costs)
 
 
-def autodiff(
-    params: Params,
-    x: Float[Array, "m in"],
-    y: Float[Array, "m out"],
-    cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
-) -> Params:
-    """The gradient of `loss`, by `jax.grad`."""
-    return jax.grad(loss)(params, x, y, cost, hidden)
+def autodiff(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> Params:
+    """The gradient of `loss`, by `jax.grad`. Raises as `loss` does."""
+    return jax.grad(loss)(params, x, y, cost)
 
 
 def errors(
     params: Params,
-    x: Float[Array, " in"],
+    x: Float[Array, "..."] | UInt8[Array, "..."],
     y: Float[Array, " out"],
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
-) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
-    """The errors delta^1, ..., delta^L of one example, where delta^l = dC/dz^l.
+) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+    """The errors delta^1, ..., delta^L of one example, delta^l = dC/dz^l  (2.7).
 
     Also returns the activations a^0, ..., a^(L-1) that entered each layer.
+    Raises ValueError as `loss` does.
     """
-    zs, activations = forward(params, x, hidden=hidden, output=cost.output)
-    below = zip(params[1:], zs[:-1], hidden_activations(params, hidden), strict=True)
+    check_examples(params, x, y, one=True)
+    check_cost(params, cost)
+    zs, activations = forward(params, x)
     deltas = [cost.delta(zs[-1], y)]  # (BP1)
-    for above, z, sigma in reversed(list(below)):
-        deltas.append((above.w.T @ deltas[-1]) * sigma.prime(z))  # (BP2)
-    return deltas[::-1], activations[:-1]
+    for l in reversed(range(len(params) - 1)):
+        above, sigma, a = params[l + 1], params[l].activation, activations[l + 1]
+        deltas.insert(0, above.carry(deltas[0], a) * sigma.prime(zs[l]))  # (BP2)
+    return deltas, activations[:-1]
 
 
-def mean_outer(
-    delta: Float[Array, "m out"], a: Float[Array, "m in"]
-) -> Float[Array, "out in"]:
-    """The mean over a mini-batch of the outer products delta a^T.
-
-    Of few examples it is their sum written out, which XLA fuses with the update of the
-    weights: one pass over them, and no gradient is stored on the way. With 10 images it
-    saves a fifth of a step; with 12, too many for the cache, it would lose.
-    """
-    m = len(a)
-    if not 1 < m <= _FEW or a.size > _NEAR:
-        return delta.T @ a / m
-    return reduce(jnp.add, map(jnp.outer, delta, a)) / m
-
-
-def backprop(
-    params: Params,
-    x: Float[Array, "m in"],
-    y: Float[Array, "m out"],
-    cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
-) -> Params:
+def backprop(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> Params:
     """The gradient of `loss`, by the four equations of backpropagation.
 
-    Raises ValueError if x and y are not rows of examples which fit the network.
+    dC/db^l = delta^l (BP3) and dC/dw^l = delta^l a^(l-1)^T (BP4), averaged over the
+    mini-batch. Raises ValueError as `loss` does.
     """
-    check_examples(params, x, y, hidden)
-    check_cost(cost)
-    deltas, activations = jax.vmap(partial(errors, params, cost=cost, hidden=hidden))(
-        x, y
-    )
-    return [
-        Layer(
-            w=mean_outer(delta, a),  # (BP4), averaged over the mini-batch
-            b=jnp.mean(delta, axis=0),  # (BP3), averaged over the mini-batch
+    check_examples(params, x, y)
+    check_cost(params, cost)
+
+    def gradient(params: Params, x: Array, y: Array) -> Params:
+        deltas, activations = jax.vmap(partial(errors, params, cost=cost))(x, y)
+        layers = zip(params, deltas, activations, strict=True)
+        return [layer.gradient(delta, a) for layer, delta, a in layers]  # (BP3), (BP4)
+
+    return on_any_mesh(gradient, params, x, y)
+
+
+def as_layers(slopes: Any, params: Params) -> Params:
+    """A gradient as a list of layers like `params`, also one of pairs (dw, db).
+
+    Raises ValueError if its shapes are others.
+    """
+    leaves, expected = jax.tree.leaves(slopes), jax.tree.leaves(params)
+    shapes, needed = ([jnp.shape(a) for a in each] for each in (leaves, expected))
+    if shapes != needed:
+        raise ValueError(
+            f"Expected a gradient of the parameters' shapes, {needed}, got {shapes}."
         )
-        for delta, a in zip(deltas, activations, strict=True)
-    ]
+    return jax.tree.unflatten(jax.tree.structure(params), leaves)
+
+
+def on_any_mesh(function: Callable[..., Any], *arguments: Any) -> Any:
+    """`function(*arguments)`, also for arrays sharded over explicit axes of a mesh.
+
+    There, JAX refuses sums over a sharded axis unless each says where its result goes.
+    Here XLA decides, and the results are on every device.
+    """
+    shardings = [jax.typeof(leaf).sharding for leaf in jax.tree.leaves(arguments)]
+    for mesh in (sharding.mesh for sharding in shardings):
+        if mesh.explicit_axes:
+            everywhere = NamedSharding(mesh, P())
+            automatic = jax.sharding.auto_axes(
+                function, axes=mesh.explicit_axes, out_sharding=everywhere
+            )
+            return automatic(*arguments)
+    return function(*arguments)

@@ -1,112 +1,119 @@
-"""What a network can do, as numbers: chapters 1.4 and 1.6.
+"""How well a network does, as numbers: chapters 1.4 and 1.6.
 
-The answer is read from the weighted inputs z^L, whose order is the order of the
-activations a^L but does not end in ties where those saturate.
+Answers are read from the weighted inputs z^L, which have the order of the activations
+a^L without its ties where those saturate.
 """
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxnet.activations import sigmoid
-from jaxnet.checks import check_examples
+from jaxnet.checks import check_cost, check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import loss
-from jaxnet.network import Dataset, Hidden, Params, Scalar, as_numbers, forward
-from jaxnet.regularization import penalty, whole_network
+from jaxnet.layers import Dataset, Params, Scalar
+from jaxnet.network import forward
+from jaxnet.regularization import penalty
 
 
-def _weighted_inputs(
-    params: Params, data: Dataset, hidden: Hidden
-) -> Float[Array, "n out"]:
-    check_examples(params, data.x, data.y, hidden, bytes_too=True)
-    x = as_numbers(data.x, params[0].w.dtype)
-    zs, _ = jax.vmap(partial(forward, params, hidden=hidden))(x)
-    return zs[-1]
+def _answers(
+    params: Params, data: Dataset
+) -> tuple[Int[Array, " n"], Int[Array, " n"], Float[Array, "n out"]]:
+    """The class that the network gives each example, its true class, and z^L.
 
-
-def accuracy(
-    params: Params, data: Dataset, hidden: Hidden = sigmoid
-) -> Float[Array, ""]:
-    """The fraction of examples whose largest output is the right one.
-
-    It is nan if an output is nan or a parameter not finite, lest a broken network score
-    as always saying 0.
+    A network with one output answers 1 if the output is above 0.5, and 0 if not.
     """
-    z = _weighted_inputs(params, data, hidden)
-    right = jnp.argmax(z, axis=1) == jnp.argmax(data.y, axis=1)
+    check_data(params, data)
+    zs, _ = jax.vmap(partial(forward, params))(data.x)
+    z, y = zs[-1], jnp.asarray(data.y)
+    if y.shape[1] == 1:
+        output = params[-1].activation.fn(z)
+        answers, truth = ((a[:, 0] > 0.5).astype(int) for a in (output, y))
+        return answers, truth, z
+    return jnp.argmax(z, axis=1), jnp.argmax(y, axis=1), z
+
+
+def accuracy(params: Params, data: Dataset) -> Float[Array, ""]:
+    """The fraction of examples that the network classifies correctly.
+
+    The largest output is the answer; a single output stands for class 1 above 0.5. The
+    fraction is nan if an output is nan or a parameter not finite, so that a diverged
+    network does not score as one that always answers 0.
+    After `epoch` with dropout, pass `without_dropout(params, rate)`.
+    Raises ValueError if the data do not fit the network.
+    """
+    answers, truth, z = _answers(params, data)
     finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
-    broken = jnp.isnan(z).any() | ~jnp.stack(finite).all()
-    return jnp.where(broken, jnp.nan, jnp.mean(right))
+    diverged = jnp.isnan(z).any() | ~jnp.stack(finite).all()
+    return jnp.where(diverged, jnp.nan, jnp.mean(answers == truth))
 
 
 def total_cost(
     params: Params,
     data: Dataset,
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
     *,
     l1: Scalar = 0.0,
     l2: Scalar = 0.0,
     n: int | None = None,
 ) -> Float[Array, ""]:
-    """The mean cost, and lambda/n sum |w| or lambda/2n sum w^2 with it (web 85, 95).
+    """The mean cost, plus lambda/n sum |w| or lambda/2n sum w^2 (web 85, 95).
 
     n is the size of the training set, whichever data are measured, so that the costs of
     training and test data can be compared. The book's second program divides by the
     size of the measured data instead: pass that as n to get its numbers.
-    Raises ValueError if there is a lambda and no n.
+    Raises ValueError if there is a lambda but no n, or the data do not fit.
     """
-    x = as_numbers(data.x, params[0].w.dtype)
-    unregularised = loss(params, x, data.y, cost, hidden)
+    check_data(params, data)
+    check_cost(params, cost)
+    check_numbers({"l1": l1, "l2": l2}, 0)
+    unregularized = loss(params, data.x, data.y, cost)
     if n is None:
         if any(not isinstance(rate, int | float) or rate != 0 for rate in (l1, l2)):
             raise ValueError("Expected n, the size of the training set, with l1 or l2.")
-        return unregularised
-    return unregularised + penalty(params, l1, l2, n)
+        return unregularized
+    check_integer("n, the size of the training set,", n, 1)
+    return unregularized + penalty(params, l1, l2, n)
 
 
 def monitor(
     training: Dataset,
     evaluation: Dataset | None = None,
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
     *,
     l1: Scalar = 0.0,
     l2: Scalar = 0.0,
-    dropout: Scalar = 0.0,
 ) -> Callable[[Params], dict[str, Float[Array, ""]]]:
-    """A function for `evaluate=`: cost and accuracy on training and evaluation data.
+    """A function for `train(evaluate=)`: costs and accuracies as a dictionary.
 
-    It returns `training_cost`, `training_accuracy` and, given evaluation data, also
-    `evaluation_cost` and `evaluation_accuracy`, of the network with no neuron dropped.
+    Its keys are `training_cost`, `training_accuracy` and, given evaluation data,
+    `evaluation_cost` and `evaluation_accuracy`. Costs are those of `total_cost`.
     """
-    options: dict[str, Any] = {"l1": l1, "l2": l2, "n": len(training.x)}
+    measured = {"training": training, "evaluation": evaluation}
 
     def evaluate(params: Params) -> dict[str, Float[Array, ""]]:
-        params = whole_network(params, dropout)
         found = {}
-        for name, data in (("training", training), ("evaluation", evaluation)):
+        for name, data in measured.items():
             if data is not None:
-                total = total_cost(params, data, cost, hidden, **options)
-                found[f"{name}_cost"] = total
-                found[f"{name}_accuracy"] = accuracy(params, data, hidden)
+                found[f"{name}_cost"] = total_cost(
+                    params, data, cost, l1=l1, l2=l2, n=len(training)
+                )
+                found[f"{name}_accuracy"] = accuracy(params, data)
         return found
 
     return evaluate
 
 
-def confusion_matrix(
-    params: Params, data: Dataset, hidden: Hidden = sigmoid
-) -> Int[Array, "out out"]:
-    """How many examples of each class (row) were taken for each class (column).
+def confusion_matrix(params: Params, data: Dataset) -> Int[Array, "classes classes"]:
+    """How many examples of each class (row) the network put into each class (column).
 
-    An output of nan counts as the largest: `accuracy` says whether a network is broken.
+    With one output, the classes are 0 and 1. An output of nan counts as the largest;
+    `accuracy` shows whether a network has diverged.
+    Raises ValueError if the data do not fit the network.
     """
-    answers = jnp.argmax(_weighted_inputs(params, data, hidden), axis=1)
-    n = data.y.shape[1]
-    return jnp.zeros((n, n), int).at[jnp.argmax(data.y, axis=1), answers].add(1)
+    answers, truth, _ = _answers(params, data)
+    n = max(data.y.shape[1], 2)
+    return jnp.zeros((n, n), int).at[truth, answers].add(1)

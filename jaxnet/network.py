@@ -1,50 +1,32 @@
-"""A network is a list of layers: chapters 1.6 and 2.1.
+"""Networks: how they begin and what they compute. Chapters 1.6 and 2.1.
 
-Everything here is written for one example, in the book's notation; a mini-batch is
-`jax.vmap` of it. `forward` keeps every intermediate value: under `jit` what is not
-used costs nothing.
+Everything here is for one example, in the book's notation; for a mini-batch, use
+`jax.vmap`. `forward` returns all intermediate values: under `jit`, those that are not
+used are not computed.
 """
 
 from collections.abc import Callable, Sequence
-from itertools import pairwise
-from typing import NamedTuple
+from zlib import crc32
 
 import jax
-import jax.numpy as jnp
-from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key, UInt8
 
 from jaxnet.activations import Activation, sigmoid
+from jaxnet.checks import (
+    check_activation,
+    check_callable,
+    check_examples,
+    check_integer,
+)
+from jaxnet.layers import Layer, Params, as_numbers, dtype_of
 
 
-class Layer(NamedTuple):
-    """Weights and biases of one layer, or a gradient with respect to them."""
+def stream(key: Key[Array, ""], purpose: str) -> Key[Array, ""]:
+    """A key for one purpose, so that one key may be passed to several functions.
 
-    w: Float[Array, "out in"]
-    b: Float[Array, " out"]
-
-
-Params = list[Layer]
-Scalar = int | float | Float[Array, ""]
-Hidden = Activation | tuple[Activation, ...]
-"""The activation of all hidden layers, or one for each of them."""
-
-
-class Dataset(NamedTuple):
-    """Examples as rows: inputs, and one-hot (or soft) targets.
-
-    Inputs may be bytes, in a quarter of the memory: they stand for byte / 256.
+    `init(key)` and `train(key)` draw from independent streams.
     """
-
-    x: Float[Array, "n in"] | UInt8[Array, "n in"]
-    y: Float[Array, "n out"]
-
-
-def as_numbers(
-    x: Float[Array, "m in"] | UInt8[Array, "m in"], dtype: DTypeLike
-) -> Float[Array, "m in"]:
-    """Inputs for a network: bytes / 256, and numbers as they are."""
-    return x.astype(dtype) / 256 if x.dtype == jnp.uint8 else x
+    return jax.random.fold_in(key, crc32(purpose.encode()))
 
 
 def large_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
@@ -57,7 +39,7 @@ def large_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
 
 
 def scaled_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
-    """As `large_layer`, with weights drawn from N(0, 1 / n_in) (web, chapter 3)."""
+    """A layer as `large_layer`, with weights drawn from N(0, 1 / n_in) (web 3.3)."""
     w, b = large_layer(key, n_in, n_out)
     return Layer(w=w / n_in**0.5, b=b)
 
@@ -65,64 +47,72 @@ def scaled_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
 def init(
     key: Key[Array, ""],
     sizes: Sequence[int],
+    hidden: Activation | list[Activation] | tuple[Activation, ...] = sigmoid,
+    output: Activation = sigmoid,
     init_layer: Callable[[Key[Array, ""], int, int], Layer] = large_layer,
 ) -> Params:
     """A random network with `sizes` neurons in its layers, inputs first.
 
-    Raises ValueError unless there are two or more sizes, each at least 1.
+    `hidden` is the activation of all hidden layers, or one for each. `output` is the
+    one that the cost has: softmax for `log_likelihood`, linear for `linear_quadratic`.
+
+    >>> params = jaxnet.init(jax.random.key(0), [784, 30, 10])
+    >>> [w.shape for w, b in params]
+    [(30, 784), (10, 30)]
+
+    Raises ValueError unless there are two or more sizes, each at least 1, and as many
+    activations as hidden layers; TypeError for arguments of other types.
     """
-    if len(sizes) < 2 or min(sizes) < 1:
+    check_callable("init_layer", init_layer, "jaxnet.scaled_layer")
+    sizes = list(sizes)
+    for size in sizes:
+        check_integer("the number of neurons in each layer", size, 1)
+    if len(sizes) < 2:
         raise ValueError(
-            f"Expected the sizes of two or more layers, each at least 1, got "
-            f"{list(sizes)}. The book's first network is [784, 30, 10]."
+            f"Expected the sizes of two or more layers, such as [784, 30, 10], got "
+            f"{sizes}."
         )
-    return [
-        init_layer(jax.random.fold_in(key, l), n_in, n_out)
-        for l, (n_in, n_out) in enumerate(pairwise(sizes), start=1)
-    ]
-
-
-def hidden_activations(params: Params, hidden: Hidden) -> tuple[Activation, ...]:
-    """The activations of layers 1, ..., L - 1."""
-    if isinstance(hidden, Activation):
-        return (hidden,) * (len(params) - 1)
-    return hidden
+    between = len(sizes) - 2
+    several = isinstance(hidden, list | tuple)
+    for activation in hidden if several else [hidden]:
+        check_activation(activation, hidden=True)
+    each = list(hidden) if several else [hidden] * between
+    if len(each) != between:
+        raise ValueError(
+            f"Expected one activation, or one for each of the {between} hidden layers, "
+            f"got {len(each)}."
+        )
+    check_activation(output, hidden=False)
+    params = []
+    for l, activation in enumerate([*each, output], start=1):
+        layer_key = jax.random.fold_in(stream(key, "init"), l)
+        w, b = init_layer(layer_key, sizes[l - 1], sizes[l])
+        params.append(Layer(w, b, activation))
+    return params
 
 
 def forward(
-    params: Params,
-    x: Float[Array, " in"],
-    *,
-    hidden: Hidden = sigmoid,
-    output: Activation = sigmoid,
-) -> tuple[list[Float[Array, " _"]], list[Float[Array, " _"]]]:
+    params: Params, x: Float[Array, "..."] | UInt8[Array, "..."]
+) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
     """The weighted inputs z^1, ..., z^L and the activations a^0, ..., a^L.
 
-    a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22, 2.1), where sigma is
-    `output` in the last layer and `hidden` in the others.
+    a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22, 2.1, 2.3).
+    Raises ValueError unless x is one example for this network.
     """
-    zs, activations = [], [x]
-    sigmas = (*hidden_activations(params, hidden), output)
-    for (w, b), sigma in zip(params, sigmas, strict=True):
-        zs.append(w @ activations[-1] + b)
-        activations.append(sigma.fn(zs[-1]))
+    check_examples(params, x, one=True)
+    zs, activations = [], [as_numbers(x, dtype_of(params))]
+    for layer in params:
+        zs.append(layer.weigh(activations[-1]))
+        activations.append(layer.activation.fn(zs[-1]))
     return zs, activations
 
 
 def predict(
-    params: Params,
-    x: Float[Array, " in"],
-    *,
-    hidden: Hidden = sigmoid,
-    output: Activation = sigmoid,
+    params: Params, x: Float[Array, "..."] | UInt8[Array, "..."]
 ) -> Float[Array, " out"]:
-    """The network's output a^L for one example."""
-    return forward(params, x, hidden=hidden, output=output)[1][-1]
+    """The network's output a^L for one example.
 
-
-def collapse(params: Params) -> Layer:
-    """The one layer that a network of linear neurons comes to (exercise, 2.6)."""
-    w, b = params[0]
-    for layer in params[1:]:
-        w, b = layer.w @ w, layer.w @ b + layer.b
-    return Layer(w, b)
+    For many, use `jax.vmap(partial(jaxnet.predict, params))(data.x)`.
+    Raises ValueError unless x is one example for this network.
+    """
+    return forward(params, x)[1][-1]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.datasets import MOST_TARGETS, DataError, Split, load_mnist
-from jaxnet.network import Dataset, as_numbers
+from jaxnet.layers import Dataset, as_numbers
 from jaxnet.readers import MOST_CLASSES, Bytes, Labels, read_csv, read_folder
 
 
@@ -94,7 +94,7 @@ def _split(
     if as_bytes:
         return split
     dtype = jnp.result_type(float)
-    return Split(*(Dataset(as_numbers(x, dtype), y) for x, y in split))
+    return Split(*(Dataset(as_numbers(part.x, dtype), part.y) for part in split))
 
 
 def _inputs(x: np.ndarray) -> np.ndarray:

@@ -1,23 +1,21 @@
-"""Perceptrons, and networks of them: chapters 1.1 and 1.2.
+"""Perceptrons, networks of them, and any boolean function as one: chapters 1.1 and 1.2.
 
 A network of perceptrons is a network like any other, whose activation is `step`.
 """
 
-import jax
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation
-from jaxnet.network import Layer, Params, Scalar, predict
+from jaxnet.checks import check_integer
+from jaxnet.layers import Layer, Params, Scalar
 
-
-def _step(z: Float[Array, "..."]) -> Float[Array, "..."]:
-    return (z > 0).astype(z.dtype)
-
-
-step = Activation(_step, jnp.zeros_like)
-"""0 at z = 0, as perceptrons are; the step drawn in footnote 2 of 1.2 is 1 there."""
+# 0 at z = 0, where the step drawn in footnote 2 of 1.2 is 1.
+step = Activation(lambda z: (z > 0).astype(z.dtype), jnp.zeros_like, "step")
 
 
 def threshold_rule(
@@ -31,12 +29,12 @@ def perceptron(
     w: Float[Array, " in"], x: Float[Array, " in"], b: Scalar
 ) -> Float[Array, ""]:
     """1 if w . x + b > 0, else 0  (1.2), which is (1.1) with b = -threshold."""
-    return _step(w @ x + b)
+    return step.fn(w @ x + b)
 
 
 def gate(w1: float, w2: float, b: float) -> Params:
     """One perceptron of two inputs, as a network."""
-    return [Layer(w=jnp.array([[w1, w2]]), b=jnp.array([b]))]
+    return [Layer(jnp.array([[w1, w2]]), jnp.array([b]), step)]
 
 
 NAND = (-2.0, -2.0, 3.0)
@@ -49,11 +47,115 @@ def all_inputs(n: int) -> Float[Array, "rows n"]:
     return jnp.asarray((np.arange(2**n)[:, None] >> np.arange(n)[::-1]) & 1, float)
 
 
-def run_perceptrons(params: Params, x: Float[Array, "m in"]) -> Float[Array, "m out"]:
-    """What a network of perceptrons answers to each row of x."""
-    return jax.vmap(lambda x: predict(params, x, hidden=step, output=step))(x)
+class Circuit(NamedTuple):
+    """NAND gates in order: gate k reads two earlier wires and drives n_inputs + k.
+
+    Wires 0 to n_inputs - 1 are the inputs.
+    """
+
+    n_inputs: int
+    gates: list[tuple[int, int]]
+    outputs: list[int]
 
 
-def scale(params: Params, c: Scalar) -> Params:
-    """The network with every weight and bias multiplied by c."""
-    return jax.tree.map(lambda p: c * p, params)
+def half_adder() -> Circuit:
+    """The book's adder of two bits, whose outputs are x1 xor x2 and the carry x1 x2."""
+    return Circuit(2, [(0, 1), (0, 2), (1, 2), (3, 4), (2, 2)], [5, 6])
+
+
+class _Wiring:
+    """A circuit under construction, in which equal gates are shared."""
+
+    def __init__(self, n_inputs: int) -> None:
+        self.n_inputs = n_inputs
+        self.gates: dict[tuple[int, int], int] = {}
+
+    def nand(self, a: int, b: int) -> int:
+        return self.gates.setdefault((a, b), self.n_inputs + len(self.gates))
+
+    def xor(self, a: int, b: int) -> int:
+        n = self.nand(a, b)
+        return self.nand(self.nand(a, n), self.nand(b, n))
+
+    def circuit(self, outputs: list[int]) -> Circuit:
+        return Circuit(self.n_inputs, list(self.gates), outputs)
+
+
+def boolean_circuit(table: Sequence[int]) -> Circuit:
+    """A circuit for the function of n inputs with this truth table of 2^n rows.
+
+    The rows count up, the first input being the most significant bit.
+    Raises ValueError unless there are 2, 4, 8, ... rows, each 0 or 1.
+    """
+    n = len(table).bit_length() - 1
+    if n < 1 or len(table) != 2**n or not set(table) <= {0, 1}:
+        raise ValueError(
+            f"Expected a truth table of 2, 4, 8, ... rows of 0 or 1, got {table}."
+        )
+    wiring = _Wiring(n)
+    nand = wiring.nand
+
+    def build(rows: tuple[int, ...], x: int) -> int:
+        """The wire that carries `rows`, a function of the inputs from x on."""
+        low, high = rows[: len(rows) // 2], rows[len(rows) // 2 :]
+        if len(rows) == 1:
+            true = nand(0, nand(0, 0))
+            return true if rows[0] else nand(true, true)
+        if low == high:
+            return build(low, x + 1)
+        if_true, if_false = build(high, x + 1), build(low, x + 1)
+        return nand(nand(x, if_true), nand(nand(x, x), if_false))
+
+    return wiring.circuit([build(tuple(table), 0)])
+
+
+def ripple_carry_adder(bits: int) -> Circuit:
+    """A circuit that adds two numbers of `bits` bits, most significant bits first.
+
+    Raises ValueError unless there is at least one bit.
+    """
+    check_integer("the number of bits", bits, 1)
+    wiring = _Wiring(2 * bits)
+    nand, xor = wiring.nand, wiring.xor
+    sums = [xor(bits - 1, 2 * bits - 1)]
+    both = nand(bits - 1, 2 * bits - 1)
+    carry = nand(both, both)
+    for a in reversed(range(bits - 1)):
+        both, half = nand(a, a + bits), xor(a, a + bits)
+        sums.append(xor(half, carry))
+        carry = nand(both, nand(half, carry))
+    return wiring.circuit([carry, *reversed(sums)])
+
+
+def compile_circuit(circuit: Circuit) -> Params:
+    """A layered network of perceptrons that computes what the circuit computes.
+
+    A gate that reads one wire twice has one weight -4, the book's merged double line.
+    A wire that skips layers is carried through them by perceptrons with w = 2, b = -1.
+    """
+    n, gates, outputs = circuit
+    depth = [0] * n
+    for a, b in gates:
+        depth.append(1 + max(depth[a], depth[b]))
+    last = max(1, *(depth[wire] for wire in outputs))
+    needed = [0] * len(depth)  # the last layer in which each wire has to be there
+    for k, inputs in enumerate(gates, start=n):
+        for wire in inputs:
+            needed[wire] = max(needed[wire], depth[k] - 1)
+    for wire in outputs:
+        needed[wire] = last
+
+    params, below = [], list(range(n))
+    for l in range(1, last + 1):
+        alive = [i for i in range(len(depth)) if depth[i] <= l <= needed[i]]
+        wires = outputs if l == last else alive
+        w, b = np.zeros((len(wires), len(below))), np.full(len(wires), 3.0)
+        for row, wire in enumerate(wires):
+            if depth[wire] == l:
+                for source in gates[wire - n]:
+                    w[row, below.index(source)] -= 2
+            else:
+                w[row, below.index(wire)], b[row] = 2, -1
+        params.append(Layer(jnp.asarray(w, float), jnp.asarray(b, float), step))
+        below = wires
+    return params

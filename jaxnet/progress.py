@@ -18,7 +18,7 @@ from jaxnet.course import Course, shapes
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment, claim_of
 from jaxnet.folders import Keeper
-from jaxnet.regularization import whole_network
+from jaxnet.regularization import without_dropout
 from jaxnet.report import Line, Record, count, epoch_line
 from jaxnet.runs import Epoch, run, unlearnt
 
@@ -78,7 +78,7 @@ def follow(
         course = keeper.restored(experiment)
         if course is not None:
             begin = (keeper.run.saved, course)
-            networks = whole_network(course.state.params, experiment.dropout)
+            networks = without_dropout(course.state.params, experiment.dropout)
         for line in keeper.run.lines:
             record.add(line)
         over = keeper.run.finished
@@ -103,7 +103,7 @@ def follow(
             raise
         record.interrupted = True
     if networks:
-        record.unlearnt = unlearnt(networks, evaluation, experiment.hidden)
+        record.unlearnt = unlearnt(networks, evaluation)
     return record
 
 

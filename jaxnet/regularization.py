@@ -1,74 +1,91 @@
 """What keeps a network from overfitting: L2, L1 and dropout. Web, chapter 3.
 
-L2 and L1 are optax transformations of the gradient, so they stand before any optimizer.
-Dropout is a choice of activations, drawn anew for each mini-batch, so any gradient, by
-hand or not, is the gradient of what is left of the network.
+Each turns a gradient, by hand or automatic, into that of another cost or network.
 """
+
+from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
-from jax.typing import ArrayLike
-from jaxtyping import Array, Key, PyTree
+from jaxtyping import Array, Float, Key
 
-from jaxnet.activations import Activation
-from jaxnet.network import Hidden, Params, Scalar, hidden_activations
-
-
-def weights_only(params: Params) -> PyTree[bool]:
-    """True for weights and False for biases, which are not regularised."""
-    return jax.tree_util.tree_map_with_path(
-        lambda path, _: path[-1] == jax.tree_util.GetAttrKey("w"), params
-    )
+from jaxnet.checks import check_numbers
+from jaxnet.gradients import Gradient, as_layers
+from jaxnet.layers import Layer, Params, Scalar, dtype_of
 
 
-def l2(rate: Scalar) -> optax.GradientTransformation:
-    """Adds rate w, the slope of rate/2 sum_w w^2; rate = lambda/n  (web 88)."""
-    return optax.add_decayed_weights(rate, mask=weights_only)
-
-
-def l1(rate: Scalar) -> optax.GradientTransformation:
-    """Adds rate sgn(w), the slope of rate sum_w |w|; rate = lambda/n  (web 96)."""
-
-    def add(g: ArrayLike, w: ArrayLike | None) -> Array:
-        return jnp.asarray(g) + rate * jnp.sign(jnp.asarray(w))
-
-    return optax.masked(optax.stateless_with_tree_map(add), weights_only)
-
-
-def penalty(params: Params, l1: Scalar, l2: Scalar, n: int) -> Array:
+def penalty(params: Params, l1: Scalar, l2: Scalar, n: int) -> Float[Array, ""]:
     """lambda_1/n sum_w |w| + lambda_2/2n sum_w w^2  (web 85, 95)."""
-    nothing = jnp.zeros((), params[0].w.dtype)
-    # The rate comes first, so that a rate of 0 is 0 where w^2 would be infinite.
-    absolute = sum((jnp.sum(l1 * jnp.abs(w)) for w, _ in params), nothing)
-    squares = sum((jnp.sum(l2 * w * w) for w, _ in params), nothing)
+    zero = jnp.zeros((), dtype_of(params))
+    # The rate comes first, so that a rate of 0 gives 0 where w^2 would be infinite.
+    absolute = sum((jnp.sum(l1 * jnp.abs(w)) for w in _weights(params)), zero)
+    squares = sum((jnp.sum(l2 * w * w) for w in _weights(params)), zero)
     return absolute / n + squares / (2 * n)
 
 
-def drop(
-    key: Key[Array, ""], params: Params, hidden: Hidden, rate: Scalar
-) -> tuple[Activation, ...]:
-    """The hidden activations with each neuron dropped with probability `rate`.
+def with_penalty(
+    gradient: Gradient, l1_rate: Scalar | None = None, l2_rate: Scalar | None = None
+) -> Gradient:
+    """The gradient of the cost plus l1_rate sum_w |w| + l2_rate/2 sum_w w^2.
 
-    A dropped neuron outputs 0 for every example of the mini-batch.
+    dC/dw = dC_0/dw + lambda/n sgn(w) (web 96), and dC_0/dw + lambda/n w (web 88),
+    where the rates are lambda/n. Biases are not regularized.
     """
-    kept = []
-    for l, sigma in enumerate(hidden_activations(params, hidden), start=1):
-        b = params[l - 1].b
-        chance = jax.random.uniform(jax.random.fold_in(key, l), b.shape, b.dtype)
-        kept.append(_masked(sigma, (chance >= rate).astype(b.dtype)))
-    return tuple(kept)
+
+    def regularized(params: Params, x: Array, y: Array, **options: Any) -> Params:
+        slopes = as_layers(gradient(params, x, y, **options), params)
+        for rate, slope in ((l1_rate, jnp.sign), (l2_rate, lambda w: w)):
+            if rate is not None:
+                slopes = [
+                    replace(g, w=g.w + rate * slope(layer.w)) if hasattr(g, "w") else g
+                    for g, layer in zip(slopes, params, strict=True)
+                ]
+        return slopes
+
+    return regularized
 
 
-def _masked(sigma: Activation, mask: Array) -> Activation:
-    return Activation(lambda z: mask * sigma.fn(z), lambda z: mask * sigma.prime(z))
+def with_dropout(gradient: Gradient, key: Key[Array, ""], rate: Scalar) -> Gradient:
+    """The gradient of the network that is left when hidden neurons are dropped.
 
-
-def whole_network(params: Params, rate: Scalar) -> Params:
-    """The network to evaluate after training with dropout, no neuron dropped.
-
-    The weights out of hidden neurons are scaled by 1 - rate, since so many fewer of
-    them were there in training.
+    Each is dropped with probability `rate`, for all examples of the mini-batch, by a
+    mask on the weights that leave it: 0 sends nothing forwards and no error back.
     """
-    first, *others = params
-    return [first, *(layer._replace(w=(1 - rate) * layer.w) for layer in others)]
+
+    def dropped(params: Params, x: Array, y: Array, **options: Any) -> Params:
+        masked = partial(jax.tree.map, jnp.multiply, _masks(key, params, rate))
+        return masked(as_layers(gradient(masked(params), x, y, **options), params))
+
+    return dropped
+
+
+def without_dropout(params: Params, rate: Scalar) -> Params:
+    """The network to evaluate after training with dropout, all neurons present.
+
+    The weights that leave hidden neurons are scaled by 1 - rate, the share of these
+    neurons that were present in training.
+    """
+    check_numbers({"dropout": rate}, 0, 1)
+    return [
+        replace(layer, w=(1 - rate) * layer.w)
+        if l and isinstance(layer, Layer)
+        else layer
+        for l, layer in enumerate(params)
+    ]
+
+
+def _masks(key: Key[Array, ""], params: Params, rate: Scalar) -> Params:
+    """The network with 1 for each parameter, and 0 for weights from dropped neurons."""
+    ones = jax.tree.map(lambda p: jnp.ones((), p.dtype), params)
+    for l, layer in enumerate(params[1:], start=1):
+        if isinstance(layer, Layer):
+            shape = (1, layer.w.shape[1])
+            draws = jax.random.uniform(jax.random.fold_in(key, l), shape, layer.w.dtype)
+            ones[l] = replace(ones[l], w=(draws >= rate).astype(layer.w.dtype))
+    return ones
+
+
+def _weights(params: Params) -> list[Array]:
+    return [layer.w for layer in params if hasattr(layer, "w")]

@@ -20,12 +20,14 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
-from jaxnet import regularization
 from jaxnet.costs import Cost
 from jaxnet.datasets import Split
 from jaxnet.experiments import CLAIMS, Experiment
+from jaxnet.gradients import backprop
+from jaxnet.layers import Dataset, Layer, Params, as_numbers
 from jaxnet.metrics import accuracy, total_cost
-from jaxnet.network import Dataset, Layer, Params, as_numbers, large_layer, scaled_layer
+from jaxnet.network import large_layer, scaled_layer
+from jaxnet.regularization import with_penalty
 from jaxnet.sgd import State, start, step
 
 SEED = 12345678  # of both streams, in all the programs
@@ -155,7 +157,9 @@ def _epoch(
 ) -> Params:
     def learn(state: State, batch: Array) -> tuple[State, None]:
         x, y = as_numbers(data.x[batch], eta.dtype), data.y[batch]
-        return step(state, x, y, eta, cost, penalties=[regularization.l2(rate)]), None
+        return step(state, x, y, eta=eta, cost=cost, gradient=gradient), None
+
+    gradient = with_penalty(backprop, l2_rate=rate)
 
     return jax.lax.scan(learn, start(params), batches)[0].params
 

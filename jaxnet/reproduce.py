@@ -19,8 +19,8 @@ from jaxnet import activations, costs, gradients, network
 from jaxnet.datasets import Split
 from jaxnet.experiments import CLAIMS, Claim, Experiment
 from jaxnet.journal import Journal
+from jaxnet.layers import Dataset, Params
 from jaxnet.metrics import accuracy, total_cost
-from jaxnet.network import Dataset, Params
 from jaxnet.runs import Measure, Runner, capacity, unlearnt
 from jaxnet.wellformed import experiment_line
 
@@ -128,7 +128,7 @@ def reproduce(
             seconds += after.seconds / len(group)
             yield len(group)
         assert after is not None
-        given_up = unlearnt(after.params, evaluation, e.hidden)
+        given_up = unlearnt(after.params, evaluation)
         for i, (seed, classes) in enumerate(zip(group, given_up, strict=True)):
             curve = [float(values[i]) for values in found]
             if measure is None:
@@ -142,11 +142,11 @@ def _measure_of(claim: Claim) -> Measure | None:
     e = claim.experiment
 
     def training_accuracy(params: Params, train: Dataset, _: Dataset) -> jax.Array:
-        return 100 * accuracy(params, train, e.hidden)
+        return 100 * accuracy(params, train)
 
     def cost(params: Params, data: Dataset) -> jax.Array:
         # The program divides lambda by the number of the data it measures.
-        return total_cost(params, data, e.cost, e.hidden, l2=e.l2, n=len(data.x))
+        return total_cost(params, data, e.cost, l2=e.l2, n=len(data.x))
 
     return {
         "accuracy": None,

@@ -12,13 +12,12 @@ import numpy as np
 from jax.sharding import PartitionSpec as P
 from jaxtyping import Array
 
-from jaxnet.activations import Activation
 from jaxnet.course import Course, first_course, learn, next_course
 from jaxnet.devices import Spread, over_rows
 from jaxnet.experiments import Experiment
+from jaxnet.layers import Dataset, Params
 from jaxnet.metrics import confusion_matrix
-from jaxnet.network import Dataset, Params
-from jaxnet.regularization import whole_network
+from jaxnet.regularization import without_dropout
 
 
 class Epoch(NamedTuple):
@@ -68,7 +67,7 @@ class Runner:
         self.spread = Spread(networks, _together(e, networks, evaluation), rows)
         if self.spread.rows > 1:
             e = replace(e, gradient=over_rows(e.gradient))
-        train = Dataset(*(array[: e.train_on] for array in train))
+        train = train[: e.train_on]
         self.shared = self.spread.share((train, evaluation))
 
         def one_epoch(network, number, train, evaluation):
@@ -76,7 +75,7 @@ class Runner:
             if self.spread.rows > 1:
                 evaluation = jax.lax.with_sharding_constraint(evaluation, P("data"))
             rates = {"l1": e.l1, "l2": e.l2, "dropout": e.dropout} | setting
-            whole = partial(whole_network, rate=rates["dropout"])
+            whole = partial(without_dropout, rate=rates["dropout"])
             rates["eta"] *= jnp.asarray(course.halving.scale)
             state = course.state
             numbers = jnp.arange(e.evaluate_every) + number * e.evaluate_every
@@ -216,12 +215,12 @@ def sweep(
         yield after.found.reshape(settings, len(seeds))
 
 
-def unlearnt(params: Params, data: Dataset, hidden: Activation) -> list[list[int]]:
+def unlearnt(params: Params, data: Dataset) -> list[list[int]]:
     """For each network of a run, the classes it gets mostly wrong."""
 
     @jax.jit  # one program: call by call, its parts take a second to compile
     def matrices(params: Params, data: Dataset) -> Array:
-        return jax.vmap(lambda p: confusion_matrix(p, data, hidden))(params)
+        return jax.vmap(lambda p: confusion_matrix(p, data))(params)
 
     return [
         [k for k, row in enumerate(matrix) if 2 * row[k] < row.sum()]

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool
 
-from jaxnet.network import Scalar
+from jaxnet.layers import Scalar
 
 EARLY_STOP = 1 / 2
 LAST_SCALE = 1 / 128  # of the first eta, in the book's exercise

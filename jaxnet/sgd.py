@@ -1,204 +1,322 @@
 """Learning as a fold: a step, an epoch of steps, a run of epochs. Chapter 1.5.
 
 Keys, eta, lambda and the dropout rate are traced, so they may be swept with `jax.vmap`
-and never recompile; sizes, the mini-batch size and the choices of function are static.
-An optimizer is a function from eta to an optax transformation, such as `optax.sgd`.
+and never recompile; sizes, the mini-batch size and functions are static.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Float, Int, Key
 
-from jaxnet import regularization
-from jaxnet.activations import sigmoid
-from jaxnet.checks import check_finite, check_training
+from jaxnet.checks import (
+    check_callable,
+    check_cost,
+    check_data,
+    check_integer,
+    check_numbers,
+    check_params,
+)
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import Gradient, backprop
-from jaxnet.network import Dataset, Hidden, Params, Scalar, as_numbers
+from jaxnet.gradients import (
+    Gradient,
+    Inputs,
+    Targets,
+    as_layers,
+    backprop,
+    on_any_mesh,
+)
+from jaxnet.layers import Dataset, Params, Scalar, as_numbers, dtype_of
+from jaxnet.network import stream
+from jaxnet.regularization import with_dropout, with_penalty, without_dropout
+from jaxnet.static import ByContent, warn_if_rebuilt
 
-Optimizer = Callable[[Any], optax.GradientTransformation]
+Optimizer = optax.GradientTransformation | Callable[[Any], optax.GradientTransformation]
+Augment = Callable[[Key[Array, ""], Array], Array]
 
-Augment = Callable[[Array, Array], Array]
 
-# fold_in numbers of an epoch's streams: its order, dropped neurons, changed inputs
-_SHUFFLE, _DROP, _AUGMENT = 0, 1, 2
+class Options(TypedDict, total=False):
+    """How to learn, as `epoch` describes it."""
+
+    batch_size: Required[int]
+    eta: Scalar
+    l1: Scalar
+    l2: Scalar
+    dropout: Scalar
+    cost: Cost
+    gradient: Gradient
+    optimizer: Optimizer
+    augment: Augment | None
 
 
 class State(NamedTuple):
-    """What a step changes: the network, and what its optimizer remembers."""
+    """What a step changes: the network, and the state of its optimizer."""
 
     params: Params
     optimizer: optax.OptState
 
 
 def start(params: Params, optimizer: Optimizer = optax.sgd) -> State:
-    """The state before the first step."""
-    return State(params, optimizer(0.0).init(params))
+    """The state before the first step.
+
+    Raises ValueError for a function from eta to an optimizer that keeps eta in its
+    state, such as `optax.inject_hyperparams(optax.sgd)`: pass what it returns instead;
+    and TypeError for an optimizer that needs more than gradients.
+    """
+    check_params(params)
+    if hasattr(optimizer, "update"):
+        return _first_state(params, _transformation(optimizer, None))
+    # A state with nan in it depends on eta, which is not known here.
+    with jax.ensure_compile_time_eval():
+        like = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), params)
+        leaves = jax.tree.leaves(_transformation(optimizer, jnp.nan).init(like))
+        leaves = [a for a in leaves if jnp.issubdtype(a.dtype, jnp.floating)]
+        if any(jnp.isnan(leaf).any() for leaf in leaves):
+            raise ValueError(
+                "Expected an optimizer whose state does not depend on eta, got one "
+                "that keeps it. Pass it ready-made, as in optimizer=optax.rprop(0.1), "
+                "to start and to epoch, without eta; or use train."
+            )
+    return _first_state(params, _transformation(optimizer, 0.0))
+
+
+def _first_state(params: Params, update: optax.GradientTransformation) -> State:
+    state = update.init(params)
+    with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
+        try:
+            jax.eval_shape(update.update, params, state, params)
+        except (TypeError, ValueError, AttributeError) as error:
+            raise TypeError(
+                "Expected an optimizer that takes gradients, its state and parameters, "
+                f"got one that fails with them: {error} Call it in a loop of your own, "
+                "with jaxnet.loss and jaxnet.backprop."
+            ) from error
+    return State(params, state)
+
+
+def _transformation(
+    optimizer: Optimizer, eta: Scalar | None
+) -> optax.GradientTransformation:
+    """The optimizer, ready-made or built from eta; else TypeError."""
+    if hasattr(optimizer, "update"):
+        if eta is not None:
+            raise TypeError(
+                "Expected no eta with a ready-made optimizer, which has its own "
+                f"learning rate, got {eta}. Or pass a function of eta, such as "
+                "optax.adam itself and not optax.adam(1e-3)."
+            )
+        return optimizer  # type: ignore
+    check_callable(
+        "optimizer", optimizer, "optax.adam, or a ready-made optax.adam(1e-3)"
+    )
+    if eta is None or callable(eta):
+        raise TypeError(
+            f"Expected a learning rate eta, such as 3.0, got {eta}. With a schedule, "
+            "pass a ready-made optimizer, such as optax.sgd(schedule), and no eta."
+        )
+    update = optimizer(eta)  # type: ignore
+    if not hasattr(update, "update"):
+        raise TypeError(
+            "Expected a function from eta to an optax transformation, such as "
+            f"optax.adam, got one that returns a {type(update).__name__}."
+        )
+    return update
 
 
 def step(
     state: State,
-    x: Float[Array, "m in"],
-    y: Float[Array, "m out"],
-    eta: Scalar,
+    x: Inputs,
+    y: Targets,
+    *,
+    eta: Scalar | None = None,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
-    penalties: Sequence[optax.GradientTransformation] = (),
 ) -> State:
-    """The state after learning from one mini-batch.
+    """The state after learning from one mini-batch, with options as for `epoch`.
 
     With `optax.sgd`, w' = w - eta/m sum_x dC_x/dw  (1.20)
-    and b' = b - eta/m sum_x dC_x/db  (1.21). With the penalty `regularization.l2`,
-    w' = (1 - eta lambda/n) w - eta/m sum_x dC_x/dw  (web 93).
+    and b' = b - eta/m sum_x dC_x/db  (1.21).
+    Raises ValueError or TypeError as `epoch` does.
     """
-    slope = gradient(state.params, x, y, cost=cost, hidden=hidden)
-    for term in penalties:
-        slope, _ = term.update(slope, term.init(state.params), state.params)
+    params, memory = check_state(state)
+    check_callable("gradient", gradient, "jaxnet.backprop")
+    update = _transformation(optimizer, eta)
+    expected = jax.tree.structure(jax.eval_shape(update.init, params))
+    if jax.tree.structure(memory) != expected:
+        raise ValueError(
+            "Expected a State of this optimizer, from start(params, optimizer), got "
+            "that of another optimizer."
+        )
+    slopes = as_layers(gradient(params, x, y, cost=cost), params)
     with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
-        updates, memory = optimizer(eta).update(slope, state.optimizer, state.params)
-    return State(cast(Params, optax.apply_updates(state.params, updates)), memory)
+        updates, memory = update.update(slopes, memory, params)
+    return State(optax.apply_updates(params, updates), memory)  # type: ignore
 
 
-class Rates(NamedTuple):
-    """What is traced beside eta; None where it is off, which costs nothing."""
+@dataclass(frozen=True)
+class Engine:
+    """The parts of an epoch that `jaxnet.fast` replaces by faster ones.
 
-    l1: Scalar | None
-    l2: Scalar | None
-    dropout: Scalar | None
-
-
-def shuffled(key: Key[Array, ""], n: int) -> Int[Array, " n"]:
-    """The numbers 0 to n - 1 in random order, by two sorts of random bits.
-
-    Each number lies in the low bits of its own sort key, so that one array is sorted
-    instead of two: a sixth of the time of `jax.random.permutation`, which takes over
-    where numbers so large leave too few random bits.
+    `fold(load, learn, state, batches)` learns from each mini-batch in turn.
     """
-    width = (n - 1).bit_length()
-    if width > 18:
-        return jax.random.permutation(key, n)
-    low = jnp.uint32(2**width - 1)
-    numbers = jnp.arange(n, dtype=jnp.uint32)
-    bits = jax.random.bits(key, (2, n), jnp.uint32)
-    first, then = (jnp.sort((row & ~low) | numbers) & low for row in bits)
-    return first[then].astype(int)
+
+    shuffle: Callable[[Key[Array, ""], int], Int[Array, " n"]]
+    fold: Callable[..., State]
+    gradient: Callable[[Gradient], Gradient]
 
 
-def _not_before(state: State, batch: Array) -> Array:
-    """The same numbers, but known only after the state is.
-
-    So XLA loads the next mini-batch when the last one is done with, in its place, where
-    it would copy both: a tenth of a step's time. (A broken network may learn anything.)
-    """
-    return jnp.where(jnp.isnan(state.params[0].w[0, 0]), 0, batch)
-
-
-@partial(jax.jit, static_argnames=("batch_size", "choices", "augment"))
-def _epoch(key, state, data, eta, rates, batch_size, choices, augment):
-    cost, gradient, hidden, optimizer = choices
-    n = len(data.x)
-    l1, l2, dropout = rates
-    penalties = [
-        term(rate / n)
-        for term, rate in ((regularization.l1, l1), (regularization.l2, l2))
-        if rate is not None
-    ]
-    order_key, drop_key, augment_key = (
-        jax.random.fold_in(key, stream) for stream in (_SHUFFLE, _DROP, _AUGMENT)
-    )
-
-    def load(batch: Array, number: Array) -> tuple[Array, Array]:
-        x = as_numbers(data.x[batch], eta.dtype)
-        if augment is not None:
-            x = augment(jax.random.fold_in(augment_key, number), x)
-        return x, data.y[batch]
-
-    def learn(state: State, x: Array, y: Array, number: Array) -> State:
-        sigmas = hidden
-        if dropout is not None:
-            mask_key = jax.random.fold_in(drop_key, number)
-            sigmas = regularization.drop(mask_key, state.params, hidden, dropout)
-        return step(state, x, y, eta, cost, gradient, sigmas, optimizer, penalties)
-
-    def learn_and_load(
-        carry: tuple[State, tuple[Array, Array]], following: tuple[Array, Array]
-    ) -> tuple[tuple[State, tuple[Array, Array]], None]:
-        state, (x, y) = carry
-        batch, number = following
-        state = learn(state, x, y, number)
-        return (state, load(_not_before(state, batch), number + 1)), None
-
-    order = shuffled(order_key, n)
-    whole, rest = order[: n - n % batch_size], order[n - n % batch_size :]
-    batches = whole.reshape(-1, batch_size)
-    numbers = jnp.arange(len(batches))
-    # A mini-batch is a value of the loop when it is learnt from: what a step computes
-    # from a value still to be looked up, XLA looks up again for each neuron.
-    first = (state, load(batches[0], numbers[0]))
-    following = (jnp.roll(batches, -1, axis=0), numbers)
-    (state, _), _ = jax.lax.scan(learn_and_load, first, following)
-    if len(rest):
-        state = learn(state, *load(rest, numbers[-1] + 1), numbers[-1] + 1)
-    return state
-
-
-def _rates(params: Params, l1: Scalar, l2: Scalar, dropout: Scalar) -> Rates:
-    def traced(rate: Scalar) -> Array | None:
-        off = isinstance(rate, int | float) and rate == 0
-        return None if off else jnp.asarray(rate, params[0].w.dtype)
-
-    return Rates(*map(traced, (l1, l2, dropout)))
-
-
-def epoch(
-    key: Key[Array, ""],
+def _fold(
+    load: Callable[[Array, Array], tuple[Array, Array]],
+    learn: Callable[[State, Array, Array, Array], State],
     state: State,
+    batches: Int[Array, "batches m"],
+) -> State:
+    def next_state(state: State, batch: tuple[Array, Array]) -> tuple[State, None]:
+        return learn(state, batch[0], *load(*batch)), None
+
+    numbered = (jnp.arange(len(batches)), batches)
+    return jax.lax.scan(next_state, state, numbered)[0]
+
+
+plain = Engine(jax.random.permutation, _fold, lambda gradient: gradient)
+engine = plain
+
+
+class _Plan(NamedTuple):
+    """The options of an epoch, validated: what is traced, and what is static."""
+
+    rates: dict[str, Array]  # without those that are off, which cost nothing
+    batch_size: int
+    functions: ByContent
+
+
+def _plan(
+    params: Params,
     data: Dataset,
     *,
     batch_size: int,
-    eta: Scalar,
+    eta: Scalar | None = None,
     l1: Scalar = 0.0,
     l2: Scalar = 0.0,
     dropout: Scalar = 0.0,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    hidden: Hidden = sigmoid,
     optimizer: Optimizer = optax.sgd,
     augment: Augment | None = None,
-) -> State:
-    """The state after visiting every example once, in an order drawn from `key`.
+) -> _Plan:
+    check_data(params, data)
+    check_cost(params, cost)
+    check_callable("gradient", gradient, "jaxnet.backprop")
+    if augment is not None:
+        check_callable("augment", augment, "jaxnet.augment.rotations()")
+    check_integer("batch_size", batch_size, 1, len(data))
+    check_numbers({"l1": l1, "l2": l2}, 0)
+    check_numbers({"dropout": dropout}, 0, 1)
+    _transformation(optimizer, eta)
+    given = {"l1": l1, "l2": l2, "dropout": dropout}
+    on = {k: r for k, r in given.items() if not isinstance(r, int | float) or r != 0}
+    if eta is not None:
+        check_numbers({"learning rate eta": eta}, -float("inf"))
+        on["eta"] = eta
+    dtype = dtype_of(params)
+    rates = {name: jnp.asarray(rate, dtype) for name, rate in on.items()}
+    return _Plan(rates, batch_size, ByContent((cost, gradient, optimizer, augment)))
 
-    A last, shorter mini-batch is kept and divided by its own length, as in the book.
-    `l1` and `l2` are the book's lambda, of C + lambda/n sum |w| (web 95) and of
-    C + lambda/2n sum w^2 (web 85); `dropout` is the chance of a hidden neuron to be
-    left out of a mini-batch, so evaluate `whole_network(params, dropout)`.
-    `augment(key, x)` may change the inputs of each mini-batch.
-    Raises ValueError if the data do not fit the network, the mini-batch is larger
-    than the data, or a number is out of its range.
+
+@partial(jax.jit, static_argnames=("batch_size", "functions", "engine"))
+def _epoch(
+    key: Key[Array, ""],
+    state: State,
+    data: Dataset,
+    rates: dict[str, Array],
+    batch_size: int,
+    functions: ByContent,
+    engine: Engine,
+) -> State:
+    cost, gradient, optimizer, augment = functions.value
+    warn_if_rebuilt(
+        "epoch",
+        (batch_size, engine, *map(jnp.shape, jax.tree.leaves((state, data)))),
+        cost=cost,
+        gradient=gradient,
+        optimizer=optimizer,
+        augment=augment,
+        activation=tuple(layer.activation for layer in state.params),
+    )
+    n, dtype = len(data), dtype_of(state.params)
+    l1, l2 = (rates[name] / n if name in rates else None for name in ("l1", "l2"))
+    slopes = engine.gradient(gradient)
+
+    def load(
+        number: Int[Array, ""], batch: Int[Array, " m"]
+    ) -> tuple[Float[Array, "m ..."], Float[Array, "m out"]]:
+        x = as_numbers(jnp.asarray(data.x)[batch], dtype)
+        if augment is not None:
+            x = augment(jax.random.fold_in(stream(key, "augment"), number), x)
+        return x, jnp.asarray(data.y)[batch]
+
+    def learn(state: State, number: Array, x: Array, y: Array) -> State:
+        gradient = slopes
+        if "dropout" in rates:
+            mask_key = jax.random.fold_in(stream(key, "dropout"), number)
+            gradient = with_dropout(gradient, mask_key, rates["dropout"])
+        gradient = with_penalty(gradient, l1, l2)
+        options = {"cost": cost, "gradient": gradient, "optimizer": optimizer}
+        return step(state, x, y, eta=rates.get("eta"), **options)
+
+    order = engine.shuffle(stream(key, "order"), n)
+    batches = order[: n - n % batch_size].reshape(-1, batch_size)
+    state = engine.fold(load, learn, state, batches)
+    if n % batch_size:  # the last mini-batch is shorter, and divided by its own length
+        number = jnp.asarray(len(batches))
+        state = learn(state, number, *load(number, order[n - n % batch_size :]))
+    return state
+
+
+def epoch(
+    key: Key[Array, ""], state: State, data: Dataset, **options: Unpack[Options]
+) -> State:
+    """The state after learning from every example once, in an order drawn from `key`.
+
+    Options, of which `batch_size` is required, and `eta` unless the optimizer is
+    ready-made; the defaults are those of the book's first program:
+
+    - `batch_size`: examples in a mini-batch; the last one may be shorter, and is
+      averaged over its own length;
+    - `eta`: the learning rate;
+    - `l1`, `l2`: the book's lambda, of C + lambda/n sum |w| (web 95) and of
+      C + lambda/2n sum w^2 (web 85);
+    - `dropout`: the probability of dropping each hidden neuron. Evaluate
+      `without_dropout(state.params, dropout)`; `train` does that for you;
+    - `cost`: such as `jaxnet.cross_entropy`, by default `jaxnet.quadratic`;
+    - `gradient`: `jaxnet.backprop`, `jaxnet.autodiff`, an oracle or your own;
+    - `optimizer`: a function from eta, such as `optax.adam`, by default `optax.sgd`; or
+      a ready-made one, such as `optax.adam(1e-3)` or `optax.sgd(schedule)`, without
+      `eta`. Pass the same to `start`;
+    - `augment`: a function of a key and of the inputs of a mini-batch, to change them.
+
+    >>> data = jaxnet.Dataset(jnp.eye(4), jnp.eye(4))
+    >>> state = jaxnet.start(jaxnet.init(jax.random.key(0), [4, 3, 4]))
+    >>> for number in range(3):
+    ...     key = jax.random.fold_in(jax.random.key(0), number)
+    ...     state = jaxnet.epoch(key, state, data, batch_size=2, eta=3.0)
+
+    Raises ValueError if the data do not fit the network, or a number is out of range,
+    and TypeError for arguments of other types.
     """
-    if not isinstance(state, State):
-        raise TypeError(
-            f"Expected a State, from start(params), got {type(state).__name__}."
-        )
-    choices = (cost, gradient, hidden, optimizer)
-    numbers = {"l1": l1, "l2": l2, "dropout": dropout}
-    check_training(state.params, data, batch_size, eta, choices, numbers)
-    memory = jax.eval_shape(optimizer(0.0).init, state.params)
-    if jax.tree.structure(memory) != jax.tree.structure(state.optimizer):
-        raise ValueError(
-            "Expected a State of this optimizer, from start(params, optimizer), got "
-            "that of another optimizer."
-        )
-    eta = jnp.asarray(eta, state.params[0].w.dtype)
-    rates = _rates(state.params, **numbers)
-    return _epoch(key, state, data, eta, rates, batch_size, choices, augment)
+    check_state(state)
+    rates, *static = _plan(state.params, data, **options)
+
+    def one(key: Array, state: State, data: Dataset, rates: dict[str, Array]) -> State:
+        return _epoch(key, state, data, rates, *static, engine)
+
+    return on_any_mesh(one, key, state, data, rates)
 
 
 def train(
@@ -207,37 +325,48 @@ def train(
     data: Dataset,
     *,
     epochs: int,
-    batch_size: int,
-    eta: Scalar,
-    l1: Scalar = 0.0,
-    l2: Scalar = 0.0,
-    dropout: Scalar = 0.0,
-    cost: Cost = quadratic,
-    gradient: Gradient = backprop,
-    hidden: Hidden = sigmoid,
-    optimizer: Optimizer = optax.sgd,
-    augment: Augment | None = None,
-    evaluate: Callable[[Params], Any] = lambda params: None,
+    evaluate: Callable[[Params], Any] | None = None,
+    **options: Unpack[Options],
 ) -> tuple[Params, Any]:
-    """The network after `epochs` epochs, and what `evaluate` said after each.
+    """The network after `epochs` epochs, and what `evaluate(params)` gave after each.
 
-    Epoch number i draws from `fold_in(key, i)`: a Python loop over `epoch` with these
-    keys does the same. Jit or vmap the experiment that calls this. `metrics.monitor`
-    makes functions for `evaluate`.
-    Raises ValueError as `epoch` does, and if the data hold nan or infinity.
+    The options are those of `epoch`; number i gets the key `fold_in(key, i)`, so a
+    loop over `epoch` with these keys does the same. After training with dropout, both
+    `evaluate` and the caller get the network with all its neurons, as from
+    `without_dropout`. `jaxnet.monitor` makes functions for `evaluate`. Jit or vmap the
+    experiment that calls this.
+
+    >>> data = jaxnet.Dataset(jnp.eye(4), jnp.eye(4))
+    >>> params = jaxnet.init(jax.random.key(0), [4, 3, 4])
+    >>> params, costs = jaxnet.train(
+    ...     jax.random.key(0), params, data, epochs=5, batch_size=2, eta=3.0,
+    ...     evaluate=jax.tree_util.Partial(jaxnet.total_cost, data=data))
+    >>> costs.shape
+    (5,)
+
+    Raises as `epoch` does.
     """
-    choices = (cost, gradient, hidden, optimizer)
-    numbers = {"l1": l1, "l2": l2, "dropout": dropout}
-    check_training(params, data, batch_size, eta, choices, numbers)
-    check_finite(data)
-    eta = jnp.asarray(eta, params[0].w.dtype)
-    rates = _rates(params, **numbers)
+    check_integer("the number of epochs", epochs, 0)
+    rates, *static = _plan(params, data, **options)
+    rate = rates.get("dropout", 0)
 
-    def one_epoch(state: State, number: Array) -> tuple[State, Any]:
+    def one_epoch(state: State, number: Int[Array, ""]) -> tuple[State, Any]:
         epoch_key = jax.random.fold_in(key, number)
-        state = _epoch(epoch_key, state, data, eta, rates, batch_size, choices, augment)
-        return state, evaluate(state.params)
+        state = _epoch(epoch_key, state, data, rates, *static, engine)
+        params = without_dropout(state.params, rate)
+        return state, None if evaluate is None else evaluate(params)
 
-    first = start(params, optimizer)
-    last, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
-    return last.params, history
+    update = _transformation(options.get("optimizer", optax.sgd), rates.get("eta"))
+    first = _first_state(params, update)
+    state, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
+    return without_dropout(state.params, rate), history
+
+
+def check_state(state: State) -> State:
+    """The state. Raises TypeError unless it is one, of a network."""
+    if not isinstance(state, State):
+        raise TypeError(
+            f"Expected a State, from start(params), got a {type(state).__name__}."
+        )
+    check_params(state.params)
+    return state

@@ -15,10 +15,11 @@ from uuid import uuid4
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.checks import check_cost
+from jaxnet.activations import sigmoid
+from jaxnet.checks import check_params
 from jaxnet.costs import Cost, cross_entropy, quadratic
 from jaxnet.files import StorageError, at_most
-from jaxnet.network import Layer, Params
+from jaxnet.layers import Layer, Params
 
 _COSTS = {"QuadraticCost": quadratic, "CrossEntropyCost": cross_entropy}
 _KEYS = ("sizes", "weights", "biases", "cost")
@@ -55,32 +56,28 @@ def save_book_network(path: str | Path, params: Params, cost: Cost = quadratic) 
     folder is made. Raises ValueError if the cost is not one of the book's program or
     the network is not one of finite numbers, and StorageError if it cannot be written.
     """
-    check_cost(cost)
+    check_params(params)
     names = [name for name, known in _COSTS.items() if known == cost]
     if not names:
         raise ValueError(
             "Expected a cost that the book's files have a name for, jaxnet.quadratic "
-            "or jaxnet.cross_entropy, got another."
+            f"or jaxnet.cross_entropy, got {cost}."
+        )
+    if any(layer.activation != sigmoid for layer in params):
+        raise ValueError(
+            "Expected a network of sigmoid neurons, the only ones in the book's files, "
+            f"got {', '.join(layer.activation.name for layer in params)}."
         )
     layers = [(np.asarray(w, float), np.asarray(b, float)) for w, b in params]
+    if not all(np.isfinite(array).all() for layer in layers for array in layer):
+        raise ValueError("Expected finite weights and biases, got nan or infinity.")
     document = {
-        "sizes": _sizes(layers),
+        "sizes": [layers[0][0].shape[1], *(len(b) for _, b in layers)],
         "weights": [w.tolist() for w, _ in layers],
         "biases": [b[:, np.newaxis].tolist() for _, b in layers],
         "cost": names[0],
     }
     replace(Path(path), json.dumps(document).encode())
-
-
-def _sizes(layers: list[tuple[np.ndarray, np.ndarray]]) -> list[int]:
-    shapes = [(w.shape, b.shape) for w, b in layers]
-    sizes = [w[-1] for w, _ in shapes[:1] if w] + [b[0] for _, b in shapes if b]
-    fitting = [((n_out, n_in), (n_out,)) for n_in, n_out in pairwise(sizes)]
-    if not shapes or shapes != fitting or 0 in sizes:
-        raise ValueError(f"Expected layers of shapes (out, in), (out,), got {shapes}.")
-    if not all(np.isfinite(array).all() for layer in layers for array in layer):
-        raise ValueError("Expected finite weights and biases, got nan or infinity.")
-    return sizes
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -126,7 +126,7 @@ def epochs(
             seconds[name].append(json.loads(found.stdout)["epoch_ms"] / 1e3)
         for name, way in ways.items():
             seconds[name].append(timed(way.run) / way.part)
-    work = flops(sizes, len(data.x))
+    work = flops(sizes, len(data))
     return {
         name: {
             "seconds": float(np.median(times)),
@@ -172,16 +172,16 @@ def steps(grid: Sequence[tuple[tuple[int, ...], int]]) -> list[dict[str, Any]]:
     data = jaxnet.load_mnist(as_bytes=True).train
     rows = []
     for sizes, m in track(grid, len(grid), "networks and mini-batches"):
-        n = m * max(4, min(len(data.x), int(4e9 / flops(sizes, 1))) // m)
-        part = jaxnet.Dataset(data.x[: min(n, 50_000)], data.y[: min(n, 50_000)])
-        state = jaxnet.start(jaxnet.init(jax.random.key(0), sizes, jaxnet.scaled_layer))
-        key = jax.random.key(1)
+        n = m * max(4, min(len(data), int(4e9 / flops(sizes, 1))) // m)
+        part, key = data[:n], jax.random.key(0)
+        params = jaxnet.init(key, sizes, init_layer=jaxnet.scaled_layer)
+        state = jaxnet.start(params)
 
         def once(part=part, state=state, key=key, m=m) -> Any:
             return jaxnet.epoch(key, state, part, batch_size=m, eta=0.1)
 
         timed(once)
-        seconds = float(np.median([timed(once) for _ in range(5)])) / len(part.x) * m
+        seconds = float(np.median([timed(once) for _ in range(5)])) / len(part) * m
         row = {"sizes": list(sizes), "batch": m, "seconds": seconds}
         row["gflops"] = flops(sizes, m) / seconds / 1e9
         row["products"] = products(sizes, m)

@@ -24,7 +24,7 @@ def main(
 ) -> dict[float, np.ndarray]:
     """Print and return accuracies of shape (epochs, seeds) for each eta."""
     split = jaxnet.load_mnist(data)
-    n, n_in = len(split.test.x), split.test.x.shape[1]
+    n, n_in = len(split.test), split.test.x.shape[1]
     results = {}
     for sizes, rates in (
         ((n_in, hidden[0], 10), etas),

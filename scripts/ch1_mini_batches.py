@@ -25,7 +25,7 @@ def estimate_errors(params, data, sizes, draws, key) -> dict[int, float]:
     full = jax.jit(jaxnet.backprop)(params, data.x, data.y)
 
     def error(m, key):
-        batch = jax.random.choice(key, len(data.x), (m,), replace=True)
+        batch = jax.random.choice(key, len(data), (m,), replace=True)
         estimate = jaxnet.backprop(params, data.x[batch], data.y[batch])
         difference = jax.tree.map(jnp.subtract, estimate, full)
         return squared_norm(difference) / squared_norm(full)
@@ -50,8 +50,8 @@ def main(
     """Print the error of the estimate, then learn with mini-batches of both sizes."""
     split = jaxnet.load_mnist(data)
     n_in = split.train.x.shape[1]
-    init_key, draw_key, train_key = jax.random.split(jax.random.key(1), 3)
-    params = jaxnet.init(init_key, [n_in, hidden, 10])
+    key, draw_key = jax.random.split(jax.random.key(1))
+    params = jaxnet.init(key, [n_in, hidden, 10])
     errors = estimate_errors(params, split.train, sizes, draws, draw_key)
     for m, error in errors.items():
         print(
@@ -66,7 +66,7 @@ def main(
         for number in track(range(epochs), epochs, f"mini-batches of {m}"):
             began = time.perf_counter()
             state = jaxnet.epoch(
-                jax.random.fold_in(train_key, number),
+                jax.random.fold_in(key, number),
                 state,
                 split.train,
                 batch_size=m,

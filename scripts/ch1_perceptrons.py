@@ -5,25 +5,31 @@ the weather is good; a threshold of 3 also goes for company and a train. A perce
 with weights -2, -2 and bias 3 is a NAND gate, and networks of those add numbers.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.circuits import (
-    boolean_circuit,
-    compile_circuit,
-    half_adder,
-    ripple_carry_adder,
-)
+from jaxnet import predict
 from jaxnet.perceptrons import (
     AND,
     NAND,
     OR,
     all_inputs,
+    boolean_circuit,
+    compile_circuit,
     gate,
-    run_perceptrons,
+    half_adder,
+    ripple_carry_adder,
     threshold_rule,
 )
+
+
+@jax.jit
+def outputs(network, inputs):
+    """What a network answers to each row of the inputs."""
+    return jax.vmap(partial(predict, network))(inputs)
 
 
 def table(title: str, inputs, outputs) -> None:
@@ -45,16 +51,16 @@ def main(bits: int = 8, parity_of: int = 3) -> dict[str, np.ndarray]:
 
     pairs = all_inputs(2)
     for name, weights_and_bias in (("NAND", NAND), ("AND", AND), ("OR", OR)):
-        results[name] = run_perceptrons(gate(*weights_and_bias), pairs)[:, 0]
+        results[name] = outputs(gate(*weights_and_bias), pairs)[:, 0]
         table(f"{name}, weights and bias {weights_and_bias}", pairs, results[name])
 
     half = compile_circuit(half_adder())
-    results["half adder"] = run_perceptrons(half, pairs)
+    results["half adder"] = outputs(half, pairs)
     table("half adder from 5 NAND gates: sum, carry", pairs, results["half adder"])
 
     parity = [bin(row).count("1") % 2 for row in range(2**parity_of)]
     circuit = boolean_circuit(parity)
-    results["parity"] = run_perceptrons(compile_circuit(circuit), all_inputs(parity_of))
+    results["parity"] = outputs(compile_circuit(circuit), all_inputs(parity_of))
     table(
         f"parity of {parity_of} bits from {len(circuit.gates)} NAND gates",
         all_inputs(parity_of),
@@ -64,7 +70,7 @@ def main(bits: int = 8, parity_of: int = 3) -> dict[str, np.ndarray]:
     circuit = ripple_carry_adder(bits)
     adder = compile_circuit(circuit)
     inputs = all_inputs(2 * bits)
-    sums = np.asarray(jax.jit(run_perceptrons)(adder, inputs))
+    sums = np.asarray(outputs(adder, inputs))
     place = 2 ** np.arange(bits + 1)[::-1]
     a, b = (np.asarray(n) @ place[1:] for n in jnp.split(inputs, 2, axis=1))
     results["sums are right"] = sums @ place == a + b

@@ -6,22 +6,35 @@ grows, unless some w.x + b = 0. A small change in a weight makes a small change 
 output, given by equation (1.5), where a perceptron may flip.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.network import init, predict
-from jaxnet.perceptrons import NAND, gate, run_perceptrons, scale
+from jaxnet import init, predict, sigmoid
+from jaxnet.perceptrons import NAND, gate, step
+
+
+def scale(params, c):
+    """The network with all weights and biases multiplied by c."""
+    return jax.tree.map(lambda p: c * p, params)
+
+
+def made_of(activation, params):
+    """The network with this activation in every layer."""
+    return [replace(layer, activation=activation) for layer in params]
 
 
 @jax.jit
 def outputs(params, x):
-    """What a network of sigmoid neurons answers to each row of x."""
-    return jax.vmap(lambda x: predict(params, x))(x)
+    """What a network answers to each row of x."""
+    return jax.vmap(partial(predict, params))(x)
 
 
 def main(
-    sizes: tuple[int, ...] = (5, 3, 4, 1), inputs: int = 1000, seed: int = 0
+    sizes: tuple[int, ...] = (5, 3, 4, 1), inputs: int = 1000, seed: int = 2
 ) -> dict[str, np.ndarray]:
     """Print how near scaled sigmoid neurons come, and how smooth they are."""
     params_key, x_key, step_key = jax.random.split(jax.random.key(seed), 3)
@@ -29,29 +42,30 @@ def main(
     x = jax.random.bernoulli(x_key, shape=(inputs, sizes[0])).astype(float)
     results = {"c": np.array([1.0, 10.0, 100.0, 1e3, 1e4])}
 
-    perceptrons = run_perceptrons(params, x)
+    perceptrons = outputs(made_of(step, params), x)
     distances, unchanged = [], []
     print(f"{'c':>8}  perceptrons unchanged  furthest sigmoid output")
     for c in results["c"]:
         scaled = scale(params, float(c))
-        unchanged.append(np.mean(run_perceptrons(scaled, x) == perceptrons))
+        unchanged.append(np.mean(outputs(made_of(step, scaled), x) == perceptrons))
         distances.append(np.max(np.abs(outputs(scaled, x) - perceptrons)))
         print(f"{c:8.0f}{unchanged[-1]:23.1%}{distances[-1]:25.6f}")
     results["unchanged"], results["distance"] = map(np.array, (unchanged, distances))
 
     # NAND with bias 2 has w.x + b = 0 at the input 01: a perceptron there says 0.
     edge, at = gate(*NAND[:2], 2.0), jnp.array([[0.0, 1.0]])
+    smooth = made_of(sigmoid, edge)
     results["at zero"] = np.array(
-        [outputs(scale(edge, float(c)), at)[0, 0] for c in results["c"]]
+        [outputs(scale(smooth, float(c)), at)[0, 0] for c in results["c"]]
     )
     print(f"where w.x + b = 0 the output stays {results['at zero']} for every c")
 
     # Scaled up, a tiny change to one bias tips a perceptron and barely moves a sigmoid.
-    before, after = gate(*NAND[:2], 2.0), gate(*NAND[:2], 2.001)
-    results["perceptron jump"] = np.asarray(
-        run_perceptrons(after, at) - run_perceptrons(before, at)
-    )[0, 0]
-    results["sigmoid move"] = np.asarray(outputs(after, at) - outputs(before, at))[0, 0]
+    tipped = gate(*NAND[:2], 2.001)
+    jump = outputs(tipped, at) - outputs(edge, at)
+    move = outputs(made_of(sigmoid, tipped), at) - outputs(smooth, at)
+    results["perceptron jump"] = np.asarray(jump)[0, 0]
+    results["sigmoid move"] = np.asarray(move)[0, 0]
     print(
         f"a bias from 2 to 2.001 moves a perceptron's output by "
         f"{results['perceptron jump']:.0f}, a sigmoid neuron's by "

@@ -11,7 +11,6 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet.network import Layer
 from jaxnet.perceptrons import all_inputs
 from jaxnet.progress import end_with_pipe, track
 
@@ -21,9 +20,9 @@ def digit_bits():
     return all_inputs(4)[:10]
 
 
-def bitwise_layer() -> Layer:
+def bitwise_layer() -> jaxnet.Layer:
     """The exercise's layer from ten outputs to four bits: weights +-10, no bias."""
-    return Layer(w=(20 * digit_bits() - 10).T, b=jnp.zeros(4))
+    return jaxnet.Layer(w=(20 * digit_bits() - 10).T, b=jnp.zeros(4))
 
 
 def bit_accuracy(params, data):
@@ -58,11 +57,10 @@ def main(
     ):
 
         def first_state(key, outputs=outputs):
-            init_key = jax.random.fold_in(key, 0)
-            return jaxnet.start(jaxnet.init(init_key, [n_in, hidden, outputs]))
+            return jaxnet.start(jaxnet.init(key, [n_in, hidden, outputs]))
 
         def one_epoch(number, train, test, key, state, measure=measure):
-            key = jax.random.fold_in(jax.random.fold_in(key, 1), number)
+            key = jax.random.fold_in(key, number)
             state = jaxnet.epoch(key, state, train, batch_size=batch_size, eta=eta)
             return state, measure(state.params, test)
 

@@ -20,7 +20,7 @@ def main(
 ) -> dict[str, np.ndarray]:
     """Print, and draw into `out` unless None, the rate of learning of one layer."""
     init_key, x_key = jax.random.split(jax.random.key(0))
-    params = jaxnet.init(init_key, [n, n, 1], jaxnet.scaled_layer)
+    params = jaxnet.init(init_key, [n, n, 1], init_layer=jaxnet.scaled_layer)
     x, y = jax.random.uniform(x_key, (1, n)), jnp.zeros((1, 1))
 
     def rate(params, x, cost, l):

@@ -28,7 +28,7 @@ LAMBDA = 5.0
 
 def training_cost(params, train, evaluation):
     """The cost of the training data, with its L2 term as in the book."""
-    options = {"l2": LAMBDA, "n": len(train.x)}
+    options = {"l2": LAMBDA, "n": len(train)}
     return jaxnet.total_cost(params, train, jaxnet.cross_entropy, **options)
 
 
@@ -57,10 +57,7 @@ def stripped_down(experiment, data, seeds):
     """Right answers of 100, (settings, seeds, epochs), of 784-10 on 1,000 images."""
     print("784-10, 1,000 images, 100 for validation: right answers of 100")
     train, validation = data
-    few = (
-        jaxnet.Dataset(train.x[:1000], train.y[:1000]),
-        jaxnet.Dataset(validation.x[:100], validation.y[:100]),
-    )
+    few = (train[:1000], validation[:100])
     etas, l2s = (10.0, 10.0, 100.0, 1.0), (1000.0, 20.0, 20.0, 20.0)
     small = replace(experiment, sizes=(784, 10), train_on=None)
     found = 100 * history(small, few, seeds, "784-10", eta=etas, l2=l2s)

@@ -28,15 +28,15 @@ def main(
     train = jaxnet.load_mnist(data).train
     five = int(jnp.argmax(train.y[:, 5]))
     side = int(train.x.shape[1] ** 0.5)
-    x = train.x[five : five + 1]
-    image = x.reshape(side, side)
+    one = train[five : five + 1]
+    image = one.x.reshape(side, side)
 
-    shifted = augment.expand(jaxnet.Dataset(x, train.y[five : five + 1]), side).x
+    shifted = augment.expand(one, side).x
     bend = augment.elastic(alpha, sigma, side)
     found = {"a five": image, f"{degrees:g} degrees": augment.rotate(image, degrees)}
     found |= dict(zip(("down", "up", "right", "left"), shifted[1:], strict=True))
     for seed in range(1, seeds + 1):
-        found[f"elastic {seed}"] = bend(jax.random.key(seed), x)
+        found[f"elastic {seed}"] = bend(jax.random.key(seed), one.x)
 
     results = {
         name: np.asarray(version).reshape(side, side) for name, version in found.items()

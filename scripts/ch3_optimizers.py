@@ -59,7 +59,7 @@ def tiny_network(steps, eta, warm_up=300):
     """
     x = jnp.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
     y = jnp.array([[0.1], [0.6], [0.7], [0.9]])
-    params = jaxnet.init(jax.random.key(3), [2, 2, 1], jaxnet.scaled_layer)
+    params = jaxnet.init(jax.random.key(1), [2, 2, 1], init_layer=jaxnet.scaled_layer)
 
     def cost(params):
         decay = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))

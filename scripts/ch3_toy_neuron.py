@@ -31,20 +31,21 @@ def the_example():
     return jnp.ones((1, 1)), jnp.zeros((1, 1))
 
 
-def animated(params, x, y, cost=cross_entropy, hidden=jaxnet.sigmoid) -> Params:
+def animated(params, x, y, cost=cross_entropy) -> Params:
     """The wrong gradient of the book's animation: dC/da in the place of dC/dz."""
     a = jaxnet.predict(params, x[0])
     by_a = (a - y[0]) / (a * (1 - a))
     return [Layer(w=jnp.outer(by_a, x[0]), b=by_a)]
 
 
-@partial(jax.jit, static_argnames=("cost", "gradient", "epochs"))
+@partial(jax.jit, static_argnames=("gradient", "epochs"))
 def learn(w, b, eta, cost: Cost, gradient: Gradient, epochs: int) -> jax.Array:
     """Weight, bias, output and cost in columns, at first and after each epoch."""
     x, y = the_example()
+    options = {"eta": eta, "cost": cost, "gradient": gradient}
 
     def one_epoch(state, _):
-        return jaxnet.step(state, x, y, eta, cost, gradient), state.params
+        return jaxnet.step(state, x, y, **options), state.params
 
     first = jaxnet.start(neuron(w, b))
     _, path = jax.lax.scan(one_epoch, first, length=epochs + 1)

@@ -76,7 +76,7 @@ def jitted_step(sizes, data, m, eta) -> Way:
         now = state
         places = order.permutation(len(x))[: steps * m].reshape(-1, m)
         for batch in places:
-            now = step(now, x[batch], y[batch], eta)
+            now = step(now, x[batch], y[batch], eta=eta)
         return now
 
     return Way(run, steps * m / len(x))

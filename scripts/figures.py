@@ -105,20 +105,18 @@ def from_files(folder: str | Path, out: Path) -> list[Path]:
 
 def trained(data: jaxnet.Dataset, epochs: int) -> jaxnet.Params:
     """A 784-30-10 network: cross-entropy with L2, eta 0.5, and scaled first weights."""
-    init_key, train_key = jax.random.split(jax.random.key(0))
-    params = jaxnet.init(init_key, [784, 30, 10], jaxnet.scaled_layer)
-    state = jaxnet.start(params)
-    for number in range(epochs):
-        state = jaxnet.epoch(
-            jax.random.fold_in(train_key, number),
-            state,
-            data,
-            batch_size=10,
-            eta=0.5,
-            l2=5.0,
-            cost=jaxnet.cross_entropy,
-        )
-    return state.params
+    key = jax.random.key(0)
+    params = jaxnet.init(key, [784, 30, 10], init_layer=jaxnet.scaled_layer)
+    return jaxnet.train(
+        key,
+        params,
+        data,
+        epochs=epochs,
+        batch_size=10,
+        eta=0.5,
+        l2=5.0,
+        cost=jaxnet.cross_entropy,
+    )[0]
 
 
 def galleries(params: jaxnet.Params, test: jaxnet.Dataset, out: Path) -> list[Path]:

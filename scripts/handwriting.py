@@ -37,22 +37,22 @@ def resized(picture: Image.Image, stretched: bool) -> Float[np.ndarray, "28 28"]
     return (ink if ink.mean() < 0.5 else 1 - ink) * 255 / 256
 
 
-def trained(split: jaxnet.Split, hidden: int, epochs: int) -> jaxnet.Params:
+def trained(
+    split: jaxnet.Split, hidden: int, epochs: int, seed: int = 0
+) -> jaxnet.Params:
     """A network taught with the cross-entropy and the book's eta and lambda."""
-    key = jax.random.key(0)
-    params = jaxnet.init(key, [784, hidden, 10], jaxnet.scaled_layer)
-    state = jaxnet.start(params)
-    for number in range(epochs):
-        state = jaxnet.epoch(
-            jax.random.fold_in(key, 100 + number),
-            state,
-            split.train,
-            batch_size=10,
-            eta=0.5,
-            l2=5.0,
-            cost=jaxnet.cross_entropy,
-        )
-    return state.params
+    key = jax.random.key(seed)
+    params = jaxnet.init(key, [784, hidden, 10], init_layer=jaxnet.scaled_layer)
+    return jaxnet.train(
+        key,
+        params,
+        split.train,
+        epochs=epochs,
+        batch_size=10,
+        eta=0.5,
+        l2=5.0,
+        cost=jaxnet.cross_entropy,
+    )[0]
 
 
 def distance(one: list[int], other: list[int]) -> int:

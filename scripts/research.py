@@ -16,26 +16,25 @@ quartic = jaxnet.Cost(
     value=lambda z, y: jnp.sum((jax.nn.sigmoid(z) - y) ** 4) / 4,
     delta=lambda z, y: (jax.nn.sigmoid(z) - y) ** 3 * jaxnet.sigmoid.prime(z),
 )
-CHOICES = {"cost": quartic, "hidden": softsign}
+init = partial(jaxnet.init, hidden=softsign, init_layer=jaxnet.scaled_layer)
+learn = partial(
+    jaxnet.train, batch_size=10, eta=0.001, cost=quartic, optimizer=optax.adam
+)
 
 
 def main(data=None, sizes=(784, 30, 10), epochs=3, seeds=10):
     """The test accuracy of each seed after each epoch, (seeds, epochs)."""
     train, _, test = jaxnet.load_mnist(data)
-    example = jaxnet.init(jax.random.key(0), sizes, jaxnet.scaled_layer)
-    mine = partial(jaxnet.backprop, **CHOICES)
-    broken = jaxnet.diagnose(mine, example, train.x[:10], train.y[:10], **CHOICES)
+    params, few = init(jax.random.key(0), sizes), train[:10]
+    broken = jaxnet.diagnose(jaxnet.backprop, params, few.x, few.y, cost=quartic)
     print(*broken or ["BP1 to BP4 hold."])
 
-    def run(key):
-        params = jaxnet.init(key, sizes, jaxnet.scaled_layer)
-        options = {"epochs": epochs, "batch_size": 10, "eta": 0.001, **CHOICES}
-        measure = lambda params: jaxnet.accuracy(params, test, softsign)  # noqa: E731
-        options |= {"optimizer": optax.adam, "evaluate": measure}
-        return jaxnet.train(jax.random.fold_in(key, 1), params, train, **options)[1]
+    def run(key, train, test):
+        measure = partial(jaxnet.accuracy, data=test)
+        return learn(key, init(key, sizes), train, epochs=epochs, evaluate=measure)[1]
 
     keys = jax.vmap(jax.random.key)(jnp.arange(seeds))
-    found = np.asarray(jax.jit(jax.vmap(run))(keys))
+    found = np.asarray(jax.jit(jax.vmap(run, (0, None, None)))(keys, train, test))
     print(found.round(4))
     return found
 

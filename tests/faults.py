@@ -1,12 +1,13 @@
 """Backpropagation in four pieces, any of which can be replaced by a wrong one."""
 
+from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 
-from jaxnet import Layer, forward
-from jaxnet.network import hidden_activations
+from jaxnet import forward
 
 
 def bp1(c):
@@ -36,12 +37,9 @@ def backprop_with(**pieces):
     """
     do = SimpleNamespace(**(RIGHT | pieces))
 
-    def gradient(params, x, y, cost, hidden):
-        def run(x):
-            return forward(params, x, hidden=hidden, output=cost.output)
-
-        zs, activations = jax.vmap(run)(x)
-        primes = [f.prime for f in hidden_activations(params, hidden)]
+    def gradient(params, x, y, cost):
+        zs, activations = jax.vmap(partial(forward, params))(x)
+        primes = [layer.activation.prime for layer in params]
         L = len(params)
         c = SimpleNamespace(cost=cost, y=y, L=L, a=activations, delta={})
         c.z, c.w = dict(enumerate(zs, 1)), {l + 1: p.w for l, p in enumerate(params)}
@@ -49,7 +47,10 @@ def backprop_with(**pieces):
         c.delta[L] = do.bp1(c)
         for l in range(L - 1, 0, -1):
             c.delta[l] = do.bp2(c, l)
-        return [Layer(do.bp4(c, l), do.bp3(c, l)) for l in range(1, L + 1)]
+        return [
+            replace(layer, w=do.bp4(c, l), b=do.bp3(c, l))
+            for l, layer in enumerate(params, 1)
+        ]
 
     return gradient
 
@@ -60,55 +61,59 @@ def at(layer, wrong, right):
 
 
 def with_grad(change):
-    """The right gradient, changed afterwards by `change(gradient, x, y)`."""
+    """The right gradient, changed afterwards by `change(gradient)`."""
     right = backprop_with()
 
-    def gradient(params, x, y, cost, hidden):
-        return change(right(params, x, y, cost, hidden))
+    def gradient(params, x, y, cost):
+        return change(right(params, x, y, cost))
 
     return gradient
 
 
-def without_last_row(params, x, y, cost, hidden):
+def without_last_row(params, x, y, cost):
     """The mean over all examples but the last."""
     if len(x) == 1:
         return jax.tree.map(jnp.zeros_like, params)
-    return backprop_with()(params, x[:-1], y[:-1], cost, hidden)
+    return backprop_with()(params, x[:-1], y[:-1], cost)
 
 
 def of_another_network(change):
     """The right gradient of the network that `change` makes."""
     right = backprop_with()
-    return lambda params, x, y, cost, hidden: right(change(params), x, y, cost, hidden)
+    return lambda params, x, y, cost: right(change(params), x, y, cost)
 
 
 def with_hidden(change):
-    """The right gradient of the network with the activation that `change` makes."""
-    right = backprop_with()
-    return lambda params, x, y, cost, hidden: right(params, x, y, cost, change(hidden))
+    """The right gradient of the network with the activations that `change` makes."""
+
+    def changed(params):
+        hidden = [replace(p, activation=change(p.activation)) for p in params[:-1]]
+        return [*hidden, params[-1]]
+
+    return of_another_network(changed)
 
 
-def by_seven(params, x, y, cost, hidden):
+def by_seven(params, x, y, cost):
     """The sum over the examples divided by 7, however many they are."""
-    right = backprop_with()(params, x, y, cost, hidden)
+    right = backprop_with()(params, x, y, cost)
     return jax.tree.map(lambda g: g * (len(x) / 7), right)
 
 
-def first_twice(params, x, y, cost, hidden):
+def first_twice(params, x, y, cost):
     """A mean in which the first example counts double."""
     right = backprop_with()
     one, all_ = (
-        right(params, x[:1], y[:1], cost, hidden),
-        right(params, x, y, cost, hidden),
+        right(params, x[:1], y[:1], cost),
+        right(params, x, y, cost),
     )
     m = len(x)
     return jax.tree.map(lambda a, b: (m * a + b) / (m + 1), all_, one)
 
 
-def in_float32(params, x, y, cost, hidden):
+def in_float32(params, x, y, cost):
     """Everything computed in float32, then returned in float64."""
     low, x, y = jax.tree.map(lambda p: p.astype(jnp.float32), (params, x, y))
-    gradient = backprop_with()(low, x, y, cost, hidden)
+    gradient = backprop_with()(low, x, y, cost)
     return jax.tree.map(lambda g, p: g.astype(p.dtype), gradient, params)
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
 
@@ -10,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
+from jaxnet import Activation, sigmoid
 
 
 def idx(array) -> bytes:
@@ -22,26 +24,54 @@ def idx(array) -> bytes:
 @cache
 def compiled(function):
     """The function as one program: one by one its parts take seconds to compile."""
-    choices = {"cost", "gradient", "hidden", "optimizer", "output", "penalties"}
-    choices &= inspect.signature(function).parameters.keys()
+    choices = {"gradient", "optimizer"} & inspect.signature(function).parameters.keys()
     return jax.jit(function, static_argnames=sorted(choices))
 
 
-def problem(sizes, m=7, seed=0):
+class CountedBackprop:
+    """`backprop` that counts how often it is traced: each time that it is compiled."""
+
+    def __init__(self):
+        self.traces = 0
+
+    def __call__(self, *args, **kwargs):
+        self.traces += 1
+        return jaxnet.backprop(*args, **kwargs)
+
+
+def problem(
+    sizes,
+    m=7,
+    seed=0,
+    hidden: Activation | Sequence[Activation] = sigmoid,
+    output: Activation = sigmoid,
+):
     """A random network, and m examples whose targets are not one-hot but in [0, 1].
 
-    Of NumPy's numbers, for which nothing is compiled.
+    `hidden` is one activation or one for each hidden layer, as in `jaxnet.init`; the
+    numbers are NumPy's, for which nothing is compiled.
     """
     rng = np.random.default_rng(seed)
+    if isinstance(hidden, Activation):
+        hidden = [hidden] * (len(sizes) - 2)
     params = [
         jaxnet.Layer(
             jnp.asarray(rng.normal(size=(n_out, n_in))),
             jnp.asarray(rng.normal(size=n_out)),
+            activation,
         )
-        for n_in, n_out in pairwise(sizes)
+        for (n_in, n_out), activation in zip(
+            pairwise(sizes), [*hidden, output], strict=True
+        )
     ]
     x = jnp.asarray(rng.normal(size=(m, sizes[0])))
     return params, x, jnp.asarray(rng.uniform(size=(m, sizes[-1])))
+
+
+def formula_of(cost):
+    """The cost as the book writes it, a function of the outputs a and targets y."""
+    assert cost.formula is not None
+    return cost.formula
 
 
 def relative_error(actual, expected) -> float:

@@ -72,7 +72,7 @@ def book_files(folder: Path) -> Case:
 def functions(folder: Path) -> Case:
     path = folder / "network.jax"
     params = jaxnet.init(jax.random.key(0), [3, 2])
-    export.save_function(path, params, jaxnet.quadratic)
+    export.save_function(path, params)
     content = path.read_bytes()
 
     def write(draw: Draw) -> None:

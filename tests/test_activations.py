@@ -1,5 +1,8 @@
 """Each derivative is the derivative of the function beside it."""
 
+import copy
+import pickle
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jaxnet import linear, relu, sigmoid, tanh
+import jaxnet
+from jaxnet import Activation, linear, relu, sigmoid, softmax, tanh
+from tests.helpers import problem
 
-ALL = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "linear": linear}
-each = pytest.mark.parametrize("activation", ALL.values(), ids=ALL)
+ALL = [sigmoid, tanh, relu, linear]
+each = pytest.mark.parametrize("activation", ALL, ids=str)
 
 
 @each
@@ -43,3 +48,49 @@ def test_nothing_overflows(activation, dtype):
 
 def test_relu_has_derivative_zero_at_zero():
     assert relu.prime(jnp.zeros(())) == jax.grad(relu.fn)(jnp.zeros(())) == 0
+
+
+def test_the_derivative_of_the_sigmoid_is_accurate_in_both_tails():
+    """sigma (1 - sigma) is 0 from z = 17 on, where sigma rounds to 1."""
+    z = np.arange(-80, 81, dtype=np.float32)
+    e = np.exp(-np.abs(z).astype(np.float64))  # sigma' is even
+    expected = e / (1 + e) ** 2
+    actual = sigmoid.prime(jnp.asarray(z))
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(np.float64(actual), expected, rtol=1e-6)
+
+
+def test_a_hidden_softmax_is_refused():
+    """Its derivative is a matrix, which the Hadamard product of BP2 is not."""
+    with pytest.raises(ValueError, match="elementwise derivative, got softmax"):
+        jaxnet.init(jax.random.key(0), [3, 4, 2], hidden=softmax)
+    params, x, y = problem([3, 4, 2], hidden=softmax)
+    for refused in (
+        lambda: jaxnet.forward(params, x[0]),
+        lambda: jaxnet.predict(params, x[0]),
+        lambda: jaxnet.errors(params, x[0], y[0]),
+        lambda: jaxnet.loss(params, x, y),
+        lambda: jaxnet.backprop(params, x, y),
+    ):
+        with pytest.raises(ValueError, match="elementwise derivative, got softmax"):
+            refused()
+    with pytest.raises(ValueError, match="elementwise derivative"):
+        softmax.prime(jnp.zeros(3))
+
+
+def test_activations_are_equal_by_content_and_print_as_their_names():
+    def softplus():
+        return Activation(jax.nn.softplus, jax.nn.sigmoid)
+
+    assert str([*ALL, softmax, softplus()]) == (
+        "[sigmoid, tanh, relu, linear, softmax, softplus]"
+    )
+    assert softplus() == softplus() and hash(softplus()) == hash(softplus())
+    assert len({*ALL, softmax, softplus(), softplus()}) == 6
+    assert softplus() != Activation(jax.nn.softplus, jax.nn.relu)
+
+
+@pytest.mark.parametrize("activation", [*ALL, softmax], ids=str)
+def test_activations_are_pickled_by_name(activation):
+    assert pickle.loads(pickle.dumps(activation)) is activation
+    assert copy.deepcopy(activation) is activation

@@ -3,7 +3,6 @@
 import json
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -44,8 +43,8 @@ def test_other_packages_learn_where_they_are_installed(small_mnist_data, name):
     begin = contenders.available().get(name)
     if begin is None:
         pytest.skip(f"{name} is not installed")
-    x, y = (np.asarray(array) for array in small_mnist_data.train)
-    data = jaxnet.Dataset(jnp.asarray((256 * x).astype(np.uint8)), jnp.asarray(y))
+    x, y = small_mnist_data.train.x, small_mnist_data.train.y
+    data = jaxnet.Dataset((256 * x).astype(np.uint8), y)
     way = begin((784, 30, 10), data, 10, ETA)
     way.run()
     assert 0 < way.part

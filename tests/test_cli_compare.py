@@ -12,12 +12,12 @@ import jax
 import jaxnet
 
 
-def transposed(params, x, y, cost, hidden):
+def transposed(params, x, y, cost):
     """BP2 without its transpose, in a network of square layers."""
-    gradient = jaxnet.backprop(params, x, y, cost, hidden)
-    deltas = jax.vmap(lambda x, y: jaxnet.errors(params, x, y, cost, hidden)[0])(x, y)
-    zs = jax.vmap(lambda x: jaxnet.forward(params, x, hidden=hidden)[0])(x)
-    delta = (deltas[1] @ params[1].w.T) * hidden.prime(zs[0])
+    gradient = jaxnet.backprop(params, x, y, cost)
+    deltas = jax.vmap(lambda x, y: jaxnet.errors(params, x, y, cost)[0])(x, y)
+    zs = jax.vmap(lambda x: jaxnet.forward(params, x)[0])(x)
+    delta = (deltas[1] @ params[1].w.T) * params[0].activation.prime(zs[0])
     first = jaxnet.Layer(delta.T @ x / len(x), delta.mean(axis=0))
     return [first, *gradient[1:]]
 
@@ -126,7 +126,10 @@ def test_a_gradient_that_fails_is_one_line_and_exit_code_1(
         ),
         (("--candidate", "absent_module:f"), "no module 'absent_module'"),
         (("--candidate", "broken_module:f"), "failed with ZeroDivisionError"),
-        (("--candidate", "own_gradients:simple", "--hidden", "tanh"), "no parameters"),
+        (
+            ("--candidate", "own_gradients:simple", "--cost", "cross_entropy"),
+            "own_gradients:simple has no parameter cost",
+        ),
         (("--sizes", "10,10"), "expected 784 inputs and 10 outputs"),
         (("--batch-size", "700"), "expected at most 500"),
         (("--cost", "cubic"), "invalid choice: 'cubic'"),

@@ -14,7 +14,9 @@ from jaxnet.cli import main
 @pytest.fixture(scope="module")
 def network(tmp_path_factory, mnist):
     """784-30-10 after two epochs, in the book's format."""
-    params = jaxnet.init(jax.random.key(1), [784, 30, 10], jaxnet.scaled_layer)
+    params = jaxnet.init(
+        jax.random.key(1), [784, 30, 10], init_layer=jaxnet.scaled_layer
+    )
     state = jaxnet.start(params)
     for i in range(2):
         options = {"batch_size": 10, "eta": 0.5, "cost": jaxnet.cross_entropy}

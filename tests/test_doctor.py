@@ -5,6 +5,7 @@ import gzip
 import json
 import math
 import os
+from dataclasses import replace
 from email.message import Message
 from importlib import metadata
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import jaxnet
+from jaxnet import sgd
 from jaxnet.cli import main
 from jaxnet.datasets import MNIST_SHA256, read_idx
 from jaxnet.doctor import Finding, Trouble, examine, ladder, machine
@@ -107,7 +109,7 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
 def broken_backprop(params, x, y, **choices):
     """One per cent more of the first bias, which a difference in float32 misses."""
     first, *others = jaxnet.backprop(params, x, y, **choices)
-    return [first._replace(b=1.01 * first.b), *others]
+    return [replace(first, b=1.01 * first.b), *others]
 
 
 def in_bfloat16(a, b):
@@ -375,7 +377,7 @@ def test_different_bits_of_one_key_are_noticed(monkeypatch):
 
     def change(learnt):
         first, *others = learnt.params
-        first = first._replace(b=first.b + next(ulps))
+        first = replace(first, b=first.b + next(ulps))
         return learnt._replace(params=[first, *others])
 
     patch_learning(monkeypatch, change)
@@ -394,7 +396,7 @@ def test_an_order_with_an_example_twice_is_noticed(monkeypatch):
     def twice(key, n):
         return jnp.arange(n).at[0].set(n - 1)
 
-    monkeypatch.setattr(ladder, "shuffled", twice)
+    monkeypatch.setattr(sgd, "engine", replace(sgd.engine, shuffle=twice))
     with pytest.raises(Trouble, match="order of 1,000 examples leaves out 1"):
         ladder.order(1000)
 

@@ -16,22 +16,24 @@ from hypothesis import strategies as st
 
 import jaxnet
 from jaxnet import Layer, descend
-from jaxnet.circuits import Circuit, compile_circuit, half_adder
+from jaxnet.descent import newton
 from jaxnet.perceptrons import (
     AND,
     NAND,
     OR,
+    Circuit,
     all_inputs,
+    compile_circuit,
     gate,
+    half_adder,
     perceptron,
-    run_perceptrons,
-    scale,
     step,
     threshold_rule,
 )
 from scripts.ch1_baselines import nearest
 from scripts.ch1_gradient_descent import bowl
 from scripts.ch1_mini_batches import estimate_errors
+from scripts.ch1_sigmoid_neurons import linear_response, made_of, outputs, scale
 from scripts.ch1_ten_or_four_outputs import bitwise_layer, digit_bits
 from tests.helpers import assert_close, compiled, problem
 
@@ -90,20 +92,20 @@ def test_nand_and_or_gates():
         (AND, [0, 0, 0, 1]),
         (OR, [0, 1, 1, 1]),
     ):
-        answers = run_perceptrons(gate(*weights), pairs)[:, 0]
+        answers = outputs(gate(*weights), pairs)[:, 0]
         np.testing.assert_array_equal(answers, expected)
 
 
 def test_half_adder_from_nand_gates():
     """Five NANDs add two bits; the carry's double line is one weight of -4."""
-    sum_and_carry = run_perceptrons(compile_circuit(half_adder()), all_inputs(2))
+    sum_and_carry = outputs(compile_circuit(half_adder()), all_inputs(2))
     np.testing.assert_array_equal(sum_and_carry, [[0, 0], [1, 0], [1, 0], [0, 1]])
-    double = [Layer(jnp.array([[-2.0, -2.0]]), jnp.array([3.0]))]
+    double = gate(-2.0, -2.0, 3.0)
     single = compile_circuit(Circuit(1, [(0, 0)], [1]))
     assert single[0].w.tolist() == [[-4]] and single[0].b.tolist() == [3]
     for bit in (0.0, 1.0):
-        merged = run_perceptrons(single, jnp.array([[bit]]))
-        assert merged == run_perceptrons(double, jnp.array([[bit, bit]]))
+        merged = outputs(single, jnp.array([[bit]]))
+        assert merged == outputs(double, jnp.array([[bit, bit]]))
 
 
 def test_a_perceptron_without_inputs_is_constant():
@@ -145,6 +147,9 @@ def test_1_5_small_changes_add_up(x64):
         moved = jax.tree.map(lambda p, d, h=h: p + h * d, params, changes)
         wrong.append(abs(output(moved) - output(params) - h * predicted))
     assert wrong[0] / wrong[1] == pytest.approx(100, rel=0.1)
+    steps, errors = linear_response(jax.random.key(0), [3, 4, 1])
+    assert steps[2] / steps[3] == pytest.approx(10)
+    assert errors[2] / errors[3] == pytest.approx(100, rel=0.1)
 
 
 @settings(max_examples=40)
@@ -152,28 +157,26 @@ def test_1_5_small_changes_add_up(x64):
 def test_exercise_sigmoid_neurons_simulating_perceptrons_1(seed, c):
     """Multiplying weights and biases by c > 0 changes no perceptron's output."""
     with jax.enable_x64(True):
-        params, *_ = problem([4, 3, 2], seed=seed)
+        params, *_ = problem([4, 3, 2], seed=seed, hidden=step, output=step)
         x = all_inputs(4)
-        scaled = run_perceptrons(scale(params, c), x)
-        np.testing.assert_array_equal(scaled, run_perceptrons(params, x))
+        np.testing.assert_array_equal(outputs(scale(params, c), x), outputs(params, x))
 
 
 def test_exercise_sigmoid_neurons_simulating_perceptrons_2(x64):
     """They tend to perceptrons as c grows, unless w.x + b = 0 somewhere."""
     params, x = compile_circuit(half_adder()), all_inputs(2)
-    sigmoid_outputs = jax.jit(
-        jax.vmap(lambda c, x: predict(scale(params, c), x), in_axes=(None, 0))
-    )
+    perceptrons, sigmoid_neurons = outputs(params, x), made_of(jaxnet.sigmoid, params)
     distances = [
-        float(jnp.max(jnp.abs(sigmoid_outputs(c, x) - run_perceptrons(params, x))))
+        float(jnp.max(jnp.abs(outputs(scale(sigmoid_neurons, c), x) - perceptrons)))
         for c in (1.0, 4.0, 16.0, 64.0)
     ]
     assert distances == sorted(distances, reverse=True)
     assert distances[-1] < 1e-12
     at_zero = gate(1.0, -1.0, 0.0)
     for c in (1.0, 1e3, 1e6):
-        assert predict(scale(at_zero, c), jnp.ones(2)) == 0.5
-    assert run_perceptrons(at_zero, jnp.ones((1, 2))) == 0
+        smooth = scale(made_of(jaxnet.sigmoid, at_zero), c)
+        assert predict(smooth, jnp.ones(2)) == 0.5
+    assert predict(at_zero, jnp.ones(2)) == 0
 
 
 # Chapter 1.4: a network to classify digits
@@ -209,50 +212,56 @@ def test_1_6_quadratic_cost(x64):
         for w, b in params:
             a = sigma(np.asarray(w) @ a + np.asarray(b))
         total += float(sum((one_y - a) ** 2))
-    assert float(loss(params, x, y)) == pytest.approx(total / 10, rel=1e-12)
+    actual = loss(params, x, y, jaxnet.quadratic)
+    assert float(actual) == pytest.approx(total / 10, rel=1e-12)
     a = jax.vmap(partial(predict, params))(x)
-    assert loss(params, x, a) == 0
+    assert loss(params, x, a, jaxnet.quadratic) == 0
 
 
 def height(v):
     return jnp.sin(v[0]) * v[1] + v[1] ** 2
 
 
-POINT = jnp.array([0.3, -0.7])
+POINT = np.array([0.3, -0.7])
 SLOPE = np.array([math.cos(0.3) * -0.7, math.sin(0.3) - 1.4])
 
 
-def change_of_height(dv):
-    v = np.array([0.3, -0.7])
-    moved = v + dv
-    return float(height(jnp.array(moved)) - height(jnp.array(v)))
+def change_of(cost, v, dv):
+    return float(cost(v + dv) - cost(v))
+
+
+def downhill(cost, v, eta=1.0):
+    """The first step of gradient descent, -eta grad C."""
+    path = descend(cost, v, eta=eta, steps=1)
+    return path[1] - path[0]
 
 
 def test_1_7_change_of_a_function_of_two_variables(x64):
+    slope1, slope2 = -downhill(height, jnp.array(POINT))
     for h in (1e-3, 1e-4):
         dv1, dv2 = 2 * h, -h
-        predicted = SLOPE[0] * dv1 + SLOPE[1] * dv2
-        assert abs(change_of_height(np.array([dv1, dv2])) - predicted) < 10 * h**2
+        predicted = float(slope1 * dv1 + slope2 * dv2)
+        change = change_of(height, jnp.array(POINT), np.array([dv1, dv2]))
+        assert abs(change - predicted) < 10 * h**2
 
 
 def test_1_8_gradient_is_the_vector_of_partial_derivatives(x64):
-    with jax.enable_x64(True):
-        slope = jax.jit(jax.grad(height))(jnp.array([0.3, -0.7]))
-    np.testing.assert_allclose(slope, SLOPE, rtol=1e-14)
+    np.testing.assert_allclose(-downhill(height, jnp.array(POINT)), SLOPE, rtol=1e-14)
 
 
 def test_1_9_change_is_the_gradient_times_the_step(x64):
-    slope = jax.jit(jax.grad(height))(jnp.array([0.3, -0.7]))
+    slope = -downhill(height, jnp.array(POINT))
     for h in (1e-3, 1e-4):
         dv = h * np.array([0.6, 0.8])
-        assert abs(change_of_height(dv) - float(slope @ dv)) < 10 * h**2
+        change = change_of(height, jnp.array(POINT), dv)
+        assert abs(change - float(slope @ dv)) < 10 * h**2
 
 
 def test_1_10_stepping_against_the_gradient_goes_down(x64):
     """The change of C is -eta ||grad C||^2 <= 0, to first order."""
-    squared = float(SLOPE @ SLOPE)
+    squared, v = float(SLOPE @ SLOPE), jnp.array(POINT)
     for eta in (1e-3, 1e-4):
-        change = change_of_height(-eta * SLOPE)
+        change = change_of(height, v, downhill(height, v, eta))
         assert change < 0
         assert change == pytest.approx(-eta * squared, rel=10 * eta)
 
@@ -294,9 +303,9 @@ def many_variables(m=6):
 
 def test_1_12_change_of_a_function_of_m_variables(x64):
     cost, v, dv, _ = many_variables()
-    slope = jax.jit(jax.grad(cost))(v)
+    slope = -downhill(cost, v)
     wrong = [
-        abs(float(cost(v + h * dv) - cost(v) - h * slope @ dv)) for h in (1e-3, 1e-4)
+        abs(change_of(cost, v, h * dv) - float(h * slope @ dv)) for h in (1e-3, 1e-4)
     ]
     assert wrong[0] / wrong[1] == pytest.approx(100, rel=0.1)
 
@@ -305,14 +314,14 @@ def test_1_13_gradient_in_m_variables(x64):
     cost, v, _, matrix = many_variables()
     at = np.asarray(v)
     expected = -matrix.T @ np.sin(matrix @ at) + 2 * at
-    np.testing.assert_allclose(jax.jit(jax.grad(cost))(v), expected, rtol=1e-12)
+    np.testing.assert_allclose(-downhill(cost, v), expected, rtol=1e-12)
 
 
 def test_1_14_step_in_m_variables_goes_down(x64):
     cost, v, _, _ = many_variables()
     slope = jax.jit(jax.grad(cost))(v)
     eta = 1e-5
-    change = float(cost(v - eta * slope) - cost(v))
+    change = change_of(cost, v, downhill(cost, v, eta))
     assert change == pytest.approx(-eta * float(slope @ slope), rel=1e-3)
 
 
@@ -330,8 +339,10 @@ def test_exercise_no_step_of_its_length_beats_the_gradient_s(x64):
     """Cauchy-Schwarz: of all ||dv|| = eps, dv = -eps grad C / ||grad C|| is best."""
     rng = np.random.default_rng(0)
     slope = rng.normal(size=5)
-    eps, length = 0.1, np.linalg.norm(slope)
-    best = slope @ (-eps * slope / length)
+    eps, length = 0.1, float(np.linalg.norm(slope))
+    dv = downhill(partial(jnp.vdot, slope), jnp.zeros(5), eta=eps / length)
+    assert float(jnp.linalg.norm(dv)) == pytest.approx(eps, rel=1e-14)
+    best = float(slope @ dv)
     np.testing.assert_allclose(best, -eps * length, rtol=1e-14)
     others = rng.normal(size=(10_000, 5))
     others = eps * others / np.linalg.norm(others, axis=1, keepdims=True)
@@ -351,6 +362,9 @@ def test_second_derivatives_are_symmetric_and_many(x64):
     cost, v, _, _ = many_variables(6)
     hessian = np.asarray(jax.jit(jax.hessian(cost))(v))
     np.testing.assert_allclose(hessian, hessian.T, rtol=1e-12)
+    path = newton(cost, v, steps=1)
+    slope = -downhill(cost, v)
+    np.testing.assert_allclose(hessian @ (path[1] - path[0]), -slope, rtol=1e-10)
     assert len(np.unique(hessian.round(10))) == 6 * 7 // 2
 
 
@@ -397,7 +411,7 @@ def test_1_19_mini_batches_average_to_the_gradient(x64):
 def one_step(m=4, eta=0.3):
     """A step, and the sums over x of the gradients of C_x, one example at a time."""
     params, x, y = problem([3, 4, 2], m)
-    after = compiled(jaxnet.step)(jaxnet.start(params), x, y, eta).params
+    after = compiled(jaxnet.step)(jaxnet.start(params), x, y, eta=eta).params
     singles = [autodiff(params, x[i : i + 1], y[i : i + 1]) for i in range(m)]
     sums = jax.tree.map(lambda *leaves: sum(leaves), *singles)
     return zip(params, after, sums, strict=True)
@@ -416,14 +430,14 @@ def test_1_21_sgd_updates_the_biases(x64):
 def test_scaling_the_cost_is_scaling_eta(x64):
     """Section 1.5: leaving out the 1/m of (1.6) is the same as a larger eta."""
 
-    def summed(params, x, y, cost, hidden):
-        slope = backprop(params, x, y, cost, hidden)
-        return jax.tree.map(lambda g: len(x) * g, slope)
+    def summed(params, x, y, cost):
+        return jax.tree.map(lambda g: len(x) * g, backprop(params, x, y, cost))
 
     params, x, y = problem([3, 4, 2], m=8)
     state = jaxnet.start(params)
-    one = compiled(jaxnet.step)(state, x, y, 0.1, gradient=summed)
-    assert_close(one.params, compiled(jaxnet.step)(state, x, y, 0.8).params, rtol=1e-12)
+    one = compiled(jaxnet.step)(state, x, y, eta=0.1, gradient=summed)
+    other = compiled(jaxnet.step)(state, x, y, eta=0.8)
+    assert_close(one.params, other.params, rtol=1e-12)
 
 
 def test_exercise_online_learning():
@@ -452,11 +466,13 @@ def test_1_22_a_layer_in_matrix_form(x64):
         ]
         output = predict(params, jnp.array(a))
         np.testing.assert_allclose(output, components, rtol=1e-13)
+        _, activations = jaxnet.forward(params, jnp.array(a))
+        np.testing.assert_allclose(activations[1], components, rtol=1e-13)
 
 
 def test_exercise_network_of_two_layers(mnist):
     """784-10, with no hidden layer, reads 4 in 5 images after an epoch."""
-    params = jaxnet.init(jax.random.key(0), [784, 10], jaxnet.scaled_layer)
+    params = jaxnet.init(jax.random.key(0), [784, 10], init_layer=jaxnet.scaled_layer)
     trained, history = jaxnet.train(
         jax.random.key(1),
         params,

@@ -247,7 +247,9 @@ def test_a_file_of_something_else_is_left_out_and_named(tmp_path, capsys):
 
 
 def test_galleries_show_the_network(mnist, tmp_path, drawn):
-    params = jaxnet.init(jax.random.key(0), [784, 12, 10], jaxnet.scaled_layer)
+    params = jaxnet.init(
+        jax.random.key(0), [784, 12, 10], init_layer=jaxnet.scaled_layer
+    )
     paths = script.galleries(params, mnist.test, tmp_path)
     assert len(paths) == 4 and all(map(is_picture, paths))
 

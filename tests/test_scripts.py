@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import jaxnet
+from jaxnet.experiments import Experiment
+from jaxnet.runs import run
 from scripts import (
     ch1_baselines,
     ch1_digits,
@@ -78,13 +81,42 @@ def test_images(tmp_path):
     assert is_picture(tmp_path / "ch1_quarters_of_a_zero.png")
 
 
-@pytest.mark.slow
-def test_digits(small_mnist):
-    records = ch1_digits.main(small_mnist, epochs=10, seeds=2)
-    assert list(records) == ["30 hidden", "100 hidden"]
-    for record in records.values():
-        assert record.history.shape == (2, 10)
-        assert record.last.max() > 0.3
+def test_digits(small_mnist, capsys):
+    runs = ch1_digits.main(small_mnist, hidden=[30], epochs=10, seeds=2)
+    assert list(runs) == [30] and np.shape(runs[30]) == (2, 10)
+    assert np.max(runs[30]) > 0.3
+    lines = capsys.readouterr().out.splitlines()
+    for seed, accuracies in enumerate(runs[30], start=1):
+        assert lines.pop(0) == f"30 hidden neurons, seed {seed}:"
+        for epoch, accuracy in enumerate(accuracies):
+            assert lines.pop(0) == f"Epoch {epoch}: {round(200 * accuracy)} / 200"
+    one, other = np.max(runs[30], axis=1)
+    assert lines == [
+        f"30 hidden neurons: best epoch of each run {one:.2%}, {other:.2%}",
+        f"  best of these runs {max(one, other):.2%}, the book's 95.42%",
+    ]
+
+
+def test_digits_are_what_the_command_line_learns(small_mnist, small_mnist_data):
+    [[*accuracies]] = ch1_digits.main(small_mnist, [30], epochs=3, seeds=1).values()
+    epochs = run(Experiment(epochs=3), *small_mnist_data[::2], seeds=[1])
+    assert accuracies == [[float(epoch.accuracy[0]) for epoch in epochs]]
+
+
+def test_digits_keep_what_is_done_at_ctrl_c(small_mnist, monkeypatch, capsys):
+    found = iter([0.25, 0.75, KeyboardInterrupt()])
+
+    def accuracy(params, data):
+        after = next(found)
+        if isinstance(after, KeyboardInterrupt):
+            raise after
+        return after
+
+    monkeypatch.setattr(jaxnet, "accuracy", accuracy)
+    assert ch1_digits.main(small_mnist, epochs=5) == {30: [[0.25, 0.75]], 100: []}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:4] == ["Epoch 0: 50 / 200", "Epoch 1: 150 / 200", "Interrupted."]
+    assert lines[-1] == "  best of these runs 75.00%, the book's 95.42%"
 
 
 def test_learning_rates(small_mnist):

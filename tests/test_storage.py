@@ -132,12 +132,21 @@ def test_a_cost_the_book_has_no_name_for_is_not_saved(tmp_path, name):
     assert not list(tmp_path.iterdir())
 
 
+def test_other_neurons_than_sigmoids_are_not_saved(tmp_path):
+    """The book's files have no place for an activation."""
+    params, _, _ = problem([2, 3, 1], hidden=jaxnet.tanh)
+    with pytest.raises(ValueError, match="sigmoid neurons.* got tanh, sigmoid"):
+        save_book_network(tmp_path / "net", params)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_is_no_network_is_not_saved(tmp_path):
     params, _, _ = problem([2, 3, 1])
     stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), params)
     scalar = [jaxnet.Layer(jnp.ones(()), jnp.ones(()))]
-    for wrong in ([], params[::-1], stacked, scalar, [jaxnet.Layer(*params[0][::-1])]):
-        with pytest.raises(ValueError, match="Expected layers of shapes"):
+    turned = [jaxnet.Layer(params[0].b, params[0].w)]
+    for wrong in ([], params[::-1], stacked, scalar, turned):
+        with pytest.raises((TypeError, ValueError), match="Expected .* got"):
             save_book_network(tmp_path / "net", wrong)
     for number in (jnp.nan, jnp.inf):
         broken = [params[0], jaxnet.Layer(params[1].w, jnp.full(1, number))]

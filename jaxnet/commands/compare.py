@@ -43,8 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = Options(parser)
     help = (
         "the gradient to examine: one of jaxnet's (" + ", ".join(GRADIENTS) + "), or "
-        "MODULE:FUNCTION of your own, called as f(params, x, y, cost=, hidden=); it "
-        "may leave out cost and hidden"
+        "MODULE:FUNCTION of your own, called as f(params, x, y, cost=); it may leave "
+        "out cost"
     )
     add.value("--candidate", "backprop", str, "NAME", help)
     add.choice("--reference", "autodiff", GRADIENTS, "the gradient beside it")
@@ -117,17 +117,23 @@ def run(args: argparse.Namespace) -> int:
         figures.check_can_save(args.figure)
     candidate = Prepared(find(args.candidate), args.candidate)
     reference = Prepared(GRADIENTS[args.reference], args.reference)
-    cost, hidden = COSTS[args.cost], HIDDEN[args.hidden]
-    if not candidate.takes(cost, hidden):
+    cost = COSTS[args.cost]
+    if not candidate.takes(cost):
         raise argparse.ArgumentError(
             None,
-            f"argument --candidate: {args.candidate} has no parameters cost and "
-            "hidden, so it is compared with --cost quadratic and --hidden sigmoid only",
+            f"argument --candidate: {args.candidate} has no parameter cost, so it is "
+            "compared with --cost quadratic only",
         )
     data = load_data(args.data)
     check_fit(args, data)
     with jax.enable_x64(True):
-        params = init(jax.random.key(args.seed), args.sizes, INITIALISERS[args.init])
+        params = init(
+            jax.random.key(args.seed),
+            args.sizes,
+            hidden=HIDDEN[args.hidden],
+            output=cost.output,
+            init_layer=INITIALISERS[args.init],
+        )
     header = _environment()
     if not (args.json or args.quiet):
         print(
@@ -150,7 +156,6 @@ def run(args: argparse.Namespace) -> int:
                 data.train,
                 reference=reference,
                 cost=cost,
-                hidden=hidden,
                 batch_size=args.batch_size,
                 epochs=(0, args.epochs) if args.epochs else (0,),
                 edges=not args.skip_edges,

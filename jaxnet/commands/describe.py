@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from jaxnet.datasets import Split
-from jaxnet.network import Dataset
+from jaxnet.layers import Dataset
 from jaxnet.owndata import load_data
 from jaxnet.readers import class_folders
 

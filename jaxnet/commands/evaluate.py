@@ -10,8 +10,8 @@ import numpy as np
 
 from jaxnet.commands.options import Options, whole
 from jaxnet.commands.trained import Trained, load_trained
+from jaxnet.layers import Dataset, as_numbers
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
-from jaxnet.network import Dataset, as_numbers
 from jaxnet.owndata import load_data
 from jaxnet.report import as_json_has_it
 
@@ -51,17 +51,17 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(trained: Trained, data: Dataset, mistakes: int) -> dict[str, Any]:
     """What is known of the network on these data, as JSON values."""
-    params, cost, hidden = trained
-    matrix = np.asarray(confusion_matrix(params, data, hidden))
+    params, cost = trained
+    matrix = np.asarray(confusion_matrix(params, data))
     numbers = as_numbers(data.x, params[0].w.dtype)
     outputs = trained.outputs(numbers)
     truth, answers = np.asarray(data.y).argmax(axis=1), outputs.argmax(axis=1)
     sure = outputs.max(axis=1)
     wrong = np.flatnonzero(truth != answers)
     wrong = wrong[np.argsort(-sure[wrong], kind="stable")][:mistakes]
-    total = jax.jit(total_cost, static_argnums=(2, 3))(params, data, cost, hidden)
+    total = jax.jit(total_cost)(params, data, cost)
     return {
-        "accuracy": float(accuracy(params, data, hidden)),
+        "accuracy": float(accuracy(params, data)),
         "cost": float(total),
         "examples": len(truth),
         "confusion": matrix.tolist(),

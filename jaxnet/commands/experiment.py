@@ -24,7 +24,6 @@ from jaxnet.commands.options import (
 )
 from jaxnet.datasets import Split
 from jaxnet.experiments import Experiment
-from jaxnet.network import Dataset
 from jaxnet.owndata import load_data
 from jaxnet.report import counted
 from jaxnet.sgd import Optimizer
@@ -58,7 +57,7 @@ def add_experiment(parser: argparse.ArgumentParser, *, lists: bool = False) -> N
     add.choice("--init", "large", INITIALISERS, help)
     rate("--l1", "0", at_least_0, "LAMBDA", "L1 regularisation, lambda/n |w|")
     rate("--l2", "0", at_least_0, "LAMBDA", "L2 regularisation, lambda/2n w^2")
-    help = "chance of a hidden neuron to be left out of a mini-batch"
+    help = "probability of dropping each hidden neuron"
     rate("--dropout", "0", fraction, "P", help)
     add.choice("--optimizer", "sgd", OPTIMIZERS, "how a gradient becomes a step")
     help = "momentum co-efficient mu, for sgd and nesterov"
@@ -163,7 +162,7 @@ def data_for(args: argparse.Namespace) -> Split:
             f"{n_in} pixels",
         )
     if args.train_on:
-        first = Dataset(*(array[: args.train_on] for array in data.train))
+        first = data.train[: args.train_on]
         data = data._replace(train=first)
     check_fit(args, data)
     if args.expand == "shifts":

@@ -27,12 +27,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and return the exit code."""
-    params, cost, hidden = load_trained(args.network, args.seed)
+    params, cost = load_trained(args.network, args.seed)
     suffix = args.file.suffix
     if suffix == ".jax":
-        save_function(args.file, params, cost, hidden)
+        save_function(args.file, params)
     elif suffix == ".onnx":
-        save_onnx(args.file, params, cost, hidden)
+        save_onnx(args.file, params)
     elif suffix == ".json":
         save_book_network(args.file, params, cost)
     else:

@@ -11,23 +11,22 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnet import folders
-from jaxnet.activations import Activation, sigmoid
-from jaxnet.commands.options import COSTS, HIDDEN
+from jaxnet.commands.options import COSTS
 from jaxnet.costs import Cost
-from jaxnet.network import Params, predict
+from jaxnet.layers import Params
+from jaxnet.network import predict
 from jaxnet.storage import StorageError, load_book_network
 
 
 class Trained(NamedTuple):
-    """A network, and what its outputs and hidden neurons do."""
+    """A network, and the cost it was trained with."""
 
     params: Params
     cost: Cost
-    hidden: Activation
 
     def outputs(self, x: Any) -> Float[np.ndarray, "m out"]:
         """The activations of the last layer for each row of x."""
-        one = partial(predict, self.params, hidden=self.hidden, output=self.cost.output)
+        one = partial(predict, self.params)
         rows = jnp.asarray(x, self.params[0].w.dtype)
         return np.asarray(jax.jit(jax.vmap(one))(rows))
 
@@ -46,8 +45,7 @@ def load_trained(path: str | Path, seed: int | None = None) -> Trained:
     """
     path = Path(path)
     if not path.is_dir():
-        params, cost = load_book_network(path)
-        return Trained(params, cost, sigmoid)
+        return Trained(*load_book_network(path))
     run = folders.read(path)
     tell_refused(run)
     chosen = run.seeds[0] if seed is None else seed
@@ -56,12 +54,5 @@ def load_trained(path: str | Path, seed: int | None = None) -> Trained:
             f"{path}: expected a seed of this run, {run.seeds[0]} to {run.seeds[-1]}, "
             f"got {seed}."
         )
-    names = (run.options["cost"], run.options["hidden"])
-    if names[0] not in COSTS or names[1] not in HIDDEN:
-        raise StorageError(
-            f"{path}: expected a cost and an activation that this jaxnet has, got "
-            f"{' and '.join(names)[:60]!r}."
-        )
-    cost, hidden = COSTS[names[0]], HIDDEN[names[1]]
     params = folders.networks(path)[run.seeds.index(chosen)]
-    return Trained(params, cost, hidden)
+    return Trained(params, COSTS[run.options["cost"]])

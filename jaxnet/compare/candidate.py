@@ -10,9 +10,8 @@ from typing import Any
 
 import jax
 
-from jaxnet.activations import sigmoid
 from jaxnet.costs import Cost, quadratic
-from jaxnet.network import Hidden, Params
+from jaxnet.layers import Params
 
 
 class CandidateError(Exception):
@@ -20,51 +19,39 @@ class CandidateError(Exception):
 
 
 class Prepared:
-    """`gradient(params, x, y, cost=, hidden=)`, whichever of the two options it takes.
+    """`gradient(params, x, y, cost=)`, or `gradient(params, x, y)` of quadratic cost.
 
-    One that takes neither is the gradient of quadratic cost and sigmoid neurons.
+    It may return layers or pairs (dw, db).
     """
 
     def __init__(self, gradient: Callable, name: str | None = None) -> None:
         """Look at what `gradient` takes, without calling it."""
         self.name = name or getattr(gradient, "__name__", repr(gradient))
-        parameters = list(inspect.signature(gradient).parameters.values())
-        anything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        names = {p.name for p in parameters}
-        self.options = [o for o in ("cost", "hidden") if anything or o in names]
-        bare = [p.name for p in parameters if p.kind is p.POSITIONAL_ONLY]
-        bare = [name for name in bare if name in self.options]
+        parameters = inspect.signature(gradient).parameters
+        anything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+        parameter = parameters.get("cost")
+        by_place = parameter is not None and parameter.kind is parameter.POSITIONAL_ONLY
 
-        def by_name(params: Params, x: Any, y: Any, **options: Any) -> Any:
-            places = [options.pop(name) for name in bare]
-            return gradient(params, x, y, *places, **options)
+        def by_name(params: Params, x: Any, y: Any, cost: Cost) -> Any:
+            return gradient(params, x, y, cost)
 
         self.source = gradient
-        self.plain = by_name if bare else gradient
-        self.compiled = jax.jit(self.plain, static_argnames=self.options)
+        self.takes_any_cost = anything or parameter is not None
+        self.plain = by_name if by_place else gradient
+        self.compiled = jax.jit(self.plain)
         self.compiles = True
 
-    def takes(self, cost: Cost, hidden: Hidden) -> bool:
-        """Whether it can be asked for this cost and these activations."""
-        return ("cost" in self.options or cost == quadratic) and (
-            "hidden" in self.options or hidden == sigmoid
-        )
+    def takes(self, cost: Cost) -> bool:
+        """Whether it can be asked for this cost."""
+        return self.takes_any_cost or cost == quadratic
 
-    def arguments(self, cost: Cost, hidden: Hidden) -> dict[str, Any]:
-        """Those of the two that it takes."""
-        options = {"cost": cost, "hidden": hidden}
-        return {name: options[name] for name in self.options}
+    def arguments(self, cost: Cost) -> dict[str, Any]:
+        """The cost by name, if it takes one."""
+        return {"cost": cost} if self.takes_any_cost else {}
 
-    def __call__(
-        self,
-        params: Params,
-        x: Any,
-        y: Any,
-        cost: Cost = quadratic,
-        hidden: Hidden = sigmoid,
-    ) -> Any:
+    def __call__(self, params: Params, x: Any, y: Any, cost: Cost = quadratic) -> Any:
         """The gradient. Raises CandidateError for whatever it raises."""
-        options = self.arguments(cost, hidden)
+        options = self.arguments(cost)
         try:
             if self.compiles:
                 try:

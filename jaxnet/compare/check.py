@@ -7,6 +7,7 @@ equation; beside differences of the cost alone; at edge points; and what it cost
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields
+from itertools import cycle, islice
 from typing import Any, NamedTuple
 
 import jax
@@ -14,19 +15,14 @@ import jax.numpy as jnp
 
 from jaxnet.activations import sigmoid, softmax
 from jaxnet.compare.candidate import CandidateError, Prepared
-from jaxnet.compare.diagnosis import Equation, diagnose, equations, probe
-from jaxnet.compare.leaves import (
-    Comparison,
-    ShapeError,
-    compare_gradients,
-    compare_trees,
-)
+from jaxnet.compare.diagnosis import Equation, compare_at, diagnose, equations, probe
+from jaxnet.compare.leaves import Comparison, ShapeError, compare_trees
 from jaxnet.compare.points import Edge, edge_points
 from jaxnet.compare.slopes import Curve, Opinion, third_opinion
 from jaxnet.compare.work import Work, work
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import autodiff
-from jaxnet.network import Dataset, Hidden, Params
+from jaxnet.layers import Dataset, Params, as_numbers
 from jaxnet.oracles import complex_step
 from jaxnet.sgd import epoch, start
 
@@ -60,7 +56,7 @@ class GradCheck:
         return (
             all(stage.comparison.agrees for stage in self.stages)
             and all(equation.holds for equation in self.equations)
-            and all(edge.agrees for edge in self.edges)
+            and all(edge.agrees for edge in self.edges if edge.required)
             and not self.broken
             and (self.complex_step_error or 0.0) < 1e-9
         )
@@ -87,7 +83,6 @@ def check_gradient(
     *,
     reference: Prepared,
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
     batch_size: int = 10,
     epochs: Sequence[int] = (0, 1),
     edges: bool = True,
@@ -100,64 +95,84 @@ def check_gradient(
     """
     found = GradCheck()
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
-        params, data = jax.tree.map(lambda a: jnp.asarray(a, float), (params, data))
+        params, data = jax.tree.map(_as_float64, (params, data))
         x, y = data.x[:batch_size], data.y[:batch_size]
-        choices = {"cost": cost, "hidden": hidden}
-        for number, network in _trained(params, data, epochs, choices):
+        for number, network in _trained(params, data, epochs, cost):
             if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
                 found.diverged_after = number
                 break
             for dtype in ("float64", "float32"):
-                comparison = compare_gradients(
-                    candidate, reference, network, x, y, dtype=dtype, **choices
+                comparison = compare_at(
+                    candidate, reference, network, x, y, cost, dtype
                 )
                 found.stages.append(Stage(number, comparison))
-        found.equations = equations(candidate, params, x, y, **choices)
-        one, other = (f(params, x, y, **choices) for f in (candidate, reference))
-        found.curve, found.opinions = third_opinion(one, other, params, x, y, choices)
-        found.complex_step_error = _beside_complex_step(candidate, choices)
-        found.edges = list(edge_points(candidate, reference)) if edges else []
-        found.broken = _broken(candidate, len(params) - 1, choices, found)
-        found.work = work(candidate, reference, params, x, y, choices)
+        found.equations = equations(candidate, params, x, y, cost)
+        one, other = (f(params, x, y, cost) for f in (candidate, reference))
+        found.curve, found.opinions = third_opinion(one, other, params, x, y, cost)
+        found.complex_step_error = _beside_complex_step(candidate, params, cost)
+        if edges:
+            activations = {layer.activation for layer in params}
+            found.edges = list(edge_points(candidate, reference, activations))
+        found.broken = _broken(candidate, params, cost, found)
+        found.work = work(candidate, reference, params, x, y, cost)
     return found
 
 
-def _trained(params, data, epochs, choices) -> Iterator[tuple[int, Params]]:
+def _as_float64(array: Any) -> Any:
+    return jnp.asarray(as_numbers(jnp.asarray(array), float), float)
+
+
+def _trained(params, data, epochs, cost) -> Iterator[tuple[int, Params]]:
     """The network after each number of epochs."""
     state, done = start(params), 0
     for number in sorted(epochs):
         for e in range(done, number):
             key = jax.random.fold_in(jax.random.key(0), e)
-            batch = min(10, len(data.x))
-            options = {"batch_size": batch, "eta": _ETA, "gradient": autodiff}
-            state = epoch(key, state, data, **options, **choices)
+            state = epoch(
+                key,
+                state,
+                data,
+                batch_size=min(10, len(data)),
+                eta=_ETA,
+                gradient=autodiff,
+                cost=cost,
+            )
         done = number
         yield number, state.params
 
 
-def _beside_complex_step(candidate: Prepared, choices: dict) -> float | None:
+def _beside_complex_step(
+    candidate: Prepared, params: Params, cost: Cost
+) -> float | None:
     """The relative error on a small network, or None where the step does not apply."""
-    small = probe(hidden_layers=1)
+    small = _probe_like(params, 1, cost)
     try:
-        exact = complex_step(*small, **choices)
-        comparison = compare_trees(candidate(*small, **choices), exact, 0.0)
+        exact = complex_step(*small, cost)
+        comparison = compare_trees(candidate(*small, cost), exact, 0.0)
     except (ValueError, CandidateError):
         return None
     return comparison.relative_error
 
 
+def _probe_like(params: Params, hidden_layers: int, cost: Cost):
+    """A `probe` of this depth whose hidden layers have the network's activations."""
+    sigmas = [layer.activation for layer in params[:-1]] or [sigmoid]
+    hidden = list(islice(cycle(sigmas), hidden_layers))
+    return probe(hidden_layers, hidden=hidden, cost=cost)
+
+
 def _broken(
-    candidate: Prepared, hidden_layers: int, choices: dict, found: GradCheck
+    candidate: Prepared, params: Params, cost: Cost, found: GradCheck
 ) -> list[Equation]:
     """The equations that a small network shows to be broken, if anything is wrong."""
     if found.agrees:
         return []
-    for depth in (hidden_layers, 3, 2, 1, 0):
+    for depth in (len(params) - 1, 3, 2, 1, 0):
         try:
-            params, x, y = probe(depth)
-            if choices["cost"].output == softmax:
+            small, x, y = _probe_like(params, depth, cost)
+            if cost.output == softmax:
                 y /= y.sum(axis=1, keepdims=True)  # where the book's delta is a - y
-            broken = diagnose(candidate, params, x, y, **choices)
+            broken = diagnose(candidate, small, x, y, cost)
         except (CandidateError, ShapeError):
             continue
         if broken:

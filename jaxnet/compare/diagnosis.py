@@ -14,12 +14,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, sigmoid, softmax
+from jaxnet.activations import Activation, sigmoid
 from jaxnet.compare.candidate import CandidateError
-from jaxnet.compare.leaves import compare_trees, tolerance_for
+from jaxnet.compare.leaves import (
+    Comparison,
+    compare_gradients,
+    compare_trees,
+    norm_of,
+    tolerance_for,
+)
 from jaxnet.compare.mistakes import (
     Truth,
     hidden_errors,
+    is_rounding,
     looks_like,
     mean_words,
     off,
@@ -29,7 +36,8 @@ from jaxnet.compare.mistakes import (
 )
 from jaxnet.compare.passes import mistaken_pass
 from jaxnet.costs import Cost, quadratic
-from jaxnet.network import Hidden, Params, forward, hidden_activations, init
+from jaxnet.layers import Params
+from jaxnet.network import forward, init
 from jaxnet.oracles import demon
 
 
@@ -44,15 +52,22 @@ class Equation(NamedTuple):
 
 
 def probe(
-    hidden_layers: int, seed: int = 0, n: int = 4, m: int = 3
+    hidden_layers: int,
+    seed: int = 0,
+    n: int = 4,
+    m: int = 3,
+    hidden: Activation | list[Activation] | tuple[Activation, ...] = sigmoid,
+    cost: Cost = quadratic,
 ) -> tuple[Params, Float[Array, "m n"], Float[Array, "m n"]]:
     """A small random network all of whose layers are square, with m examples.
 
     Where all shapes are alike, a wrong index shows as a wrong value and can be named.
+    `hidden` is the activation of all hidden layers, or one for each; the outputs are
+    those of the cost.
     """
     key = jax.random.key(seed)
     params_key, x_key, y_key = (jax.random.fold_in(key, i) for i in range(3))
-    params = init(params_key, [n] * (hidden_layers + 2))
+    params = init(params_key, [n] * (hidden_layers + 2), hidden, cost.output)
     x = jax.random.normal(x_key, (m, n))
     return params, x, jax.random.uniform(y_key, (m, n))
 
@@ -63,14 +78,13 @@ def diagnose(
     x: Float[Array, "m in"],
     y: Float[Array, "m out"],
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
 ) -> list[Equation]:
     """The equations that `candidate`, a gradient like `backprop`, breaks here.
 
     Says most in float64 and where layers have more neurons than there are examples, as
     in a `probe`. Raises ShapeError if the gradient is not of the network's shape.
     """
-    rows = equations(candidate, params, x, y, cost, hidden)
+    rows = equations(candidate, params, x, y, cost)
     return [row for row in rows if not row.holds]
 
 
@@ -80,7 +94,6 @@ def equations(
     x: Float[Array, "m in"],
     y: Float[Array, "m out"],
     cost: Cost = quadratic,
-    hidden: Hidden = sigmoid,
 ) -> list[Equation]:
     """BP1 to BP4 in every layer and the mean over the mini-batch (2.4), as `diagnose`.
 
@@ -89,11 +102,11 @@ def equations(
     """
 
     def call(x: Array, y: Array) -> list[np.ndarray]:
-        gradient = candidate(params, x, y, cost=cost, hidden=hidden)
+        gradient = candidate(params, x, y, cost=cost)
         compare_trees(gradient, params, np.inf)  # refuses other shapes
         return [np.asarray(leaf, float) for leaf in jax.tree.leaves(gradient)]
 
-    truth, m = _inside(params, x, y, cost, hidden), len(x)
+    truth, m = _inside(params, x, y, cost), len(x)
     longest = max(m, *(n for layer in params for n in layer.w.shape))
     tolerance = 16 * tolerance_for(x.dtype, longest)
     whole = call(x, y)
@@ -116,7 +129,7 @@ def equations(
     if all(row.holds for row in rows) or (nothing and of_mean[0].layer == 0):
         return [*(row for row in rows if row.holds), *of_mean]
     broken = [row for row in rows if not row.holds]
-    mistake = mistaken_pass(ws, bs, truth, params, (x, y), cost, hidden, tolerance)
+    mistake = mistaken_pass(ws, bs, truth, params, (x, y), cost, tolerance)
     if mistake and not broken[0].words:  # where one in BP1 gives the same, it is that
         layer, words = mistake
         return [Equation("2.3", layer, broken[0].relative_error, False, words)]
@@ -126,19 +139,46 @@ def equations(
     return rows
 
 
-def _inside(params, x, y, cost, hidden) -> Truth:
-    return Truth(*jax.tree.map(np.asarray, _values(params, x, y, cost, hidden)))
+def compare_at(
+    candidate: Callable[..., Any],
+    reference: Callable[..., Any],
+    params: Params,
+    x: Float[Array, "m in"],
+    y: Float[Array, "m out"],
+    cost: Cost,
+    dtype: str = "float64",
+) -> Comparison:
+    """Two gradients of a network, compared no more closely than `jax.grad` is exact."""
+    with jax.enable_x64(dtype == "float64"):
+        params, x, y = jax.tree.map(lambda a: a.astype(dtype), (params, x, y))
+        floor = _floors(params, x, y, cost)
+    return compare_gradients(
+        candidate, reference, params, x, y, dtype=dtype, floor=floor, cost=cost
+    )
 
 
-@partial(jax.jit, static_argnames=("cost", "hidden"))  # its parts compile for seconds
-def _values(params, x, y, cost, hidden) -> tuple:
-    sigmas = (*hidden_activations(params, hidden), cost.output)
-    run = partial(forward, params, hidden=hidden, output=cost.output)
-    zs, activations = jax.vmap(run)(x)
+def _floors(params, x, y, cost) -> list[float]:
+    """The norm of the error of each parameter's gradient by rounding of sigma'."""
+    truth, found = _inside(params, x, y, cost), []
+    for rounding, a in zip(truth.rounding, truth.a, strict=False):
+        found += [outer(rounding, np.abs(a)).mean(axis=0), rounding.mean(axis=0)]
+    norms = map(norm_of, found)
+    return [norm if np.isfinite(norm) else 0.0 for norm in norms]
+
+
+def _inside(params, x, y, cost) -> Truth:
+    truth = Truth(*jax.tree.map(np.asarray, _values(params, x, y, cost)))
+    return truth._replace(rounding=_rounding(truth, np.asarray(y)))
+
+
+@jax.jit  # its parts compile for seconds
+def _values(params, x, y, cost) -> tuple:
+    sigmas = [layer.activation for layer in params]
+    zs, activations = jax.vmap(partial(forward, params))(x)
     slopes = [_slope(s, z) for s, z in zip(sigmas, zs, strict=True)]
     inside = zip(sigmas, activations[1:], strict=True)
-    slopes_at_a = [s.prime(a) for s, a in inside]
-    deltas = jax.vmap(partial(demon, params, cost=cost, hidden=hidden))(x, y)
+    slopes_at_a = [_slope(s, a) for s, a in inside]
+    deltas = jax.vmap(partial(demon, params, cost=cost))(x, y)
     grad_a = None
     if cost.formula is not None:
         grad_a = jax.vmap(jax.grad(cost.formula))(activations[-1], y)
@@ -147,10 +187,29 @@ def _values(params, x, y, cost, hidden) -> tuple:
 
 
 def _slope(sigma: Activation, z: Array) -> Array:
-    """The derivative of sigma.fn itself, lest a wrong sigma.prime be the judge."""
-    if sigma == softmax:
-        return sigma.prime(z)
+    """The derivative of sigma.fn itself, so that a wrong sigma.prime is no judge.
+
+    Of softmax it is the diagonal of the matrix.
+    """
+    if sigma.prime is None:
+        return jax.vmap(lambda z: jnp.diagonal(jax.jacobian(sigma.fn)(z)))(z)
     return jax.jvp(sigma.fn, (z,), (jnp.ones_like(z),))[1]
+
+
+def _rounding(truth: Truth, y: np.ndarray) -> list[np.ndarray]:
+    """How far the deltas, which are `jax.grad`'s, may be from exact ones.
+
+    It takes sigma' from a, as a (1 - a), with an error of about eps; so where neurons
+    saturate at 1 nothing is left of it, and sigma(z) sigma(-z) is more exact. Errors
+    are independent, so their squares add up.
+    """
+    eps = 4 * float(np.finfo(y.dtype).eps)
+    found = [eps * np.abs(truth.a[-1] - y, dtype=float)]
+    for l in reversed(range(len(truth.w) - 1)):
+        w = truth.w[l + 1].astype(float)
+        passed_on = np.sqrt(found[0] ** 2 @ w**2) * (np.abs(truth.slope[l]) + eps)
+        found.insert(0, eps * np.abs(truth.delta[l + 1] @ w) + passed_on)
+    return found
 
 
 def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:
@@ -158,6 +217,7 @@ def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:
     last, above = len(ws) - 1, truth.delta[-1]
     for l in reversed(range(len(ws))):
         w, b, a, n = ws[l], bs[l], truth.a[l], l + 1
+        rounding = truth.rounding[l]
         if l == last:
             name, delta = "BP1", truth.delta[l]
         else:
@@ -170,8 +230,11 @@ def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:
                 (w, outer(b, a)),
             )
         )
+        b_holds = by_b <= tolerance or is_rounding(b, delta, rounding)
+        w_rounding = outer(rounding, np.abs(a))
+        w_holds = by_w <= tolerance or is_rounding(w, outer(delta, a), w_rounding)
         # Where both are wrong and w is made of what b shows, it is the error's fault.
-        faulty = min(by_b, by_w) > tolerance >= consistent
+        faulty = not (b_holds or w_holds) and consistent <= tolerance
         words = ""
         if faulty:
             likely = (
@@ -180,7 +243,7 @@ def _at_examples(ws, bs, truth: Truth, tolerance: float) -> Iterator[Equation]:
             words = looks_like(b, delta, likely, tolerance)
         yield Equation(name, n, by_b if faulty else min(by_b, by_w), not faulty, words)
         above = b if faulty else delta
-        b_holds, w_holds = faulty or by_b <= tolerance, faulty or by_w <= tolerance
+        b_holds, w_holds = faulty or b_holds, faulty or w_holds
         words = ""
         if not b_holds:
             others = [
@@ -204,7 +267,10 @@ def _divisor(whole, stacked, truth: Truth, tolerance: float) -> float | None:
         for delta, a in zip(truth.delta, truth.a, strict=False)
         for part in (outer(delta, a), delta)
     ]
-    share = np.vdot(right[-1], stacked[-1]) / np.vdot(right[-1], right[-1])
+    size = np.vdot(right[-1], right[-1])
+    if not size > 0:
+        return None
+    share = np.vdot(right[-1], stacked[-1]) / size
     pairs = [
         *((shown, share * part) for shown, part in zip(stacked, right, strict=True)),
         *((g, shown.sum(axis=0)) for g, shown in zip(whole, stacked, strict=True)),
@@ -218,12 +284,17 @@ def _divisor(whole, stacked, truth: Truth, tolerance: float) -> float | None:
 def _at_mini_batch(gradient, truth: Truth, tolerance: float) -> list[Equation]:
     """The mean over the mini-batch, as one row if all parameters have it alike."""
     rows = []
-    pairs = zip(gradient[::2], gradient[1::2], truth.delta, strict=True)
-    for l, (w, b, delta) in enumerate(pairs, start=1):
+    both = zip(truth.delta, truth.rounding, strict=True)
+    pairs = zip(gradient[::2], gradient[1::2], both, strict=True)
+    for l, (w, b, (delta, rounding)) in enumerate(pairs, start=1):
         a = truth.a[l - 1]
-        for name, actual, singles in (("BP4", w, outer(delta, a)), ("BP3", b, delta)):
-            error = off(actual, singles.mean(axis=0))
-            holds = error <= tolerance
+        for name, actual, singles, allowed in (
+            ("BP4", w, outer(delta, a), outer(rounding, np.abs(a))),
+            ("BP3", b, delta, rounding),
+        ):
+            pair = (actual, singles.mean(axis=0))
+            error = off(*pair)
+            holds = error <= tolerance or is_rounding(*pair, allowed.mean(axis=0))
             words = "" if holds else mean_words(actual, singles, tolerance)
             rows.append(Equation(name, l, error, holds, words))
     if len({(row.holds, row.words) for row in rows}) == 1:

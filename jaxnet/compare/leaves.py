@@ -6,7 +6,7 @@ verdict goes by the relative error of its norm.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -74,7 +74,7 @@ def compare_gradients(
     *args: Any,
     dtype: str = "float64",
     tolerance: float | None = None,
-    floor: float = 0.0,
+    floor: float | Sequence[float] = 0.0,
     **kwargs: Any,
 ) -> Comparison:
     """What `candidate(*args, **kwargs)` returns beside what `reference` does.
@@ -95,11 +95,16 @@ def compare_gradients(
 
 
 def compare_trees(
-    actual: Any, expected: Any, tolerance: float, floor: float = 0.0
+    actual: Any,
+    expected: Any,
+    tolerance: float,
+    floor: float | Sequence[float] = 0.0,
 ) -> Comparison:
     """Two pytrees of arrays, leaf by leaf; ShapeError if their shapes differ.
 
-    A difference of norm `floor` or less is rounding, whatever it is relative to.
+    The trees may be of different types, such as layers and pairs. A difference of norm
+    `floor` or less, which may be one for each leaf, is rounding, whatever it is
+    relative to.
     """
     named = jax.tree_util.tree_flatten_with_path(expected)[0]
     found = jax.tree.leaves(actual)
@@ -110,8 +115,8 @@ def compare_trees(
         )
     if not named:
         raise ShapeError("Expected at least one array to compare, got none.")
-    leaves = []
-    for (path, right), left in zip(named, found, strict=True):
+    leaves, floors = [], np.broadcast_to(floor, len(named))
+    for (path, right), left, least in zip(named, found, floors, strict=True):
         left, right, name = np.asarray(left), np.asarray(right), name_of(path)
         if not all(np.isrealobj(a) and a.dtype.kind in "fiubV" for a in (left, right)):
             raise ShapeError(
@@ -123,7 +128,7 @@ def compare_trees(
             raise ShapeError(
                 f"Expected {name} of shape {right.shape}, got {left.shape}.{hint}"
             )
-        leaves.append(_leaf(name, left, right, tolerance, floor))
+        leaves.append(_leaf(name, left, right, tolerance, float(least)))
     return Comparison(leaves, tolerance, str(np.asarray(named[0][1]).dtype))
 
 

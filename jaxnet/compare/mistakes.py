@@ -21,6 +21,7 @@ class Truth(NamedTuple):
     slope_at_a: list[np.ndarray]  # sigma'(a)
     delta: list[np.ndarray]
     grad_a: np.ndarray | None
+    rounding: Sequence[np.ndarray] = ()  # how far delta may be from exact
 
 
 def outer(delta: np.ndarray, a: np.ndarray) -> np.ndarray:
@@ -32,6 +33,11 @@ def off(actual: np.ndarray, expected: np.ndarray) -> float:
     """The relative error, and 0 for two zeros."""
     error, size = norm_of(actual - expected), norm_of(expected)
     return 0.0 if error == 0 else error / size if size else float("inf")
+
+
+def is_rounding(actual: np.ndarray, expected: np.ndarray, rounding: np.ndarray) -> bool:
+    """Whether the difference is no larger than the rounding of what is expected."""
+    return norm_of(actual - expected) <= norm_of(rounding) < np.inf
 
 
 Alternatives = Sequence[tuple[str, np.ndarray]]
@@ -114,7 +120,8 @@ def looks_like(actual, expected, alternatives: Alternatives, tolerance: float) -
     for words, other in alternatives:
         if other.shape == actual.shape and off(actual, other) <= tolerance:
             return words
-    factor = float(np.vdot(actual, expected) / np.vdot(expected, expected))
+    size = float(np.vdot(expected, expected))
+    factor = float(np.vdot(actual, expected)) / size if size else 0.0
     if off(actual, factor * expected) <= tolerance:
         if abs(factor + 1) < 1e-6:
             return "the sign is wrong"

@@ -6,17 +6,18 @@ makes the same gives the same errors.
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.activations import Activation, linear, relu, sigmoid, tanh
+from jaxnet.activations import linear, relu, sigmoid, tanh
 from jaxnet.compare.mistakes import Truth, off, outer
 from jaxnet.costs import Cost
 from jaxnet.gradients import errors
-from jaxnet.network import Hidden, Params, hidden_activations
+from jaxnet.layers import Params
 
 _OTHERS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "no activation": linear}
 
@@ -28,15 +29,14 @@ def mistaken_pass(
     params: Params,
     examples: tuple[jax.Array, jax.Array],
     cost: Cost,
-    hidden: Hidden,
     tolerance: float,
 ) -> tuple[int, str] | None:
     """The layer and the mistake in (2.3) that explains all gradients of the examples.
 
     Layer 0 is all of them.
     """
-    for layer, words, network, sigmas in _mistakes(params, hidden):
-        one = partial(errors, network, cost=cost, hidden=sigmas)
+    for layer, words, network in _mistakes(params):
+        one = partial(errors, network, cost=cost)
         deltas, activations = jax.vmap(one)(*examples)
         if off(bs[-1], np.asarray(deltas[-1])) > tolerance:
             continue
@@ -55,29 +55,27 @@ def mistaken_pass(
     return None
 
 
-def _mistakes(
-    params: Params, hidden: Hidden
-) -> Iterator[tuple[int, str, Params, tuple[Activation, ...]]]:
-    sigmas = hidden_activations(params, hidden)
+def _mistakes(params: Params) -> Iterator[tuple[int, str, Params]]:
     layers = range(1, len(params) + 1)
     for where in (0, *layers):
         at = layers if where == 0 else (where,)
         name = where or "l"
         without = [
-            layer._replace(b=jnp.zeros_like(layer.b)) if l in at else layer
+            replace(layer, b=jnp.zeros_like(layer.b)) if l in at else layer
             for l, layer in enumerate(params, start=1)
         ]
-        yield where, f"b^{name} is left out of z^{name}", without, sigmas
+        yield where, f"b^{name} is left out of z^{name}", without
         if where and params[where - 1].w.shape[0] == params[where - 1].w.shape[1]:
             turned = list(params)
-            turned[where - 1] = params[where - 1]._replace(w=params[where - 1].w.T)
-            yield where, f"w^{where} is transposed", turned, sigmas
-        if not sigmas or where == len(params):
+            turned[where - 1] = replace(params[where - 1], w=params[where - 1].w.T)
+            yield where, f"w^{where} is transposed", turned
+        if len(params) == 1 or where == len(params):
             continue
         for other, sigma in _OTHERS.items():
             for prime in (True, False):  # the other's derivative too, or the right one
-                changed = tuple(
-                    (sigma if prime else own._replace(fn=sigma.fn)) if l in at else own
-                    for l, own in enumerate(sigmas, start=1)
-                )
-                yield where, f"a^{name} is made by {other}", params, changed
+                changed = list(params)
+                for l in set(at) - {len(params)}:
+                    own = params[l - 1].activation
+                    made = sigma if prime else replace(own, fn=sigma.fn)
+                    changed[l - 1] = replace(params[l - 1], activation=made)
+                yield where, f"a^{name} is made by {other}", changed

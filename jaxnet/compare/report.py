@@ -1,6 +1,7 @@
 """The examination of a gradient as lines for people."""
 
 from collections.abc import Iterator, Sequence
+from math import isinf
 
 from jaxnet.compare.check import GradCheck
 from jaxnet.compare.diagnosis import Equation
@@ -40,7 +41,7 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
         formula = FORMULAS.get(equation.name, "")
         where = f"layer {equation.layer}" if equation.layer else "all"
         verdict = "holds" if equation.holds else f"BROKEN {equation.words}"
-        error = f"{equation.relative_error:.1e}"
+        error = _error(equation.relative_error, equation.holds)
         line = f"  {equation.name:<4}{where:<9}{formula:<48}{error:>8}  {verdict}"
         yield line.rstrip()
     yield from _opinions(found, candidate, reference)
@@ -49,7 +50,9 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
         yield "Edge points, on small networks: largest relative error of a parameter"
     for edge in found.edges:
         verdict = "agrees" if edge.agrees else edge.trouble or "DIFFERS"
-        error = "" if edge.trouble else f"{edge.relative_error:.1e}"
+        if not edge.agrees and not edge.required:
+            verdict = f"{verdict}, not counted: these neurons were not asked for"
+        error = "" if edge.trouble else _error(edge.relative_error, edge.agrees)
         yield f"  {edge.name:<34}{error:>8}  {verdict}"
     yield from _work(found)
     yield ""
@@ -67,7 +70,7 @@ def verdict_lines(found: GradCheck, candidate: str, reference: str) -> Iterator[
         return
     yield f"{candidate} differs from {reference}."
     yield from (_in_words(equation) for equation in found.broken)
-    wrong = [edge.name for edge in found.edges if not edge.agrees]
+    wrong = [e.name for e in found.edges if e.required and not e.agrees]
     right = all(stage.comparison.agrees for stage in found.stages)
     if right and wrong:
         yield f"At the network above it is right, but not at: {', '.join(wrong)}."
@@ -134,6 +137,11 @@ def _opinions(found: GradCheck, candidate: str, reference: str) -> Iterator[str]
             "  on a small network, the complex step is off "
             f"{candidate} by {found.complex_step_error:.1e}"
         )
+
+
+def _error(relative: float, right: bool) -> str:
+    """The error, but no infinity where a reference of 0 is right but for rounding."""
+    return "rounding" if right and isinf(relative) else f"{relative:.1e}"
 
 
 def _row(name: str, numbers: Sequence[float], form: str) -> str:

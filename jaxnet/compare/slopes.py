@@ -7,8 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.compare.leaves import name_of
+from jaxnet.costs import Cost
 from jaxnet.gradients import loss
-from jaxnet.network import Params
+from jaxnet.layers import Params
 
 _STEPS = 10.0 ** -np.arange(1, 12)
 _DIRECTIONS = 4  # for each parameter
@@ -31,7 +32,7 @@ class Opinion(NamedTuple):
 
 
 def third_opinion(
-    candidate: Any, reference: Any, params: Params, x: Any, y: Any, choices: dict
+    candidate: Any, reference: Any, params: Params, x: Any, y: Any, cost: Cost
 ) -> tuple[Curve, list[Opinion]]:
     """Two gradients at params beside differences of the cost in random directions.
 
@@ -43,7 +44,7 @@ def third_opinion(
     def costs(way: Params) -> jax.Array:
         def at(h: jax.Array) -> jax.Array:
             moved = jax.tree.map(lambda p, d: p + h * d, params, way)
-            return loss(moved, x, y, **choices)
+            return loss(moved, x, y, cost)
 
         return jax.lax.map(at, steps)
 

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.compare.candidate import Prepared
+from jaxnet.costs import Cost
 from jaxnet.gradients import loss
-from jaxnet.network import Params
+from jaxnet.layers import Params
 
 _REPEATS = 40
 
@@ -32,7 +33,7 @@ def work(
     params: Params,
     x: Any,
     y: Any,
-    choices: dict,
+    cost: Cost,
 ) -> list[Work]:
     """What a call costs in float32, as in training; interleaved, medians."""
     arrays = jax.tree.map(lambda a: a.astype(jnp.float32), (params, x, y))
@@ -42,10 +43,10 @@ def work(
     forward = sum(products)
     both = 2 * forward + sum(products[1:])
     rows, calls = [], []
-    alone: Any = jax.jit(partial(loss, **choices))
+    alone: Any = jax.jit(partial(loss, cost=cost))
     methods = [("cost alone", alone, {}, forward)]
     for gradient in dict.fromkeys((candidate, reference)):
-        options = gradient.arguments(**choices)
+        options = gradient.arguments(cost)
         call = gradient.compiled if gradient.compiles else gradient.plain
         methods.append((gradient.name, call, options, both))
     for name, call, options, analytic in methods:
@@ -53,7 +54,7 @@ def work(
         if hasattr(call, "lower"):
             began = time.perf_counter()
             call = call.lower(*arrays, **options).compile()
-            seconds, options = time.perf_counter() - began, {}
+            seconds = time.perf_counter() - began
             analysis = call.cost_analysis() or {}
             flops, bytes_ = analysis.get("flops"), analysis.get("bytes accessed")
         calls.append(partial(call, *arrays, **options))

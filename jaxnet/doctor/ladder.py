@@ -4,6 +4,7 @@ The least cost, the costs at initialisation and the penalties are known from the
 """
 
 import math
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
@@ -12,13 +13,16 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
+from jaxnet import sgd
+from jaxnet.activations import softmax
 from jaxnet.compare.leaves import compare_gradients
 from jaxnet.costs import cross_entropy, log_likelihood
 from jaxnet.doctor.finding import Trouble
 from jaxnet.gradients import autodiff, backprop, loss
+from jaxnet.layers import Dataset, Params
 from jaxnet.metrics import accuracy, total_cost
-from jaxnet.network import Dataset, Params, init, scaled_layer
-from jaxnet.sgd import shuffled, train
+from jaxnet.network import init, scaled_layer
+from jaxnet.sgd import train
 
 _HIDDEN, _EPOCHS, _ETA = 30, 1000, 0.5
 _TINY = 1e-6  # of weights, so that every output says nothing
@@ -28,12 +32,13 @@ _REINSTALL = "Is the code of jaxnet or JAX changed? Reinstall them."
 _COMPARE = "python -m jaxnet compare says what is wrong."
 
 
-_init = jax.jit(init, static_argnums=(1, 2))  # compiled once, and not op by op
+# Compiled once, and not op by op.
+_init = jax.jit(partial(init, init_layer=scaled_layer), static_argnums=1)
 
 
 def _network(seed: int, data: Dataset) -> Params:
     sizes = data.x.shape[1], _HIDDEN, data.y.shape[1]
-    return _init(jax.random.key(seed), sizes, scaled_layer)
+    return _init(jax.random.key(seed), sizes)
 
 
 def initial_cost(data: Dataset) -> str:
@@ -61,7 +66,11 @@ def initial_cost(data: Dataset) -> str:
 @jax.jit
 def _first_costs(params: Params, data: Dataset) -> list[Float[Array, ""]]:
     tiny = jax.tree.map(lambda leaf: _TINY * leaf, params)
-    return [loss(tiny, *data, cost) for cost in (cross_entropy, log_likelihood)]
+    soft = [*tiny[:-1], replace(tiny[-1], activation=softmax)]
+    return [
+        loss(tiny, data.x, data.y, cross_entropy),
+        loss(soft, data.x, data.y, log_likelihood),
+    ]
 
 
 def gradients(data: Dataset) -> str:
@@ -146,7 +155,7 @@ def _nothing(few: Dataset) -> float:
 
 def baseline(few: Dataset) -> str:
     """The cost without inputs: that of knowing the frequencies of the classes."""
-    blank = few._replace(x=jnp.zeros_like(few.x))
+    blank = replace(few, x=jnp.zeros_like(few.x))
     cost, seen = (float(_learn(0, data).cost) for data in (blank, few))
     p = np.asarray(few.y, float).mean(axis=0)
     terms = [q * math.log(q) for q in (*p, *(1 - p)) if q > 0]
@@ -195,7 +204,9 @@ def _bits(params: Params) -> bytes:
 
 def order(n: int) -> str:
     """Whether an epoch's order has every example once."""
-    drawn = np.asarray(jax.jit(shuffled, static_argnums=1)(jax.random.key(0), n))
+    drawn = np.asarray(
+        jax.jit(sgd.engine.shuffle, static_argnums=1)(jax.random.key(0), n)
+    )
     times = np.bincount(drawn, minlength=n)
     if len(times) != n or (times != 1).any():
         raise Trouble(

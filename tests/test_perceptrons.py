@@ -1,5 +1,7 @@
 """Circuits of NAND gates, checked on every input, gate by gate and in layers."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,14 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jaxnet.circuits import (
+import jaxnet
+from jaxnet.perceptrons import (
     Circuit,
+    all_inputs,
     boolean_circuit,
     compile_circuit,
     half_adder,
     ripple_carry_adder,
+    step,
 )
-from jaxnet.perceptrons import all_inputs, run_perceptrons
 
 
 def outputs_of(circuit, bits):
@@ -25,8 +29,14 @@ def outputs_of(circuit, bits):
     return [int(wires[wire]) for wire in circuit.outputs]
 
 
+@jax.jit
+def answers_of(params, x):
+    """What the network answers to each row of x."""
+    return jax.vmap(partial(jaxnet.predict, params))(x)
+
+
 def layered_outputs(circuit):
-    return run_perceptrons(compile_circuit(circuit), all_inputs(circuit.n_inputs))
+    return answers_of(compile_circuit(circuit), all_inputs(circuit.n_inputs))
 
 
 @settings(max_examples=8)
@@ -52,7 +62,9 @@ def test_all_256_functions_of_three_inputs():
 
 def test_the_networks_are_made_of_nand_perceptrons_and_carriers():
     """Weights -2, -2 with 3; -4 with 3 for a double line; 2 with -1 to carry."""
-    for w, b in compile_circuit(ripple_carry_adder(3)):
+    for layer in compile_circuit(ripple_carry_adder(3)):
+        assert layer.activation == step
+        w, b = layer
         for weights, bias in zip(np.asarray(w), np.asarray(b), strict=True):
             used = sorted(weights[weights != 0])
             assert (used, bias) in (([-2, -2], 3), ([-4], 3), ([2], -1))
@@ -63,7 +75,7 @@ def test_the_adder_adds_all_pairs_in_one_jitted_call(bits):
     circuit = ripple_carry_adder(bits)
     inputs = all_inputs(2 * bits)
     params = compile_circuit(circuit)
-    sums = np.asarray(jax.jit(run_perceptrons)(params, inputs))
+    sums = np.asarray(answers_of(params, inputs))
     place = 2 ** np.arange(bits)[::-1]
     a, b = np.asarray(inputs[:, :bits]) @ place, np.asarray(inputs[:, bits:]) @ place
     expected = (a + b).astype(int)
@@ -90,5 +102,5 @@ def test_what_is_no_truth_table_is_refused(table):
 
 
 def test_an_adder_of_no_bits_is_refused():
-    with pytest.raises(ValueError, match="at least 1 bit"):
+    with pytest.raises(ValueError, match="number of bits of at least 1"):
         ripple_carry_adder(0)
