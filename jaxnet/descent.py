@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
+from jaxnet.checks import check_callable, check_integer, check_numbers
 from jaxnet.layers import Scalar
 
 
@@ -22,7 +23,11 @@ def descend(
 
     v' = v - eta grad C(v)  (1.11, 1.15). With a momentum co-efficient mu, the velocity
     is u' = mu u - eta grad C(v) and v' = v + u'  (web 107, 108).
+    Raises TypeError unless cost is a function, and ValueError for numbers out of range.
     """
+    check_callable("cost", cost, "lambda v: jnp.sum(v**2)")
+    check_integer("the number of steps", steps, 0)
+    check_numbers({"eta": eta, "mu": mu}, -jnp.inf)
 
     def move(now: tuple[PyTree, PyTree], _: None) -> tuple[tuple, PyTree]:
         v, u = now
@@ -45,8 +50,11 @@ def newton(
     """The points that `steps` steps of the Hessian technique visit, v itself first.
 
     v' = v - eta H^-1 grad C(v)  (web 105, 106), where H is the matrix of all second
-    derivatives: n^2 of them for n variables, so n must be small.
+    derivatives: n^2 of them for n variables, so n must be small. Raises as `descend`.
     """
+    check_callable("cost", cost, "lambda v: jnp.sum(v**2)")
+    check_integer("the number of steps", steps, 0)
+    check_numbers({"eta": eta}, -jnp.inf)
     start, unravel = ravel_pytree(v)
 
     def flat(v: Array) -> Array:

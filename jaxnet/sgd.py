@@ -18,6 +18,7 @@ from jaxnet.checks import (
     check_callable,
     check_cost,
     check_data,
+    check_examples,
     check_integer,
     check_numbers,
     check_params,
@@ -145,6 +146,7 @@ def step(
     Raises ValueError or TypeError as `epoch` does.
     """
     params, memory = check_state(state)
+    check_examples(params, x, y)
     check_callable("gradient", gradient, "jaxnet.backprop")
     update = _transformation(optimizer, eta)
     expected = jax.tree.structure(jax.eval_shape(update.init, params))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import pickle
 from dataclasses import replace
 
 import jax
@@ -190,3 +191,9 @@ def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
 def test_a_sweep_without_values_is_refused(small):
     with pytest.raises(ValueError, match=r"such as eta=\[0.1, 1.0\], got none"):
         next(sweep(Experiment(), small.train, small.test, [1]))
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_an_experiment_is_pickled_and_equal(name):
+    experiment = CLAIMS[name].experiment
+    assert pickle.loads(pickle.dumps(experiment)) == experiment

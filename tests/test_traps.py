@@ -218,6 +218,11 @@ WRONG = {
         batch_size=2,
         eta=optax.constant_schedule(0.1),  # type: ignore
     ),
+    "-1 steps": lambda p, x, y: jaxnet.descend(jnp.sum, x, eta=0.1, steps=-1),
+    "a number for a cost": lambda p, x, y: jaxnet.descend(1.0, x, eta=0.1, steps=1),  # type: ignore
+    "integer labels for a step": lambda p, x, y: jaxnet.step(
+        jaxnet.start(p), x, jnp.arange(7), eta=1.0
+    ),
     "l2 of -100": lambda p, x, y: jaxnet.total_cost(
         p, jaxnet.Dataset(x, y), l2=-100.0, n=7
     ),
@@ -239,6 +244,9 @@ REASONS = {
     "n = -5": "at least 1, got -5",
     "-1 epochs": "at least 0, got -1",
     "a schedule for eta": r"optax.sgd\(schedule\)",
+    "-1 steps": "number of steps of at least 0, got -1",
+    "a number for a cost": "cost to be a function",
+    "integer labels for a step": "floating-point targets, got int32",
     "l2 of -100": "l2 of at least 0, got -100",
     "a batch for predict": "Use jax.vmap",
     "a column for predict": "column vectors",
