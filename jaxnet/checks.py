@@ -111,18 +111,18 @@ def check_examples(
         raise ValueError(f"Expected inputs of shape {expected}, got {x.shape}{hint}.")
     if y is None:
         return
-    _check_array("targets", y)
-    n = len(params[-1].b) if isinstance(params[-1], Layer) else y.shape[-1]
-    if y.shape != (*rows, n):
+    shape = np.shape(y)
+    n = len(params[-1].b) if isinstance(params[-1], Layer) else shape[-1]
+    if shape != (*rows, n):
         hint = f"Integer labels? Encode them with jax.nn.one_hot(labels, {n})."
-        if n == 1 and y.shape == rows:
+        if n == 1 and shape == rows:
             hint = "For one output, reshape them with y[:, None]."
         raise ValueError(
-            f"Expected one-hot targets of shape {(*rows, n)}, got {y.shape}. {hint}"
+            f"Expected one-hot targets of shape {(*rows, n)}, got {shape}. {hint}"
         )
+    _check_array("targets", y)
     output = params[-1].activation
-    concrete = not isinstance(y, Tracer) and getattr(y, "is_fully_addressable", True)
-    if concrete and output in (sigmoid, softmax):
+    if _is_concrete(y) and output in (sigmoid, softmax):
         least, greatest = (float(end(np.asarray(y))) for end in (np.min, np.max))
         if not (0 <= least and greatest <= 1):
             raise ValueError(
@@ -141,7 +141,7 @@ def check_data(params: Params, data: Dataset) -> None:
             f"Expected a Dataset(x, y) such as mnist.train, got {_kind(data)}."
         )
     check_examples(params, data.x, data.y)
-    if isinstance(data.x, Tracer) or isinstance(data.y, Tracer):
+    if not all(map(_is_concrete, (data.x, data.y))):
         return
     least, greatest, *_ = data.extremes
     if not all(map(math.isfinite, data.extremes)):
@@ -177,7 +177,9 @@ def check_numbers(
                 f"Expected one {name}, got an array of shape {jnp.shape(number)}. "
                 "To sweep it, use jax.vmap."
             )
-        if not isinstance(number, Tracer) and not least <= float(number) < below:
+        if isinstance(number, Tracer):
+            continue
+        if not (math.isfinite(number) and least <= float(number) < below):
             limit = "" if below == math.inf else f" and below {below:g}"
             at_least = "finite" if least == -math.inf else f"of at least {least:g}"
             raise ValueError(f"Expected {name} {at_least}{limit}, got {number}.")
@@ -202,6 +204,13 @@ def _check_array(name: str, array: Any) -> None:
             f"Expected floating-point {name}, got {array.dtype}. Pixels are "
             "byte / 256 or bytes (uint8), and targets one-hot floats."
         )
+
+
+def _is_concrete(array: Array) -> bool:
+    """Whether its values can be looked at here."""
+    return not isinstance(array, Tracer) and getattr(
+        array, "is_fully_addressable", True
+    )
 
 
 def _kind(value: object) -> str:

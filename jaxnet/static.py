@@ -131,7 +131,7 @@ class Named(_Static):
 
     def __reduce__(self) -> tuple[Any, ...]:
         for module in list(sys.modules.values()):
-            if vars(module).get(self.name) is self:
+            if getattr(module, "__dict__", {}).get(self.name) is self:
                 return _of_module, (module.__name__, self.name)
         return type(self), self._parts()
 

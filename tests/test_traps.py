@@ -246,7 +246,7 @@ REASONS = {
     "a schedule for eta": r"optax.sgd\(schedule\)",
     "-1 steps": "number of steps of at least 0, got -1",
     "a number for a cost": "cost to be a function",
-    "integer labels for a step": "floating-point targets, got int32",
+    "integer labels for a step": r"Integer labels\? Encode them with jax.nn.one_hot",
     "l2 of -100": "l2 of at least 0, got -100",
     "a batch for predict": "Use jax.vmap",
     "a column for predict": "column vectors",
