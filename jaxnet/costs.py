@@ -1,8 +1,8 @@
 """The cost of one example, and its error by hand: chapters 1.5 and 3.1.
 
 A cost is a function of the weighted input z^L and knows the output activation, so that
-its logarithms stay exact where outputs saturate. Beside it stand the book's formula in
-terms of the activation a^L, and the error delta^L = dC/dz^L that (BP1) asks for.
+its logarithms stay exact where outputs saturate. It comes with the book's formula in
+terms of the activation a^L, and with the error delta^L = dC/dz^L that (BP1) asks for.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,8 @@
 """What makes an epoch faster on a CPU, with equal results.
 
 Importing this file replaces parts of `sgd.epoch` and `sgd.train`. Without it, and the
-one import in `jaxnet/__init__.py`, everything works, only slower.
+one import in `jaxnet/__init__.py`, everything works, only slower. The gains below are
+those of an epoch of 784-30-10 on one core of an AMD EPYC, least of four; 1.26 in all.
 """
 
 from collections.abc import Callable
@@ -26,8 +27,8 @@ def shuffle(key: Key[Array, ""], n: int) -> Int[Array, " n"]:
     """The numbers 0 to n - 1 in random order, by two sorts of random bits.
 
     Each number lies in the low bits of its own sort key, so that one array is sorted
-    instead of two: a sixth of the time of `jax.random.permutation`, which takes over
-    where large numbers leave too few random bits.
+    instead of two; gain 1.12. `jax.random.permutation` takes over where large numbers
+    leave too few random bits.
     """
     width = (n - 1).bit_length()
     if width > 18:
@@ -47,9 +48,8 @@ def fold(
 ) -> State:
     """`sgd.Engine.fold`, with the next mini-batch carried through the loop.
 
-    What a step computes from values that are still to be gathered, XLA gathers again
-    for each neuron. Carrying them makes an epoch 10 times faster, and 1.1 times more
-    when they are gathered only after the step, into the place of the last ones.
+    XLA would gather an input again wherever a step uses it, and would copy a mini-batch
+    that is gathered before the step is done; gain 1.18.
     """
 
     def learn_and_load(
@@ -97,8 +97,7 @@ def summed_outer(
     """`layer.gradient`, with (BP4) as a sum of outer products written out.
 
     XLA fuses it with the update of the weights: one pass over them, and the gradient is
-    never stored. With 10 images it saves a fifth of a step; with 12, too many for the
-    cache, it would cost time.
+    never stored; gain 1.16. More inputs than the nearest cache holds would cost time.
     """
     m = len(a)
     outer = map(jnp.outer, delta, a.reshape(m, -1))

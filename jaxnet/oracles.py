@@ -40,10 +40,7 @@ def from_errors(find: Errors) -> Gradient:
     def gradient(
         params: Params, x: Inputs, y: Targets, cost: Cost = quadratic
     ) -> Params:
-        check_examples(params, x, y)
-        check_cost(params, cost)
-        if not all(isinstance(layer, Layer) for layer in params):
-            raise TypeError("Expected fully connected layers only, for an oracle.")
+        _check(params, x, y, cost)
 
         def one(x: Array, y: Array) -> Params:
             layers = zip(params, *find(params, x, y, cost), strict=True)
@@ -66,8 +63,7 @@ def backprop_by_matrix(
     params: Params, x: Inputs, y: Targets, cost: Cost = quadratic
 ) -> Params:
     """The gradient from X = [x_1 ... x_m], an example in each column (problem, 2.7)."""
-    check_examples(params, x, y)
-    check_cost(params, cost)
+    _check(params, x, y, cost)
     columns = partial(jax.vmap, in_axes=1, out_axes=1)
     A, Z = [as_numbers(x, dtype_of(params)).T], []
     for w, b in params:
@@ -81,6 +77,17 @@ def backprop_by_matrix(
         replace(layer, w=delta @ a.T / len(x), b=jnp.mean(delta, axis=1))
         for layer, delta, a in zip(params, D, A[:-1], strict=True)
     ]
+
+
+def _check(params: Params, x: Inputs, y: Targets, cost: Cost) -> None:
+    check_examples(params, x, y)
+    check_cost(params, cost)
+    for layer in params:
+        if not isinstance(layer, Layer):
+            raise TypeError(
+                "Expected fully connected layers only, for this oracle, got a "
+                f"{type(layer).__name__}."
+            )
 
 
 def _slopes(

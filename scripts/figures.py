@@ -103,10 +103,12 @@ def from_files(folder: str | Path, out: Path) -> list[Path]:
     return paths
 
 
-def trained(data: jaxnet.Dataset, epochs: int) -> jaxnet.Params:
-    """A 784-30-10 network: cross-entropy with L2, eta 0.5, and scaled first weights."""
-    key = jax.random.key(0)
-    params = jaxnet.init(key, [784, 30, 10], init_layer=jaxnet.scaled_layer)
+def trained(
+    data: jaxnet.Dataset, epochs: int, hidden: int = 30, seed: int = 0
+) -> jaxnet.Params:
+    """A network with cross-entropy and L2, eta 0.5, and scaled first weights."""
+    key = jax.random.key(seed)
+    params = jaxnet.init(key, [784, hidden, 10], init_layer=jaxnet.scaled_layer)
     return jaxnet.train(
         key,
         params,

@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 import jaxnet
 from jaxnet import handwriting, segmentation
 from scripts.drawings import drawn, pasted, penned, photographed
+from scripts.figures import trained
 
 
 def resized(picture: Image.Image, stretched: bool) -> Float[np.ndarray, "28 28"]:
@@ -35,24 +36,6 @@ def resized(picture: Image.Image, stretched: bool) -> Float[np.ndarray, "28 28"]
     low, high = grey.min(), max(grey.max(), grey.min() + 1)
     ink = (high - grey) / (high - low)
     return (ink if ink.mean() < 0.5 else 1 - ink) * 255 / 256
-
-
-def trained(
-    split: jaxnet.Split, hidden: int, epochs: int, seed: int = 0
-) -> jaxnet.Params:
-    """A network taught with the cross-entropy and the book's eta and lambda."""
-    key = jax.random.key(seed)
-    params = jaxnet.init(key, [784, hidden, 10], init_layer=jaxnet.scaled_layer)
-    return jaxnet.train(
-        key,
-        params,
-        split.train,
-        epochs=epochs,
-        batch_size=10,
-        eta=0.5,
-        l2=5.0,
-        cost=jaxnet.cross_entropy,
-    )[0]
 
 
 def distance(one: list[int], other: list[int]) -> int:
@@ -163,7 +146,7 @@ def main(
 ) -> dict[str, float]:
     """Print and return the parts of test digits, pictures and lines read right."""
     split, out = jaxnet.load_mnist(data), Path(out)
-    params = trained(split, hidden, epochs)
+    params = trained(split.train, epochs, hidden)
     network = jax.jit(jax.vmap(lambda x: jaxnet.predict(params, x)))
 
     def classify(x: np.ndarray) -> np.ndarray:

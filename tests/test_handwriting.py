@@ -32,7 +32,7 @@ def classify(mnist):
 
     Digits that touch are read by 5 of the first 12 seeds, of which this is one.
     """
-    params = script.trained(mnist, hidden=60, epochs=5, seed=1)
+    params = script.trained(mnist.train, epochs=5, hidden=60, seed=1)
     layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
 
     def outputs(x):

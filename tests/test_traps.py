@@ -135,28 +135,6 @@ def test_one_key_for_init_and_train_gives_independent_numbers():
     assert np.abs(correlations).max() < 5 / n**0.5
 
 
-@pytest.mark.parametrize("purpose", ["order", "dropout", "augment", "init"])
-def test_purposes_have_streams_of_their_own(purpose):
-    key = jax.random.key(0)
-    others = {"order", "dropout", "augment", "init"} - {purpose}
-    bits = jax.random.bits(stream(key, purpose), (4,))
-    assert all((jax.random.bits(stream(key, o), (4,)) != bits).any() for o in others)
-
-
-def test_train_with_dropout_evaluates_and_returns_the_network_with_all_neurons():
-    params, data = data_of([4, 6, 3])
-    key, options = jax.random.key(0), {"batch_size": 5, "eta": 1.0, "dropout": 0.5}
-    trained, history = jaxnet.train(
-        key, params, data, epochs=2, evaluate=lambda params: params, **options
-    )
-    state = jaxnet.start(params)
-    for number in range(2):
-        state = jaxnet.epoch(jax.random.fold_in(key, number), state, data, **options)
-        after = jax.tree.map(lambda leaf, i=number: leaf[i], history)
-        assert_close(after, jaxnet.without_dropout(state.params, 0.5), rtol=1e-6)
-    np.testing.assert_allclose(trained[1].w, 0.5 * state.params[1].w, rtol=1e-6)
-
-
 def test_a_data_set_has_a_length_and_parts():
     _, data = data_of([4, 3], m=23)
     assert len(data) == 23
