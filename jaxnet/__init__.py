@@ -42,21 +42,26 @@ from jaxnet.sgd import epoch as epoch
 from jaxnet.sgd import start as start
 from jaxnet.sgd import step as step
 from jaxnet.sgd import train as train
-from jaxnet.storage import load_book_network as load_book_network
-from jaxnet.storage import save_book_network as save_book_network
 
 if TYPE_CHECKING:
     from jaxnet import compare as compare
     from jaxnet.compare import compare_gradients as compare_gradients
     from jaxnet.compare import diagnose as diagnose
+    from jaxnet.runs import load_book_network as load_book_network
+    from jaxnet.runs import save_book_network as save_book_network
 
-_FROM_COMPARE = ("compare_gradients", "diagnose")
+_LAZY = {
+    "compare_gradients": "jaxnet.compare",
+    "diagnose": "jaxnet.compare",
+    "load_book_network": "jaxnet.runs",
+    "save_book_network": "jaxnet.runs",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """A submodule, or a function of `jaxnet.compare`, imported at its first use."""
-    if name in _FROM_COMPARE:
-        return getattr(import_module("jaxnet.compare"), name)
+    """A subpackage, or one of its functions, imported at its first use."""
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
     if name in _submodules():
         return import_module(f"jaxnet.{name}")
     raise AttributeError(f"module 'jaxnet' has no attribute {name!r}")
@@ -64,7 +69,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """All public names, those that are not imported yet included."""
-    return sorted({*globals(), *_FROM_COMPARE, *_submodules()})
+    return sorted({*globals(), *_LAZY, *_submodules()})
 
 
 def _submodules() -> list[str]:

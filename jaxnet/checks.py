@@ -7,6 +7,7 @@ under `jit`. Values are checked only outside it.
 import math
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import jax
@@ -123,11 +124,11 @@ def check_examples(
     _check_array("targets", y)
     output = params[-1].activation
     if _is_concrete(y) and output in (sigmoid, softmax):
-        least, greatest = (float(end(np.asarray(y))) for end in (np.min, np.max))
-        if not (0 <= least and greatest <= 1):
+        minimum, maximum = (float(end(np.asarray(y))) for end in (np.min, np.max))
+        if not (0 <= minimum and maximum <= 1):
             raise ValueError(
                 f"Expected targets between 0 and 1, as {output} outputs are, got "
-                f"{least:g} to {greatest:g}."
+                f"{minimum:g} to {maximum:g}."
             )
 
 
@@ -143,30 +144,32 @@ def check_data(params: Params, data: Dataset) -> None:
     check_examples(params, data.x, data.y)
     if not all(map(_is_concrete, (data.x, data.y))):
         return
-    least, greatest, *_ = data.extremes
+    minimum, maximum, *_ = data.extremes
     if not all(map(math.isfinite, data.extremes)):
         raise ValueError("Expected finite inputs and targets, got nan or infinity.")
-    if data.x.dtype != jnp.uint8 and least >= 0 and 100 < greatest <= 255:
+    if data.x.dtype != jnp.uint8 and minimum >= 0 and 100 < maximum <= 255:
         warnings.warn(
-            f"Inputs go up to {greatest:g}. If they are pixels, divide them by 256, or "
+            f"Inputs go up to {maximum:g}. If they are pixels, divide them by 256, or "
             "pass them as bytes (uint8): inputs this large saturate neurons.",
             stacklevel=4,
         )
 
 
 def check_integer(
-    name: str, value: object, least: int, most: int | float = math.inf
+    name: str, value: object, minimum: int, maximum: int | float = math.inf
 ) -> None:
     """Raise TypeError unless it is an integer, and ValueError if it is out of range."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer):
         raise TypeError(f"Expected {name} to be an integer, got {value!r}.")
-    if not least <= value <= most:
-        limit = f"at least {least}" if most == math.inf else f"{least} to {most}"
+    if not minimum <= value <= maximum:
+        limit = (
+            f"at least {minimum}" if maximum == math.inf else f"{minimum} to {maximum}"
+        )
         raise ValueError(f"Expected {name} of {limit}, got {value}.")
 
 
 def check_numbers(
-    numbers: Mapping[str, Any], least: int | float, below: int | float = math.inf
+    numbers: Mapping[str, Any], minimum: int | float, below: int | float = math.inf
 ) -> None:
     """Raise unless each is one number in the range, or traced as one."""
     for name, number in numbers.items():
@@ -179,9 +182,9 @@ def check_numbers(
             )
         if isinstance(number, Tracer):
             continue
-        if not (math.isfinite(number) and least <= float(number) < below):
+        if not (math.isfinite(number) and minimum <= float(number) < below):
             limit = "" if below == math.inf else f" and below {below:g}"
-            at_least = "finite" if least == -math.inf else f"of at least {least:g}"
+            at_least = "finite" if minimum == -math.inf else f"of at least {minimum:g}"
             raise ValueError(f"Expected {name} {at_least}{limit}, got {number}.")
 
 
@@ -191,6 +194,25 @@ def check_callable(name: str, value: object, example: str) -> None:
         raise TypeError(
             f"Expected {name} to be a function such as {example}, got {value!r}."
         )
+
+
+class MissingPackage(ModuleNotFoundError):
+    """A package that an extra of jaxnet would have installed."""
+
+
+def require(name: str, extra: str, purpose: str) -> Any:
+    """The module of an optional package.
+
+    Raises MissingPackage, a ModuleNotFoundError, saying what to install.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        package = {"PIL.Image": "Pillow"}.get(name, name.partition(".")[0])
+        raise MissingPackage(
+            f'{purpose} need {package}: python -m pip install "jaxnet[{extra}]", or '
+            f'".[{extra}]" in a checkout.'
+        ) from error
 
 
 def _check_array(name: str, array: Any) -> None:

@@ -20,8 +20,6 @@ from jaxtyping import Array, Bool, Float, Integer, UInt8
 from jaxnet.activations import Activation, sigmoid
 
 Scalar = int | float | Float[Array, ""]
-
-
 Params = list[Any]  # of layers of any kind: a network, or a gradient of its cost
 
 
@@ -95,7 +93,7 @@ class Dataset:
 
     @cached_property
     def extremes(self) -> tuple[float, float, float, float]:
-        """The least and greatest input and target; nan if there is one."""
+        """The minimum and maximum of the inputs, then of the targets; nan if any is."""
         arrays = np.asarray(self.x), np.asarray(self.y)  # nothing to compile
         return tuple(float(end(a)) for a in arrays for end in (np.min, np.max))  # type: ignore
 

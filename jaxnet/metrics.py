@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
-from jaxnet.checks import check_cost, check_data, check_integer, check_numbers
+from jaxnet.checks import check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import loss
 from jaxnet.layers import Dataset, Params, Scalar
@@ -68,7 +68,6 @@ def total_cost(
     Raises ValueError if there is a lambda but no n, or the data do not fit.
     """
     check_data(params, data)
-    check_cost(params, cost)
     check_numbers({"l1": l1, "l2": l2}, 0)
     unregularized = loss(params, data.x, data.y, cost)
     if n is None:

@@ -11,7 +11,6 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation
-from jaxnet.checks import check_integer
 from jaxnet.layers import Layer, Params, Scalar
 
 # 0 at z = 0, where the step drawn in footnote 2 of 1.2 is 1.
@@ -63,24 +62,6 @@ def half_adder() -> Circuit:
     return Circuit(2, [(0, 1), (0, 2), (1, 2), (3, 4), (2, 2)], [5, 6])
 
 
-class _Wiring:
-    """A circuit under construction, in which equal gates are shared."""
-
-    def __init__(self, n_inputs: int) -> None:
-        self.n_inputs = n_inputs
-        self.gates: dict[tuple[int, int], int] = {}
-
-    def nand(self, a: int, b: int) -> int:
-        return self.gates.setdefault((a, b), self.n_inputs + len(self.gates))
-
-    def xor(self, a: int, b: int) -> int:
-        n = self.nand(a, b)
-        return self.nand(self.nand(a, n), self.nand(b, n))
-
-    def circuit(self, outputs: list[int]) -> Circuit:
-        return Circuit(self.n_inputs, list(self.gates), outputs)
-
-
 def boolean_circuit(table: Sequence[int]) -> Circuit:
     """A circuit for the function of n inputs with this truth table of 2^n rows.
 
@@ -92,8 +73,10 @@ def boolean_circuit(table: Sequence[int]) -> Circuit:
         raise ValueError(
             f"Expected a truth table of 2, 4, 8, ... rows of 0 or 1, got {table}."
         )
-    wiring = _Wiring(n)
-    nand = wiring.nand
+    gates: dict[tuple[int, int], int] = {}  # and the wires that they drive
+
+    def nand(a: int, b: int) -> int:
+        return gates.setdefault((a, b), n + len(gates))
 
     def build(rows: tuple[int, ...], x: int) -> int:
         """The wire that carries `rows`, a function of the inputs from x on."""
@@ -106,25 +89,8 @@ def boolean_circuit(table: Sequence[int]) -> Circuit:
         if_true, if_false = build(high, x + 1), build(low, x + 1)
         return nand(nand(x, if_true), nand(nand(x, x), if_false))
 
-    return wiring.circuit([build(tuple(table), 0)])
-
-
-def ripple_carry_adder(bits: int) -> Circuit:
-    """A circuit that adds two numbers of `bits` bits, most significant bits first.
-
-    Raises ValueError unless there is at least one bit.
-    """
-    check_integer("the number of bits", bits, 1)
-    wiring = _Wiring(2 * bits)
-    nand, xor = wiring.nand, wiring.xor
-    sums = [xor(bits - 1, 2 * bits - 1)]
-    both = nand(bits - 1, 2 * bits - 1)
-    carry = nand(both, both)
-    for a in reversed(range(bits - 1)):
-        both, half = nand(a, a + bits), xor(a, a + bits)
-        sums.append(xor(half, carry))
-        carry = nand(both, nand(half, carry))
-    return wiring.circuit([carry, *reversed(sums)])
+    output = build(tuple(table), 0)
+    return Circuit(n, list(gates), [output])
 
 
 def compile_circuit(circuit: Circuit) -> Params:
@@ -145,17 +111,17 @@ def compile_circuit(circuit: Circuit) -> Params:
     for wire in outputs:
         needed[wire] = last
 
-    params, below = [], list(range(n))
+    params, below, dtype = [], list(range(n)), jnp.result_type(float)
     for l in range(1, last + 1):
         alive = [i for i in range(len(depth)) if depth[i] <= l <= needed[i]]
         wires = outputs if l == last else alive
-        w, b = np.zeros((len(wires), len(below))), np.full(len(wires), 3.0)
+        w, b = np.zeros((len(wires), len(below)), dtype), np.full(len(wires), 3, dtype)
         for row, wire in enumerate(wires):
             if depth[wire] == l:
                 for source in gates[wire - n]:
                     w[row, below.index(source)] -= 2
             else:
                 w[row, below.index(wire)], b[row] = 2, -1
-        params.append(Layer(jnp.asarray(w, float), jnp.asarray(b, float), step))
+        params.append(Layer(jnp.asarray(w), jnp.asarray(b), step))
         below = wires
     return params

@@ -18,10 +18,11 @@ from jaxnet.layers import Layer, Params, Scalar, dtype_of
 
 def penalty(params: Params, l1: Scalar, l2: Scalar, n: int) -> Float[Array, ""]:
     """lambda_1/n sum_w |w| + lambda_2/2n sum_w w^2  (web 85, 95)."""
+    ws = [layer.w for layer in params if hasattr(layer, "w")]
     zero = jnp.zeros((), dtype_of(params))
     # The rate comes first, so that a rate of 0 gives 0 where w^2 would be infinite.
-    absolute = sum((jnp.sum(l1 * jnp.abs(w)) for w in _weights(params)), zero)
-    squares = sum((jnp.sum(l2 * w * w) for w in _weights(params)), zero)
+    absolute = sum((jnp.sum(l1 * jnp.abs(w)) for w in ws), zero)
+    squares = sum((jnp.sum(l2 * w * w) for w in ws), zero)
     return absolute / n + squares / (2 * n)
 
 
@@ -85,7 +86,3 @@ def _masks(key: Key[Array, ""], params: Params, rate: Scalar) -> Params:
             draws = jax.random.uniform(jax.random.fold_in(key, l), shape, layer.w.dtype)
             ones[l] = replace(ones[l], w=(draws >= rate).astype(layer.w.dtype))
     return ones
-
-
-def _weights(params: Params) -> list[Array]:
-    return [layer.w for layer in params if hasattr(layer, "w")]

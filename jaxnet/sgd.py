@@ -7,11 +7,10 @@ and never recompile; sizes, the mini-batch size and functions are static.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Required, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NamedTuple, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
-import optax
 from jaxtyping import Array, Float, Int, Key
 
 from jaxnet.checks import (
@@ -37,7 +36,12 @@ from jaxnet.network import stream
 from jaxnet.regularization import with_dropout, with_penalty, without_dropout
 from jaxnet.static import ByContent, warn_if_rebuilt
 
-Optimizer = optax.GradientTransformation | Callable[[Any], optax.GradientTransformation]
+if TYPE_CHECKING:
+    from optax import GradientTransformation
+else:
+    GradientTransformation = Any  # importing optax takes as long as most of JAX
+
+Optimizer = GradientTransformation | Callable[[Any], GradientTransformation]
 Augment = Callable[[Key[Array, ""], Array], Array]
 
 
@@ -59,10 +63,17 @@ class State(NamedTuple):
     """What a step changes: the network, and the state of its optimizer."""
 
     params: Params
-    optimizer: optax.OptState
+    optimizer: Any
 
 
-def start(params: Params, optimizer: Optimizer = optax.sgd) -> State:
+def gradient_descent(eta: Scalar) -> GradientTransformation:
+    """`optax.sgd(eta)`, the default optimizer."""
+    import optax
+
+    return optax.sgd(eta)
+
+
+def start(params: Params, optimizer: Optimizer = gradient_descent) -> State:
     """The state before the first step.
 
     Raises ValueError for a function from eta to an optimizer that keeps eta in its
@@ -86,7 +97,7 @@ def start(params: Params, optimizer: Optimizer = optax.sgd) -> State:
     return _first_state(params, _transformation(optimizer, 0.0))
 
 
-def _first_state(params: Params, update: optax.GradientTransformation) -> State:
+def _first_state(params: Params, update: GradientTransformation) -> State:
     state = update.init(params)
     with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
         try:
@@ -100,9 +111,7 @@ def _first_state(params: Params, update: optax.GradientTransformation) -> State:
     return State(params, state)
 
 
-def _transformation(
-    optimizer: Optimizer, eta: Scalar | None
-) -> optax.GradientTransformation:
+def _transformation(optimizer: Optimizer, eta: Scalar | None) -> GradientTransformation:
     """The optimizer, ready-made or built from eta; else TypeError."""
     if hasattr(optimizer, "update"):
         if eta is not None:
@@ -129,6 +138,16 @@ def _transformation(
     return update
 
 
+def _check_state(state: State) -> State:
+    """The state. Raises TypeError unless it is one, of a network."""
+    if not isinstance(state, State):
+        raise TypeError(
+            f"Expected a State, from start(params), got a {type(state).__name__}."
+        )
+    check_params(state.params)
+    return state
+
+
 def step(
     state: State,
     x: Inputs,
@@ -137,7 +156,7 @@ def step(
     eta: Scalar | None = None,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    optimizer: Optimizer = optax.sgd,
+    optimizer: Optimizer = gradient_descent,
 ) -> State:
     """The state after learning from one mini-batch, with options as for `epoch`.
 
@@ -145,7 +164,9 @@ def step(
     and b' = b - eta/m sum_x dC_x/db  (1.21).
     Raises ValueError or TypeError as `epoch` does.
     """
-    params, memory = check_state(state)
+    from optax import apply_updates
+
+    params, memory = _check_state(state)
     check_examples(params, x, y)
     check_callable("gradient", gradient, "jaxnet.backprop")
     update = _transformation(optimizer, eta)
@@ -158,7 +179,7 @@ def step(
     slopes = as_layers(gradient(params, x, y, cost=cost), params)
     with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
         updates, memory = update.update(slopes, memory, params)
-    return State(optax.apply_updates(params, updates), memory)  # type: ignore
+    return State(apply_updates(params, updates), memory)  # type: ignore
 
 
 @dataclass(frozen=True)
@@ -190,14 +211,6 @@ plain = Engine(jax.random.permutation, _fold, lambda gradient: gradient)
 engine = plain
 
 
-class _Plan(NamedTuple):
-    """The options of an epoch, validated: what is traced, and what is static."""
-
-    rates: dict[str, Array]  # without those that are off, which cost nothing
-    batch_size: int
-    functions: ByContent
-
-
 def _plan(
     params: Params,
     data: Dataset,
@@ -209,26 +222,27 @@ def _plan(
     dropout: Scalar = 0.0,
     cost: Cost = quadratic,
     gradient: Gradient = backprop,
-    optimizer: Optimizer = optax.sgd,
+    optimizer: Optimizer = gradient_descent,
     augment: Augment | None = None,
-) -> _Plan:
+) -> tuple[dict[str, Array], int, ByContent]:
+    """The options of an epoch, validated: first what is traced, then what is static."""
     check_data(params, data)
     check_cost(params, cost)
     check_callable("gradient", gradient, "jaxnet.backprop")
     if augment is not None:
-        check_callable("augment", augment, "jaxnet.augment.rotations()")
+        check_callable("augment", augment, "jaxnet.datasets.rotations()")
     check_integer("batch_size", batch_size, 1, len(data))
     check_numbers({"l1": l1, "l2": l2}, 0)
     check_numbers({"dropout": dropout}, 0, 1)
     _transformation(optimizer, eta)
-    given = {"l1": l1, "l2": l2, "dropout": dropout}
-    on = {k: r for k, r in given.items() if not isinstance(r, int | float) or r != 0}
+    rates: dict[str, Any] = {"l1": l1, "l2": l2, "dropout": dropout}
+    # Those that are 0 would cost time, and are left out.
+    rates = {k: r for k, r in rates.items() if not isinstance(r, int | float) or r}
     if eta is not None:
         check_numbers({"learning rate eta": eta}, -float("inf"))
-        on["eta"] = eta
-    dtype = dtype_of(params)
-    rates = {name: jnp.asarray(rate, dtype) for name, rate in on.items()}
-    return _Plan(rates, batch_size, ByContent((cost, gradient, optimizer, augment)))
+        rates["eta"] = eta
+    rates = {k: jnp.asarray(rate, dtype_of(params)) for k, rate in rates.items()}
+    return rates, batch_size, ByContent((cost, gradient, optimizer, augment))
 
 
 @partial(jax.jit, static_argnames=("batch_size", "functions", "engine"))
@@ -312,7 +326,7 @@ def epoch(
     Raises ValueError if the data do not fit the network, or a number is out of range,
     and TypeError for arguments of other types.
     """
-    check_state(state)
+    _check_state(state)
     rates, *static = _plan(state.params, data, **options)
 
     def one(key: Array, state: State, data: Dataset, rates: dict[str, Array]) -> State:
@@ -358,17 +372,9 @@ def train(
         params = without_dropout(state.params, rate)
         return state, None if evaluate is None else evaluate(params)
 
-    update = _transformation(options.get("optimizer", optax.sgd), rates.get("eta"))
+    update = _transformation(
+        options.get("optimizer", gradient_descent), rates.get("eta")
+    )
     first = _first_state(params, update)
     state, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
     return without_dropout(state.params, rate), history
-
-
-def check_state(state: State) -> State:
-    """The state. Raises TypeError unless it is one, of a network."""
-    if not isinstance(state, State):
-        raise TypeError(
-            f"Expected a State, from start(params), got a {type(state).__name__}."
-        )
-    check_params(state.params)
-    return state

@@ -1,14 +1,16 @@
-"""How fast the book's training is: jaxnet beside other ways to write it, on one core.
+"""How fast the book's training is: jaxnet against other ways to write it, on one core.
 
 The workload is the book's: mini-batches of 10 of the 50,000 images, quadratic cost,
-float32, no evaluation. Every contender does the same arithmetic on the same data. They
-take turns in one process, so that what else the machine does slows them alike; a number
-is the median over the turns, and the slow ones are timed on a part of an epoch and
-scaled up. What is not installed is left out: `python -m pip install ".[benchmark]"`.
+float32, no evaluation. The contenders do the same arithmetic on the same data, except
+that scikit-learn has only softmax with log-likelihood. `jaxnet.epoch` is one compiled
+loop; the others are Python loops over compiled or eager steps, as their tutorials are.
+All take turns in one process, so that other load slows them alike; a number is the
+median over the turns, and the slow ones are timed on a part of an epoch and scaled up.
+What is not installed is left out: `python -m pip install ".[benchmark]"`.
 
 `python scripts/benchmark.py` measures, writes a file and a figure, and prints tables;
-`--readme` puts them in README.md. `--beside 'NAME=COMMAND {hidden}'` has a program of
-one's own take its turn, which prints a JSON object with epoch_ms.
+`--readme` puts them in README.md. `--beside NAME 'COMMAND {hidden}'` has another
+program take its turn, which prints a JSON object with epoch_ms.
 """
 
 import argparse
@@ -17,13 +19,14 @@ import os
 import platform
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib.metadata import distributions
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +37,9 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
-from jaxnet import devices, figures
-from jaxnet.progress import end_with_pipe, track
+from jaxnet.cli import devices
+from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.figures import blank, save
 from scripts import contenders, tables
 
 ROOT = tables.ROOT
@@ -50,15 +54,16 @@ def timed(function: Callable[[], Any]) -> float:
     return time.perf_counter() - began
 
 
+def median(values: Sequence[float]) -> float:
+    """The median as a Python number, which JSON can hold."""
+    return float(np.median(values))
+
+
 def machine() -> dict[str, Any]:
     """What the numbers depend on."""
     packages = ("jax", "jaxlib", "numpy", "optax", "torch", "equinox", "flax")
-    versions = {}
-    for name in (*packages, "scikit-learn"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            pass
+    installed = {package.name: package.version for package in distributions()}
+    names = [name for name in (*packages, "scikit-learn") if name in installed]
     model = platform.processor() or platform.machine()
     if Path("/proc/cpuinfo").exists():
         found = re.search(r"model name\s*:\s*(.*)", Path("/proc/cpuinfo").read_text())
@@ -69,30 +74,33 @@ def machine() -> dict[str, Any]:
         "cores": os.cpu_count(),
         "device": f"{device.platform} {device.device_kind}",
         "python": platform.python_version(),
-        "versions": versions,
+        "versions": {name: installed[name] for name in names},
     }
+
+
+def weights(sizes: Sequence[int]) -> list[int]:
+    """The number of weights of each layer."""
+    return [n_in * n_out for n_in, n_out in pairwise(sizes)]
 
 
 def flops(sizes: Sequence[int], examples: int) -> float:
     """Floating-point operations that learning from so many examples needs."""
-    layers = [n_in * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False)]
+    first, *others = weights(sizes)
     # Two for each weight forward, two for its gradient, two for the error below.
-    return examples * (4.0 * sum(layers) + 2.0 * sum(layers[1:]))
+    return examples * (4.0 * first + 6.0 * sum(others))
 
 
 def traffic(sizes: Sequence[int], examples: int, m: int) -> float:
     """Bytes that this many examples move at least: images, and weights in each step."""
-    weights = sum(n_in * n_out for n_in, n_out in zip(sizes, sizes[1:], strict=False))
-    # Read by the product forward, then read and written by the update.
-    return examples * sizes[0] + 12.0 * weights * examples / m
+    # Weights are read by the product forward, then read and written by the update.
+    return examples * sizes[0] + 12.0 * sum(weights(sizes)) * examples / m
 
 
 def roofline() -> dict[str, float]:
     """The best that one core does: a large product of matrices, and a long copy."""
     a = jax.random.normal(jax.random.key(0), (1024, 1024))
-    product = jax.jit(jnp.dot)
     x = jnp.zeros(2**26)
-    add = jax.jit(lambda x: x + 1)
+    product, add = jax.jit(jnp.dot), jax.jit(lambda x: x + 1)
     jax.block_until_ready((product(a, a), add(x)))
     seconds = min(timed(lambda: product(a, a)) for _ in range(9))
     copying = min(timed(lambda: add(x)) for _ in range(5))
@@ -102,36 +110,30 @@ def roofline() -> dict[str, float]:
     }
 
 
-def epochs(
-    hidden: int, turns: int, beside: dict[str, str], only: Sequence[str] = ()
-) -> dict[str, Any]:
+def epochs(hidden: int, turns: int, beside: Mapping[str, str]) -> dict[str, Any]:
     """Seconds an epoch of 784-hidden-10 for each contender."""
     sizes = (784, hidden, 10)
     data = jaxnet.load_mnist(as_bytes=True).train
     ways = {
         name: begin(sizes, data, M, ETA)
         for name, begin in contenders.available().items()
-        if not only or name in only
     }
     for way in ways.values():
         timed(way.run)  # compiles
     seconds: dict[str, list[float]] = {name: [] for name in (*ways, *beside)}
     for _ in track(range(turns), turns, f"784-{hidden}-10"):
         for name, command in beside.items():
-            found = subprocess.run(
-                [*shlex.split(command.format(hidden=hidden))],
-                capture_output=True,
-                check=True,
-            )
-            seconds[name].append(json.loads(found.stdout)["epoch_ms"] / 1e3)
+            words = shlex.split(command.format(hidden=hidden))
+            done = subprocess.run(words, capture_output=True, check=True)
+            seconds[name].append(json.loads(done.stdout)["epoch_ms"] / 1e3)
         for name, way in ways.items():
             seconds[name].append(timed(way.run) / way.part)
-    work = flops(sizes, len(data))
+    work = flops(sizes, len(data)) / 1e9
     return {
         name: {
-            "seconds": float(np.median(times)),
+            "seconds": median(times),
             "least": min(times),
-            "gflops": work / float(np.median(times)) / 1e9,
+            "gflops": work / median(times),
         }
         for name, times in seconds.items()
     }
@@ -140,13 +142,11 @@ def epochs(
 def products(sizes: Sequence[int], m: int) -> float:
     """Seconds that the products of matrices of one step take, each alone, by XLA."""
     total = 0.0
-    for l, (n_in, n_out) in enumerate(zip(sizes, sizes[1:], strict=False)):
-        shapes = [((m, n_in), (n_out, n_in), "mi,oi->mo")]
-        shapes.append(((m, n_out), (m, n_in), "mo,mi->oi"))
+    for l, (n_in, n_out) in enumerate(pairwise(sizes)):
+        total += _product((m, n_in), (n_out, n_in), "mi,oi->mo")
+        total += _product((m, n_out), (m, n_in), "mo,mi->oi")
         if l > 0:
-            shapes.append(((m, n_out), (n_out, n_in), "mo,oi->mi"))
-        for left, right, words in shapes:
-            total += _product(left, right, words)
+            total += _product((m, n_out), (n_out, n_in), "mo,oi->mi")
     return total
 
 
@@ -168,38 +168,48 @@ def _product(left: tuple[int, int], right: tuple[int, int], words: str) -> float
 
 
 def steps(grid: Sequence[tuple[tuple[int, ...], int]]) -> list[dict[str, Any]]:
-    """Seconds a step of networks and mini-batches, beside their products alone."""
+    """Seconds a step of networks and mini-batches, and of their products alone."""
     data = jaxnet.load_mnist(as_bytes=True).train
     rows = []
     for sizes, m in track(grid, len(grid), "networks and mini-batches"):
         n = m * max(4, min(len(data), int(4e9 / flops(sizes, 1))) // m)
         part, key = data[:n], jax.random.key(0)
         params = jaxnet.init(key, sizes, init_layer=jaxnet.scaled_layer)
-        state = jaxnet.start(params)
-
-        def once(part=part, state=state, key=key, m=m) -> Any:
-            return jaxnet.epoch(key, state, part, batch_size=m, eta=0.1)
-
-        timed(once)
-        seconds = float(np.median([timed(once) for _ in range(5)])) / len(part) * m
+        state, options = jaxnet.start(params), {"batch_size": m, "eta": 0.1}
+        once = partial(jaxnet.epoch, key, state, part, **options)
+        timed(once)  # compiles
+        seconds = median([timed(once) for _ in range(5)]) / len(part) * m
         row = {"sizes": list(sizes), "batch": m, "seconds": seconds}
         row["gflops"] = flops(sizes, m) / seconds / 1e9
-        row["products"] = products(sizes, m)
-        rows.append(row)
+        rows.append(row | {"products": products(sizes, m)})
     return rows
 
 
+def run_python(*arguments: object, **variables: str) -> str:
+    """What a new Python process prints, with as many threads as it likes."""
+    environment = {k: value for k, value in os.environ.items() if k != "NPROC"}
+    return subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        env=environment | variables,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+
+
 _MANY = """
-import sys, json, numpy as np, jax
+import json, sys, numpy as np, jax
 networks, hidden, epochs = map(int, sys.argv[1:])
-from jaxnet import devices, load_mnist
-from jaxnet.experiments import Experiment
-from jaxnet.runs import run
+from jaxnet import load_mnist
+from jaxnet.cli import devices
+from jaxnet.experiments import Experiment, run
 devices.prepare(networks, (784, hidden, 10), 10)
 data = load_mnist(as_bytes=True)
 e = Experiment(sizes=(784, hidden, 10), epochs=epochs)
-found = [after.seconds for after in run(e, data.train, data.test, range(networks))]
-print(json.dumps([networks, float(np.median(found[1:] or found)), jax.device_count()]))
+runs = run(e, data.train, data.test, range(networks))
+found = [after.record.seconds for after in runs]
+print(json.dumps([float(np.median(found[1:] or found)), jax.device_count()]))
 """
 
 
@@ -207,52 +217,25 @@ def networks_at_once(
     hidden: int, numbers: Sequence[int], turns: int
 ) -> list[dict[str, Any]]:
     """Network-epochs a second, evaluation included, on all devices, in turns."""
-    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
     found: dict[int, list[float]] = {n: [] for n in numbers}
     used = dict.fromkeys(numbers, 1)
     jobs = [n for _ in range(turns) for n in numbers]
     for n in track(jobs, len(jobs), f"networks at once, {hidden} hidden"):
-        count = 9 if n == 1 else 4
-        arguments = [sys.executable, "-c", _MANY, str(n), str(hidden), str(count)]
-        done = subprocess.run(
-            arguments, env=environment, cwd=ROOT, capture_output=True, check=True
-        )
-        _, seconds, used[n] = json.loads(done.stdout)
+        printed = run_python("-c", _MANY, n, hidden, 9 if n == 1 else 4)
+        seconds, used[n] = json.loads(printed)
         found[n].append(n / seconds)
     return [
-        {"networks": n, "a_second": float(np.median(rates)), "devices": used[n]}
+        {"networks": n, "a_second": median(rates), "devices": used[n]}
         for n, rates in found.items()
     ]
 
 
-def processes(turns: int) -> dict[str, float]:
-    """`python -m jaxnet train` from nothing, again, and what importing costs."""
-    command = [sys.executable, "-m", "jaxnet", "train"]
-    environment = {k: v for k, v in os.environ.items() if k != "NPROC"}
-    times: dict[str, list[float]] = {"first": [], "second": [], "import": []}
-    code = (
-        "import jax, time; began = time.perf_counter(); import jaxnet; "
-        "print(time.perf_counter() - began)"
-    )
-    for _ in track(range(turns), turns, "whole processes"):
-        folder = tempfile.mkdtemp()
-        changed = environment | {"XDG_CACHE_HOME": folder}
-        for name in ("first", "second"):
-            began = time.perf_counter()
-            subprocess.run(command, env=changed, **_QUIET)
-            times[name].append(time.perf_counter() - began)
-        shutil.rmtree(folder)
-        output = subprocess.run(
-            [sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT
-        )
-        times["import"].append(float(output.stdout))
-    found = {name: float(np.median(values)) for name, values in times.items()}
-    output = subprocess.run(
-        [sys.executable, "-c", _PEAK], env=environment, capture_output=True, cwd=ROOT
-    )
-    return {**found, "peak_bytes": 1024 * float(output.stdout.split()[-2])}
-
-
+_IMPORT = """
+import jax, time
+began = time.perf_counter()
+import jaxnet
+print(time.perf_counter() - began)
+"""
 # Of the process alone: getrusage would count what forked it.
 _PEAK = """
 from pathlib import Path
@@ -261,11 +244,25 @@ main(["train", "--quiet"])
 [line] = [x for x in Path("/proc/self/status").read_text().splitlines() if "VmHWM" in x]
 print(line)
 """
-_QUIET: Any = {"stdout": subprocess.DEVNULL, "check": True, "cwd": ROOT}
 
 
-def measure(turns: int, quick: bool, beside: dict[str, str]) -> dict[str, Any]:
-    """All results, as JSON values. Quick is a look at whether everything runs."""
+def processes(turns: int) -> dict[str, float]:
+    """`python -m jaxnet train` from nothing, again, and what importing costs."""
+    times: dict[str, list[float]] = {"first": [], "second": [], "import": []}
+    for _ in track(range(turns), turns, "whole processes"):
+        with tempfile.TemporaryDirectory() as cache:
+            for name in ("first", "second"):
+                train = partial(
+                    run_python, "-m", "jaxnet", "train", XDG_CACHE_HOME=cache
+                )
+                times[name].append(timed(train))
+        times["import"].append(float(run_python("-c", _IMPORT)))
+    peak = 1024 * float(run_python("-c", _PEAK).split()[-2])
+    return {"peak_bytes": peak} | {name: median(found) for name, found in times.items()}
+
+
+def measure(turns: int, quick: bool, beside: Mapping[str, str]) -> dict[str, Any]:
+    """All results, as JSON values; `quick` only checks that everything runs."""
     hidden, many = ((30, 100), (1, 2, 4, 20)) if not quick else ((30,), (1, 2))
     if jax.default_backend() != "cpu" and not quick:
         many = (1, 8, 64, 512)
@@ -282,60 +279,54 @@ def measure(turns: int, quick: bool, beside: dict[str, str]) -> dict[str, Any]:
     }
 
 
-def _least(hidden: str) -> str:
-    sizes = (784, int(hidden), 10)
-    work, moved = flops(sizes, 50_000) / 1e9, traffic(sizes, 50_000, M) / 1e9
-    return f"784-{hidden}-10 {work:.1f} GFLOP and {moved:.1f} GB, images and weights"
-
-
-def in_markdown(found: dict[str, Any]) -> list[str]:
+def in_markdown(found: Mapping[str, Any]) -> list[str]:
     """The results in Markdown."""
-    machine, roof = found["machine"], found["roofline"]
+    machine, roof, epochs = found["machine"], found["roofline"], found["epochs"]
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
-    epochs = found["epochs"]
-    lines = [
+    minima, of_epochs = [], ["an epoch, mini-batch 10, one core"]
+    for hidden in epochs:
+        sizes, name = (784, int(hidden), 10), f"784-{hidden}-10"
+        work, moved = flops(sizes, 50_000) / 1e9, traffic(sizes, 50_000, M) / 1e9
+        minima.append(f"{name} {work:.1f} GFLOP and {moved:.1f} GB, images and weights")
+        of_epochs += [name, "times epoch", "GFLOP/s"]
+    ways = []
+    for name in next(iter(epochs.values())):
+        row = [f"`{name}`" if hasattr(contenders, name) else name]
+        for of_size in epochs.values():
+            way, ours = of_size[name], of_size["epoch"]
+            row.append(f"{1e3 * way['seconds']:,.0f} ms")
+            row += [f"{way['seconds'] / ours['seconds']:.2f}", f"{way['gflops']:.1f}"]
+        ways.append(row)
+    many = []
+    for hidden, rows in found["many"].items():
+        [alone] = [row["a_second"] for row in rows if row["networks"] == 1]
+        for row in rows:
+            name = f"{row['networks']} of 784-{hidden}-10, {row['devices']} devices"
+            rate = row["a_second"]
+            many.append((name, f"{rate:.1f}", f"{rate / alone:.2f}"))
+    steps = []
+    for row in found["steps"]:
+        name = f"{'-'.join(map(str, row['sizes']))}, mini-batch {row['batch']}"
+        seconds, share = row["seconds"], row["products"] / row["seconds"]
+        rate = f"{row['gflops']:.0f}"
+        steps.append((name, f"{1e6 * seconds:,.1f} us", rate, f"{share:.0%}"))
+    of_many = ("networks at once", "network-epochs a second", "times one alone")
+    of_steps = ("a step, one core", "time", "GFLOP/s", "its products alone, of that")
+    whole = found["processes"]
+    book = 30 * next(iter(epochs.values()))["numpy_by_example"]["seconds"]
+    return [
         f"{machine['processor']}, {machine['cores']} cores, Python "
         f"{machine['python']}, {versions}. One core: {roof['gflops']:.0f} GFLOP/s in a "
         f"large product of matrices, {roof['gbytes']:.0f} GB/s in a copy. Medians of "
         f"{found['turns']} turns.",
         "",
-        "An epoch, least: " + "; ".join(map(_least, epochs)) + ".",
+        "An epoch, least: " + "; ".join(minima) + ".",
         "",
-        "| an epoch, mini-batch 10, one core | "
-        + " | ".join(f"784-{h}-10 | times epoch | GFLOP/s" for h in epochs)
-        + " |",
-        "| --- |" + " --- | --- | --- |" * len(epochs),
-    ]
-    for name in next(iter(epochs.values())):
-        cells = [f"`{name}`" if hasattr(contenders, name) else name]
-        for ways in epochs.values():
-            way, ours = ways[name], ways["epoch"]
-            cells.append(f"{1e3 * way['seconds']:,.0f} ms")
-            cells.append(f"{way['seconds'] / ours['seconds']:.2f}")
-            cells.append(f"{way['gflops']:.1f}")
-        lines.append(f"| {' | '.join(cells)} |")
-    lines += ["", "| networks at once | network-epochs a second | times one alone |"]
-    lines.append("| --- | --- | --- |")
-    for hidden, rows in found["many"].items():
-        [one] = [row for row in rows if row["networks"] == 1]
-        for row in rows:
-            ratio = row["a_second"] / one["a_second"]
-            lines.append(
-                f"| {row['networks']} of 784-{hidden}-10, {row['devices']} devices "
-                f"| {row['a_second']:.1f} | {ratio:.2f} |"
-            )
-    lines += ["", "| a step, one core | time | GFLOP/s | its products alone, of that |"]
-    lines.append("| --- | --- | --- | --- |")
-    for row in found["steps"]:
-        share = row["products"] / row["seconds"]
-        lines.append(
-            f"| {'-'.join(map(str, row['sizes']))}, mini-batch {row['batch']} "
-            f"| {1e6 * row['seconds']:,.1f} us | {row['gflops']:.0f} | {share:.0%} |"
-        )
-    whole = found["processes"]
-    book = 30 * next(iter(epochs.values()))["numpy_by_example"]["seconds"]
-    return [
-        *lines,
+        *tables.table(of_epochs, ways),
+        "",
+        *tables.table(of_many, many),
+        "",
+        *tables.table(of_steps, steps),
         "",
         "`python -m jaxnet train`, 30 epochs and their evaluation, importing and "
         f"compiling included: {whole['first']:.1f} s the first time and "
@@ -347,10 +338,41 @@ def in_markdown(found: dict[str, Any]) -> list[str]:
     ]
 
 
+def draw(results: Mapping[str, Any], path: str | Path) -> Path:
+    """The path of a picture of each way's epoch, of steps, and of networks at once."""
+    figure = blank(13.0, 4.4)
+    ways, rates, many = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
+    names = list(next(iter(results["epochs"].values())))[::-1]
+    for i, (hidden, found) in enumerate(results["epochs"].items()):
+        seconds = [found.get(name, {}).get("seconds", np.nan) for name in names]
+        places = np.arange(len(names)) + 0.4 * (0.5 - i)
+        ways.barh(places, seconds, height=0.38, label=f"784-{hidden}-10")
+    ways.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
+    ways.set(xscale="log", xlabel="seconds an epoch")
+    by_batch: dict[int, list[tuple[int, float]]] = {}
+    for row in results["steps"]:
+        if len(row["sizes"]) == 3:
+            point = (row["sizes"][1], row["gflops"])
+            by_batch.setdefault(row["batch"], []).append(point)
+    for batch, points in by_batch.items():
+        rates.plot(*np.transpose(points), "o-", label=f"mini-batch {batch}")
+    rates.axhline(results["roofline"]["gflops"], color="black", linestyle=":")
+    rates.set(xscale="log", yscale="log", xlabel="hidden neurons")
+    rates.set(ylabel="GFLOP/s, one core; dotted: a large product")
+    for hidden, rows in results["many"].items():
+        points = [(row["networks"], row["a_second"]) for row in rows]
+        many.plot(*np.transpose(points), "o-", label=f"784-{hidden}-10")
+    many.set(xscale="log", xlabel="networks at once", ylabel="network-epochs a second")
+    many.set(ylim=(0, None))
+    for axes in (ways, rates, many):
+        axes.legend()
+    return save(figure, path)
+
+
 def main(
     turns: int = 9,
     quick: bool = False,
-    beside: dict[str, str] | None = None,
+    beside: Mapping[str, str] | None = None,
     out: str | Path = RESULTS,
     figure: str | Path | None = "figures/benchmark.png",
     readme: bool = False,
@@ -367,31 +389,20 @@ def main(
     print(*lines, sep="\n")
     print(f"wrote {out}")
     if figure is not None:
-        print(f"wrote {figures.benchmark(found, figure)}")
+        print(f"wrote {draw(found, figure)}")
     if readme:
         tables.put("benchmark", lines)
     return found
-
-
-def _program(text: str) -> tuple[str, str]:
-    name, _, command = text.partition("=")
-    if not command:
-        raise argparse.ArgumentTypeError(f"expected NAME=COMMAND, got {text!r}")
-    return name, command
 
 
 if __name__ == "__main__":
     end_with_pipe()
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=9, help="(default: 9)")
-    parser.add_argument("--quick", action="store_true", help="does everything run?")
-    parser.add_argument(
-        "--readme", action="store_true", help="write README.md's tables"
-    )
+    parser.add_argument("--quick", action="store_true", help="check that all runs")
+    parser.add_argument("--readme", action="store_true", help="write README.md's part")
     parser.add_argument("--out", default=RESULTS, help="(default: %(default)s)")
-    parser.add_argument(
-        "--beside", type=_program, action="append", default=[], metavar="NAME=COMMAND"
-    )
+    program = {"nargs": 2, "default": [], "metavar": ("NAME", "COMMAND")}
+    parser.add_argument("--beside", action="append", **program)
     options: Any = vars(parser.parse_args())
-    options["beside"] = dict(options["beside"])
-    main(**options)
+    main(**options | {"beside": dict(options["beside"])})

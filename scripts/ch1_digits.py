@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import jax
 
 import jaxnet
-from jaxnet.progress import end_with_pipe
+from jaxnet.cli.console import end_with_pipe
 
 BOOK = {30: 95.42, 100: 96.59}  # per cent, by the number of hidden neurons
 

@@ -5,13 +5,15 @@ small enough; a too large eta may make it rise. For C = v1^2 + v2^2 that is exac
 eta < 1 converges, 1/2 lands at once, 1 goes back and forth, more flies off.
 """
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet import descend, figures
+from jaxnet import descend
+from jaxnet.figures import blank, save
 
 
 def bowl(v):
@@ -22,6 +24,31 @@ def bowl(v):
 def wave(v):
     """A function of one variable with more than one valley."""
     return jnp.sum(v**2 / 10 + jnp.sin(3 * v))
+
+
+def draw(paths: Mapping[float, np.ndarray], path: str | Path) -> Path:
+    """The path of a picture of the valley, and of the height after each step.
+
+    `paths` maps a learning rate to the points visited; the first is the ball drawn.
+    """
+    figure = blank(9.0, 4.0)
+    v1, v2 = np.meshgrid(*[np.linspace(-1, 1, 41)] * 2)
+    surface = figure.add_subplot(1, 2, 1, projection="3d", computed_zorder=False)
+    surface.plot_surface(v1, v2, v1**2 + v2**2, cmap="Blues", alpha=0.5)
+    eta, ball = next(iter(paths.items()))
+    surface.plot(*ball.T, np.sum(ball**2, axis=1), "o-", color="C1", markersize=4)
+    surface.set(xlabel="$v_1$", ylabel="$v_2$", zlabel="$C$")
+    surface.set(xticks=[-1, 0, 1], yticks=[-1, 0, 1], zticks=[0, 1, 2])
+    surface.set_title(f"$C = v_1^2 + v_2^2$, down with $\\eta$ = {eta}")
+
+    heights = figure.add_subplot(1, 2, 2)
+    for eta, points in paths.items():
+        cost = np.sum(points**2, axis=1)
+        heights.plot(cost, "o-", markersize=4, label=f"$\\eta$ = {eta}")
+    heights.set(xlabel="step", ylabel="$C$", ylim=(-0.1, 3))
+    heights.legend(loc="upper right")
+    heights.set_title("Height after each step")
+    return save(figure, path)
 
 
 def main(
@@ -58,7 +85,7 @@ def main(
 
     if out is not None:
         shown = {eta: np.asarray(path) for eta, path in paths.items()}
-        print(f"wrote {figures.valley(shown, out)}")
+        print(f"wrote {draw(shown, out)}")
     return results
 
 

@@ -20,23 +20,20 @@ def main(data: str | None = None, out: str | Path = "figures") -> list[int]:
 
     first = [int(label) for label in labels[:6]]
     print("the first six training images read", "".join(map(str, first)))
-    six = list(digits[:6])
+    path = Path(out) / "ch1_six_digits.png"
     print(
-        "wrote",
-        figures.images(six, list(map(str, first)), Path(out) / "ch1_six_digits.png"),
+        "wrote", figures.images(list(digits[:6]), [str(label) for label in first], path)
     )
 
     zero = digits[list(labels).index(0)]
-    half = side // 2
-    quarters = {"a 0": zero}
-    for name, rows, columns in (
-        ("top left", slice(half), slice(half)),
-        ("top right", slice(half), slice(half, None)),
-        ("bottom left", slice(half, None), slice(half)),
-        ("bottom right", slice(half, None), slice(half, None)),
-    ):
-        quarters[name] = np.zeros_like(zero)
-        quarters[name][rows, columns] = zero[rows, columns]
+    low, right = np.mgrid[:side, :side] >= side // 2
+    quarters = {
+        "a 0": zero,
+        "top left": zero * (~low & ~right),
+        "top right": zero * (~low & right),
+        "bottom left": zero * (low & ~right),
+        "bottom right": zero * (low & right),
+    }
     path = Path(out) / "ch1_quarters_of_a_zero.png"
     print("wrote", figures.images(list(quarters.values()), list(quarters), path))
     return first

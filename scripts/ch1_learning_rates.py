@@ -8,9 +8,8 @@ says one digit to everything (1009, later 982: how many nines and fours there ar
 import numpy as np
 
 import jaxnet
-from jaxnet.experiments import Experiment
-from jaxnet.progress import end_with_pipe, track
-from jaxnet.runs import sweep
+from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.experiments import Experiment, curves, sweep
 
 
 def main(
@@ -25,23 +24,20 @@ def main(
     """Print and return accuracies of shape (epochs, seeds) for each eta."""
     split = jaxnet.load_mnist(data)
     n, n_in = len(split.test), split.test.x.shape[1]
-    results = {}
-    for sizes, rates in (
-        ((n_in, hidden[0], 10), etas),
-        ((n_in, hidden[1], 10), (too_large,)),
-    ):
+    results, some = {}, range(1, seeds + 1)
+    for hidden_neurons, rates in zip(hidden, (etas, (too_large,)), strict=True):
+        sizes = (n_in, hidden_neurons, 10)
         experiment = Experiment(sizes=sizes, epochs=epochs, batch_size=batch_size)
-        of_epochs = sweep(
-            experiment, split.train, split.test, range(1, seeds + 1), eta=rates
+        networks = sweep(
+            experiment, split.train, split.test, some, eta=rates, progress=track
         )
-        label = f"{len(rates)} learning rates"
-        history = np.stack(list(track(of_epochs, epochs, label)))
-        results |= {eta: history[:, i] for i, eta in enumerate(rates)}
-        for i, eta in enumerate(rates):
-            print(f"{'-'.join(map(str, sizes))}, eta {eta}: right answers of {n}")
-            for seed in range(seeds):
-                counts = np.round(history[:, i, seed] * n).astype(int)
-                print(f"  seed {seed + 1}:", *counts)
+        found = list(networks)
+        for eta in rates:
+            print(f"{'-'.join(map(str, sizes))}, eta {eta}: correct answers of {n}")
+            networks = [network for network in found if network.rates["eta"] == eta]
+            results[eta] = curves(networks).T / n
+            for network in networks:
+                print(f"  seed {network.seed}:", *network.curve)
     return results
 
 

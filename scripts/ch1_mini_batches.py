@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet.progress import end_with_pipe, track
+from jaxnet.cli.console import end_with_pipe, track
 
 
 def squared_norm(tree):
@@ -47,7 +47,10 @@ def main(
     online: tuple[int, int] = (1, 20),
     eta_per_example: float = 0.15,
 ) -> dict[str, np.ndarray]:
-    """Print the error of the estimate, then learn with mini-batches of both sizes."""
+    """Print the error of the estimate, then learn with mini-batches of both sizes.
+
+    An example moves the weights by the same eta / m whatever the mini-batch's size.
+    """
     split = jaxnet.load_mnist(data)
     n_in = split.train.x.shape[1]
     key, draw_key = jax.random.split(jax.random.key(1))
@@ -55,30 +58,23 @@ def main(
     errors = estimate_errors(params, split.train, sizes, draws, draw_key)
     for m, error in errors.items():
         print(
-            f"{m:5} examples: the gradient is off by {error:.3f} of its length, "
+            f"{m:5} examples: relative error of the gradient {error:.3f}, "
             f"times the root of {m} that is {error * m**0.5:.3f}"
         )
     results = {"estimate": np.array(list(errors.values()))}
-
-    # eta / m, by which each example moves the weights, is the same for both.
     for m in online:
-        state, right, seconds = jaxnet.start(params), [], []
-        for number in track(range(epochs), epochs, f"mini-batches of {m}"):
+        name = f"mini-batches of {m}"
+        options = {"batch_size": m, "eta": eta_per_example * m}
+        state, accuracies, seconds = jaxnet.start(params), [], []
+        for number in track(range(epochs), epochs, name):
             began = time.perf_counter()
-            state = jaxnet.epoch(
-                jax.random.fold_in(key, number),
-                state,
-                split.train,
-                batch_size=m,
-                eta=eta_per_example * m,
-            )
-            right.append(float(jaxnet.accuracy(state.params, split.test)))
+            epoch_key = jax.random.fold_in(key, number)
+            state = jaxnet.epoch(epoch_key, state, split.train, **options)
+            accuracies.append(float(jaxnet.accuracy(state.params, split.test)))
             seconds.append(time.perf_counter() - began)
-        results[f"mini-batches of {m}"] = np.array(right)
-        print(
-            f"mini-batches of {m}: {np.median(seconds):.2f} s an epoch, accuracy",
-            *(f"{accuracy:.2%}" for accuracy in right),
-        )
+        results[name] = np.array(accuracies)
+        percent = " ".join(f"{accuracy:.2%}" for accuracy in accuracies)
+        print(f"{name}: {np.median(seconds):.2f} s an epoch, accuracy {percent}")
     return results
 
 

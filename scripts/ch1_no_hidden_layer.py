@@ -6,14 +6,15 @@ Book: "what classification accuracy can you achieve?"; no number is given.
 from dataclasses import replace
 
 from jaxnet import cross_entropy, load_mnist, scaled_layer
+from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.summary import Summary
+from jaxnet.cli.train import follow
 from jaxnet.experiments import Experiment
-from jaxnet.progress import end_with_pipe, follow
-from jaxnet.report import Record, lines
 
 
 def main(
     data: str | None = None, epochs: int = 30, seeds: int = 5
-) -> dict[str, Record]:
+) -> dict[str, Summary]:
     """Train 784-10 as chapter 1 does, then with what chapter 3 brings."""
     split = load_mnist(data)
     n_in = split.train.x.shape[1]
@@ -32,7 +33,7 @@ def main(
     for name, experiment in experiments.items():
         print(f"{name}:")
         records[name] = follow(experiment, split, range(1, seeds + 1), lines=False)
-        print(*lines(records[name]), sep="\n")
+        print(*records[name].lines(), sep="\n")
         if records[name].interrupted:
             break
     return records

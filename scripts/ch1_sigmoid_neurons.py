@@ -14,7 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet import init, predict, sigmoid
-from jaxnet.perceptrons import NAND, gate, step
+from jaxnet.perceptrons import NAND, all_inputs, gate, step
 
 
 def scale(params, c):
@@ -29,20 +29,17 @@ def made_of(activation, params):
 
 @jax.jit
 def outputs(params, x):
-    """What a network answers to each row of x."""
+    """The outputs of a network for each row of x."""
     return jax.vmap(partial(predict, params))(x)
 
 
-def main(
-    sizes: tuple[int, ...] = (5, 3, 4, 1), inputs: int = 1000, seed: int = 2
-) -> dict[str, np.ndarray]:
+def main(sizes: tuple[int, ...] = (5, 3, 4, 1), seed: int = 3) -> dict[str, np.ndarray]:
     """Print how near scaled sigmoid neurons come, and how smooth they are."""
-    params_key, x_key, step_key = jax.random.split(jax.random.key(seed), 3)
-    params = init(params_key, sizes)
-    x = jax.random.bernoulli(x_key, shape=(inputs, sizes[0])).astype(float)
+    params_key, step_key = jax.random.split(jax.random.key(seed))
+    params, x = init(params_key, sizes), all_inputs(sizes[0])
     results = {"c": np.array([1.0, 10.0, 100.0, 1e3, 1e4])}
 
-    perceptrons = outputs(made_of(step, params), x)
+    results["perceptrons"] = perceptrons = np.asarray(outputs(made_of(step, params), x))
     distances, unchanged = [], []
     print(f"{'c':>8}  perceptrons unchanged  furthest sigmoid output")
     for c in results["c"]:
@@ -55,22 +52,18 @@ def main(
     # NAND with bias 2 has w.x + b = 0 at the input 01: a perceptron there says 0.
     edge, at = gate(*NAND[:2], 2.0), jnp.array([[0.0, 1.0]])
     smooth = made_of(sigmoid, edge)
-    results["at zero"] = np.array(
-        [outputs(scale(smooth, float(c)), at)[0, 0] for c in results["c"]]
-    )
+    halves = [outputs(scale(smooth, float(c)), at)[0, 0] for c in results["c"]]
+    results["at zero"] = np.array(halves)
     print(f"where w.x + b = 0 the output stays {results['at zero']} for every c")
 
     # Scaled up, a tiny change to one bias tips a perceptron and barely moves a sigmoid.
     tipped = gate(*NAND[:2], 2.001)
     jump = outputs(tipped, at) - outputs(edge, at)
     move = outputs(made_of(sigmoid, tipped), at) - outputs(smooth, at)
-    results["perceptron jump"] = np.asarray(jump)[0, 0]
-    results["sigmoid move"] = np.asarray(move)[0, 0]
-    print(
-        f"a bias from 2 to 2.001 moves a perceptron's output by "
-        f"{results['perceptron jump']:.0f}, a sigmoid neuron's by "
-        f"{results['sigmoid move']:.6f}"
-    )
+    results["perceptron jump"] = jump = np.asarray(jump)[0, 0]
+    results["sigmoid move"] = move = np.asarray(move)[0, 0]
+    print("a bias from 2 to 2.001 moves the output of")
+    print(f"  a perceptron by {jump:.0f}, a sigmoid neuron by {move:.6f}")
 
     with jax.enable_x64(True):
         results["h"], results["linear error"] = linear_response(step_key, sizes)

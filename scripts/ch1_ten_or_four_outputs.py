@@ -11,8 +11,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
+from jaxnet.cli.console import end_with_pipe, track
 from jaxnet.perceptrons import all_inputs
-from jaxnet.progress import end_with_pipe, track
 
 
 def digit_bits():
@@ -69,15 +69,12 @@ def main(
         learn = jax.jit(jax.vmap(one_epoch, (None, None, None, 0, 0)))
         history = []
         for number in track(range(epochs), epochs, name):
-            state, right = learn(number, train, test, keys, state)
-            history.append(np.asarray(right))
+            state, accuracies = learn(number, train, test, keys, state)
+            history.append(np.asarray(accuracies))
         results[name] = np.stack(history)
         best = results[name].max(axis=0)
-        print(
-            f"{name}: best epoch of each seed",
-            *(f"{accuracy:.2%}" for accuracy in best),
-            f"(mean {best.mean():.2%}, median {np.median(best):.2%})",
-        )
+        print(f"{name}: best epoch of each seed", *(f"{value:.2%}" for value in best))
+        print(f"  mean {best.mean():.2%}, median {np.median(best):.2%}")
     return results
 
 

@@ -6,6 +6,7 @@ and one backward pass by backpropagation. The Hadamard product is faster than ma
 """
 
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
@@ -13,41 +14,46 @@ import jax
 import numpy as np
 
 import jaxnet
-from jaxnet import figures, oracles
-from jaxnet.progress import end_with_pipe, track
+from jaxnet import oracles
+from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.figures import blank, save
 
 
 def medians(calls, repeats):
-    """The median time of each call, interleaved."""
-    for call in calls:
+    """The median seconds of each call; the calls take turns, after one to compile."""
+
+    def seconds(call):
+        began = time.perf_counter()
         jax.block_until_ready(call())
-    times = []
-    for _ in range(repeats):
-        row = []
-        for call in calls:
-            began = time.perf_counter()
-            jax.block_until_ready(call())
-            row.append(time.perf_counter() - began)
-        times.append(row)
-    return np.median(times, axis=0)
+        return time.perf_counter() - began
+
+    times = [[seconds(call) for call in calls] for _ in range(1 + repeats)]
+    return np.median(times[1:], axis=0)
 
 
 def epoch_times(hidden, data, repeats):
     """The times of an epoch of training with backprop and with autodiff."""
     state = jaxnet.start(jaxnet.init(jax.random.key(0), [data.x.shape[1], hidden, 10]))
-    calls = [
-        partial(
-            jaxnet.epoch,
-            jax.random.key(1),
-            state,
-            data,
-            batch_size=10,
-            eta=3.0,
-            gradient=gradient,
-        )
-        for gradient in (jaxnet.backprop, jaxnet.autodiff)
-    ]
-    return medians(calls, repeats)
+    epoch = partial(
+        jaxnet.epoch, jax.random.key(1), state, data, batch_size=10, eta=3.0
+    )
+    gradients = (jaxnet.backprop, jaxnet.autodiff)
+    return medians([partial(epoch, gradient=f) for f in gradients], repeats)
+
+
+def draw(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
+    """The path of a picture of a gradient's time in forward passes, by its size."""
+    figure = blank(6.0, 4.0)
+    axes = figure.subplots()
+    size, differences = results["parameters"], results["differences over forward"]
+    backprop = results["backward over forward"] + 1
+    axes.loglog(size, size + 1, "k--", label="passes of (2.21)", linewidth=1)
+    axes.loglog(size, differences, "o-", label="(2.21), measured")
+    axes.loglog(size, backprop, "s-", label="backprop, measured")
+    axes.axhline(2, color="grey", linestyle=":", label="2 passes")
+    axes.set(xlabel="weights and biases", ylabel="time of a gradient / forward pass")
+    axes.legend()
+    return save(figure, path)
 
 
 def main(
@@ -72,11 +78,9 @@ def main(
             oracles.backprop_by_example,
         ]
         times = medians([partial(jax.jit(f), params, x, y) for f in ways], repeats)
-        slow = np.nan
-        if n <= differences_up_to:
-            difference = jax.jit(oracles.forward_difference)
-            [slow] = medians([partial(difference, params, x, y)], 1)
-        rows.append([size, *times, slow])
+        slow = [partial(jax.jit(oracles.forward_difference), params, x, y)]
+        [seconds] = medians(slow, 1) if n <= differences_up_to else [np.nan]
+        rows.append([size, *times, seconds])
     table = np.array(rows)
     forward, by_hand, matrices, examples, differences = table[:, 1:].T
     print("parameters   passes by (2.21)   times of a forward pass: backprop,")
@@ -99,7 +103,7 @@ def main(
             f"{manual / automatic:.2f} times the time of jax.grad ({manual:.2f} s)"
         )
     if out is not None:
-        print(f"wrote {figures.cost_of_gradients(results, out)}")
+        print(f"wrote {draw(results, out)}")
     return results
 
 

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet import augment, figures
+from jaxnet import figures
+from jaxnet.datasets import elastic, expand, rotate
 
 
 def main(
@@ -31,9 +32,9 @@ def main(
     one = train[five : five + 1]
     image = one.x.reshape(side, side)
 
-    shifted = augment.expand(one, side).x
-    bend = augment.elastic(alpha, sigma, side)
-    found = {"a five": image, f"{degrees:g} degrees": augment.rotate(image, degrees)}
+    shifted = expand(one, side).x
+    bend = elastic(alpha, sigma, side)
+    found = {"a five": image, f"{degrees:g} degrees": rotate(image, degrees)}
     found |= dict(zip(("down", "up", "right", "left"), shifted[1:], strict=True))
     for seed in range(1, seeds + 1):
         found[f"elastic {seed}"] = bend(jax.random.key(seed), one.x)

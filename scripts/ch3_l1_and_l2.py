@@ -5,18 +5,31 @@ weights and drives the others to zero. No number is given; this compares them at
 accuracy.
 """
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 import jaxnet
-from jaxnet import figures
-from jaxnet.experiments import CLAIMS
-from jaxnet.progress import end_with_pipe, track
-from jaxnet.runs import run
+from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.experiments import CLAIMS, run
+from jaxnet.figures import blank, save
 
 NEAR_ZERO = 0.01
+
+
+def draw(networks: Mapping[str, np.ndarray], path: str | Path) -> Path:
+    """The path of a histogram of each network's weights by size."""
+    figure = blank(8.0, 3.8)
+    axes = figure.subplots()
+    bins = np.logspace(-6, 1, 71).tolist()
+    for name, weights in networks.items():
+        sizes = np.clip(np.abs(weights), bins[0], bins[-1])
+        axes.hist(sizes, bins, histtype="step", linewidth=1.5, label=name)
+    axes.set(xscale="log", xlabel="$|w|$", ylabel="weights")
+    axes.legend(loc="upper left")
+    return save(figure, path)
 
 
 def main(
@@ -43,16 +56,16 @@ def main(
         last = list(track(done, epochs, name))[-1]
         weights = np.concatenate([np.ravel(w) for w, _ in last.params])
         share = float(np.mean(np.abs(weights) < NEAR_ZERO))
-        right = float(last.accuracy.mean())
-        results[name] = (right, share, weights)
+        accuracy = float(last.accuracy.mean())
+        results[name] = (accuracy, share, weights)
         print(
-            f"{name:<20} validation accuracy {right:.2%} (mean of {seeds} seeds), "
+            f"{name:<20} validation accuracy {accuracy:.2%} (mean of {seeds} seeds), "
             f"{share:.1%} of the weights below {NEAR_ZERO}, "
             f"largest {np.abs(weights).max():.2f}"
         )
     if out is not None:
         shown = {name: weights for name, (_, _, weights) in results.items()}
-        print(f"wrote {figures.weights(shown, out)}")
+        print(f"wrote {draw(shown, out)}")
     return results
 
 

@@ -15,10 +15,9 @@ import numpy as np
 import optax
 
 import jaxnet
+from jaxnet.cli.console import end_with_pipe, track
 from jaxnet.descent import descend, newton
-from jaxnet.experiments import Experiment
-from jaxnet.progress import end_with_pipe, track
-from jaxnet.runs import run
+from jaxnet.experiments import Experiment, run
 
 BASE = Experiment(
     eta=0.1,
@@ -44,17 +43,15 @@ def narrow_valley(w):
 
 def valley_costs(mus, eta, steps):
     """C after each step from (-0.9, 0.3), for each momentum co-efficient."""
-    start = jnp.array([-0.9, 0.3])
-    paths = {
-        mu: descend(narrow_valley, start, eta=eta, steps=steps, mu=mu) for mu in mus
-    }
+    start, options = jnp.array([-0.9, 0.3]), {"eta": eta, "steps": steps}
+    paths = {mu: descend(narrow_valley, start, mu=mu, **options) for mu in mus}
     return {mu: np.asarray(jax.vmap(narrow_valley)(path)) for mu, path in paths.items()}
 
 
 def tiny_network(steps, eta, warm_up=300):
     """The slope of the cost of a 2-2-1 network, by the Hessian and by descent.
 
-    Both begin where descent has come to, since the Hessian leads to the nearest point
+    Both begin where descent has led, since the Hessian leads to the nearest point
     without slope, which far from a minimum need not be one.
     """
     x = jnp.array([[0.0, 0], [0, 1], [1, 0], [1, 1]])
@@ -66,15 +63,11 @@ def tiny_network(steps, eta, warm_up=300):
         return jaxnet.loss(params, x, y, jaxnet.cross_entropy) + 0.01 * decay
 
     def slope(params):
-        squares = [jnp.sum(g**2) for g in jax.tree.leaves(jax.grad(cost)(params))]
-        return jnp.sqrt(sum(squares))
+        return optax.tree.norm(jax.grad(cost)(params))
 
     path = descend(cost, params, eta=eta, steps=warm_up)
     near = jax.tree.map(lambda leaf: leaf[-1], path)
-    paths = (
-        newton(cost, near, steps=steps),
-        descend(cost, near, eta=eta, steps=steps),
-    )
+    paths = newton(cost, near, steps=steps), descend(cost, near, eta=eta, steps=steps)
     return tuple(np.asarray(jax.vmap(slope)(path)) for path in paths)
 
 
@@ -92,7 +85,7 @@ def main(
     for mu, costs in results["valley"].items():
         print(f"  mu {mu}: {costs[-1]:.2e}, at least {costs.min():.2e} on the way")
 
-    [at_once] = [newton(narrow_valley, jnp.array([-0.9, 0.3]), steps=1)[-1]]
+    at_once = newton(narrow_valley, jnp.array([-0.9, 0.3]), steps=1)[-1]
     results["newton"] = np.asarray(at_once)
     print(f"  one step with the Hessian: {float(narrow_valley(at_once)):.2e}")
 

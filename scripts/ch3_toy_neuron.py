@@ -8,7 +8,7 @@ eta, and 0.15 / 6 does. It stays true that with cross-entropy the neuron learns 
 where it is most wrong.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,12 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet import Cost, Layer, Params, cross_entropy, figures, quadratic
+from jaxnet import Cost, Layer, Params, cross_entropy, quadratic
+from jaxnet.figures import blank, save
 from jaxnet.gradients import Gradient
+
+COSTS = {"quadratic": quadratic, "cross-entropy": cross_entropy}
+WRONG = "cross-entropy, WRONG gradient"
 
 
 def neuron(w, b) -> Params:
@@ -63,6 +67,48 @@ def rates(a, cost: Cost) -> np.ndarray:
     return np.asarray(jax.jit(jax.vmap(rate))(jnp.log(a / (1 - a))))
 
 
+def draw(
+    runs: Mapping[str, Mapping[str, np.ndarray]],
+    by_output: Mapping[str, np.ndarray],
+    path: str | Path,
+) -> Path:
+    """The path of a picture with a row for each start, and the rates at the right.
+
+    `runs` maps a start and a kind of run to weight, bias, output and cost in columns.
+    `by_output` has dC/dw of each cost where the output is "a".
+    """
+    figure = blank(13.0, 2.6 * len(runs) + 0.6)
+    grid = figure.add_gridspec(len(runs), 5, width_ratios=[1, 1, 1, 1, 1.5])
+    lines = {}
+    for row, (begin, by_kind) in enumerate(runs.items()):
+        for column, name in enumerate(("weight", "bias", "output", "cost")):
+            axes = figure.add_subplot(grid[row, column])
+            for place, (kind, run) in enumerate(by_kind.items()):
+                colour, style = f"C{place}", "-"
+                if WRONG in kind:
+                    colour, style = "grey", "--"
+                [lines[kind]] = axes.plot(run[:, column], color=colour, ls=style)
+            if name == "output":
+                axes.set_ylim(0, 1.02)
+            elif name == "cost":
+                axes.set_ylim(bottom=0)
+            title = "cost, of its own kind" if name == "cost" else name
+            axes.set_title(title if row == 0 else "", fontsize=10)
+            axes.set_xlabel("epoch" if row == len(runs) - 1 else "")
+            axes.set_ylabel(f"from {begin}" if column == 0 else "")
+
+    axes = figure.add_subplot(grid[:, 4])
+    for name in COSTS:
+        axes.plot(by_output["a"], by_output[name], label=name)
+    axes.set(xlabel="output $a$, target 0", ylabel="$\\partial C/\\partial w$")
+    axes.set(xlim=(0, 1), ylim=(0, 1))
+    axes.set_title("how fast it learns, true gradients", fontsize=10)
+    axes.legend(loc="upper left")
+    below = {"loc": "outside lower center", "ncols": len(lines), "frameon": False}
+    figure.legend(list(lines.values()), list(lines), **below)
+    return save(figure, path)
+
+
 def main(
     quadratic_eta: float = 0.15,
     cross_entropy_eta: float = 0.005,
@@ -75,7 +121,7 @@ def main(
         ("quadratic", quadratic_eta, quadratic, jaxnet.backprop),
         ("cross-entropy", quadratic_eta / 6, cross_entropy, jaxnet.backprop),
         ("cross-entropy", cross_entropy_eta, cross_entropy, jaxnet.backprop),
-        ("cross-entropy, WRONG gradient", cross_entropy_eta, cross_entropy, animated),
+        (WRONG, cross_entropy_eta, cross_entropy, animated),
     ]
     runs, half = {}, epochs // 2
     for w, b in starts:
@@ -83,26 +129,26 @@ def main(
         runs[begin] = {}
         print(f"from {begin}: outputs at first, after {half} and {epochs} epochs")
         for name, eta, cost, gradient in kinds:
+            kind = f"{name}, eta {eta:g}"
             run = np.asarray(learn(w, b, eta, cost, gradient, epochs))
-            runs[begin][f"{name}, eta {eta:g}"] = run
+            runs[begin][kind] = run
             weight, bias, a, c = run.T
             fastest = np.argmax(np.abs(np.diff(weight))) + 1
             print(
-                f"  {name + ', eta ' + format(eta, 'g'):<40} "
-                f"{a[0]:.4f} {a[half]:.4f} {a[-1]:.4f}; w {weight[-1]:.3f}, "
-                f"b {bias[-1]:.3f}, C {c[0]:.4f} to {c[-1]:.4f}; "
+                f"  {kind:<40} {a[0]:.4f} {a[half]:.4f} {a[-1]:.4f}; "
+                f"w {weight[-1]:.3f}, b {bias[-1]:.3f}, C {c[0]:.4f} to {c[-1]:.4f}; "
                 f"fastest in epoch {fastest}"
             )
 
     a = jnp.linspace(0.01, 0.99, 99)
     results = {"a": np.asarray(a)}
     print("dC/dw, how fast the neuron learns, by its output a (the target is 0)")
-    for name, cost in (("quadratic", quadratic), ("cross-entropy", cross_entropy)):
+    for name, cost in COSTS.items():
         results[name] = by_a = rates(a, cost)
         shown = ", ".join(f"{by_a[i]:.3f} at {a[i]:.2f}" for i in (9, 49, 65, 89, 98))
         print(f"  {name}: {shown}; largest at {a[np.argmax(by_a)]:.2f}")
     if out is not None:
-        print(f"wrote {figures.toy_neuron(runs, results, out)}")
+        print(f"wrote {draw(runs, results, out)}")
     for begin, by_kind in runs.items():
         results |= {f"{kind}, from {begin}": run for kind, run in by_kind.items()}
     return results

@@ -1,13 +1,14 @@
 """The book's mini-batch descent written in several ways, for `benchmark.py` to time.
 
 Each is a sigmoid network with the quadratic cost that learns from mini-batches in
-random order by w' = w - eta/m sum_x dC_x/dw, in float32. The comments say where one
+random order by w' = w - eta/m sum_x dC_x/dw, in float32. The docstrings say where one
 differs.
 """
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -19,7 +20,7 @@ import jaxnet
 
 
 class Way(NamedTuple):
-    """A way to train: `run()` does so much of an epoch."""
+    """A way to train: `run()` does this part of an epoch."""
 
     run: Callable[[], Any]
     part: float
@@ -65,21 +66,31 @@ def epoch_by_jax_grad(sizes, data, m, eta) -> Way:
     return _epoch(sizes, data, m, eta, gradient=jaxnet.autodiff)
 
 
+def _python_loop(
+    learn: Callable[[np.ndarray], Any], examples: int, m: int, steps: int
+) -> Way:
+    """A loop of steps: `learn` gets the places of mini-batches in random order."""
+    order = np.random.default_rng(0)
+
+    def run() -> Any:
+        return learn(order.permutation(examples)[: steps * m].reshape(-1, m))
+
+    return Way(run, steps * m / examples)
+
+
 def jitted_step(sizes, data, m, eta) -> Way:
     """A jitted `jaxnet.step` in a Python loop, which most JAX programs are."""
     x, y = _numbers(data)
-    state = jaxnet.start(_params(sizes))
+    start = jaxnet.start(_params(sizes))
     step = jax.jit(jaxnet.step)
-    order, steps = np.random.default_rng(0), 1000
 
-    def run() -> Any:
-        now = state
-        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+    def learn(places: np.ndarray) -> Any:
+        state = start
         for batch in places:
-            now = step(now, x[batch], y[batch], eta=eta)
-        return now
+            state = step(state, x[batch], y[batch], eta=eta)
+        return state
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 1000)
 
 
 def _sigmoid(z: np.ndarray) -> np.ndarray:
@@ -93,25 +104,22 @@ def numpy_by_example(sizes, data, m, eta) -> Way:
         (np.array(w, np.float64), np.array(b, np.float64)[:, None])
         for w, b in _params(sizes)
     ]
-    order, steps = np.random.default_rng(0), 100
 
     def gradient(layers, a, y):
-        activations, zs = [a], []
+        activations, slopes = [a], []
         for w, b in layers:
-            zs.append(w @ activations[-1] + b)
-            activations.append(_sigmoid(zs[-1]))
-        a = activations[-1]
+            activations.append(_sigmoid(w @ activations[-1] + b))
+        a = activations.pop()
         delta = (a - y) * a * (1 - a)
-        slopes = [(delta @ activations[-2].T, delta)]
-        for l in range(2, len(layers) + 1):
-            a = activations[-l]
-            delta = (layers[-l + 1][0].T @ delta) * a * (1 - a)
-            slopes.append((delta @ activations[-l - 1].T, delta))
+        for w, _ in layers[::-1]:
+            a = activations.pop()
+            slopes.append((delta @ a.T, delta))
+            if activations:
+                delta = (w.T @ delta) * a * (1 - a)
         return slopes[::-1]
 
-    def run() -> Any:
+    def learn(places: np.ndarray) -> Any:
         layers = start
-        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
         for batch in places:
             total = [(np.zeros_like(w), np.zeros_like(b)) for w, b in layers]
             for i in batch:
@@ -126,36 +134,32 @@ def numpy_by_example(sizes, data, m, eta) -> Way:
             ]
         return layers
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 100)
 
 
 def numpy_by_mini_batch(sizes, data, m, eta) -> Way:
     """The same with a mini-batch as a matrix, updated in place."""
     x, y = _numbers(data)
     start = [(np.array(w), np.array(b)) for w, b in _params(sizes)]
-    order, steps = np.random.default_rng(0), 1000
     rate = np.float32(eta / m)
 
-    def run() -> Any:
+    def learn(places: np.ndarray) -> Any:
         layers = [(w.copy(), b.copy()) for w, b in start]
-        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
         for batch in places:
             activations = [x[batch]]
             for w, b in layers:
                 activations.append(_sigmoid(activations[-1] @ w.T + b))
-            a = activations[-1]
+            a = activations.pop()
             delta = (a - y[batch]) * a * (1 - a)
-            for l in range(len(layers) - 1, -1, -1):
-                w, b = layers[l]
-                below = activations[l]
-                error = delta
-                if l > 0:
-                    delta = (delta @ w) * below * (1 - below)
-                w -= rate * (error.T @ below)
+            for w, b in layers[::-1]:
+                a, error = activations.pop(), delta
+                if activations:
+                    delta = (error @ w) * a * (1 - a)
+                w -= rate * (error.T @ a)
                 b -= rate * error.sum(0)
         return layers
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 1000)
 
 
 def pytorch(sizes, data, m, eta) -> Way:
@@ -164,38 +168,39 @@ def pytorch(sizes, data, m, eta) -> Way:
     torch.set_num_threads(1)
     x, y = map(torch.from_numpy, _numbers(data))
     modules: list[Any] = []
-    for n_in, n_out in zip(sizes, sizes[1:], strict=False):
+    for n_in, n_out in pairwise(sizes):
         modules += [torch.nn.Linear(n_in, n_out), torch.nn.Sigmoid()]
     model = torch.nn.Sequential(*modules)
     optimizer = torch.optim.SGD(model.parameters(), lr=eta)
-    steps = 500
 
-    def run() -> Any:
-        places = torch.randperm(len(x))[: steps * m].reshape(-1, m)
-        for batch in places:
+    def learn(places: np.ndarray) -> None:
+        for batch in torch.from_numpy(places):
             optimizer.zero_grad()
             cost = ((model(x[batch]) - y[batch]) ** 2).sum() / (2 * m)
             cost.backward()
             optimizer.step()
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 500)
+
+
+def _quadratic(outputs: jax.Array, y: jax.Array) -> jax.Array:
+    return jnp.mean(jnp.sum((outputs - y) ** 2, axis=1)) / 2
 
 
 def equinox(sizes, data, m, eta) -> Way:
     """Equinox: an `nn.MLP`, `filter_jit` and `filter_value_and_grad`, optax."""
     eqx: Any = import_module("equinox")
     x, y = _numbers(data)
-    model = eqx.nn.MLP(
+    first = eqx.nn.MLP(
         *(sizes[0], sizes[-1], sizes[1], len(sizes) - 2),
         activation=jax.nn.sigmoid,
         final_activation=jax.nn.sigmoid,
         key=jax.random.key(0),
     )
     optimizer = optax.sgd(eta)
-    memory = optimizer.init(eqx.filter(model, eqx.is_array))
 
     def cost(model, x, y):
-        return jnp.mean(jnp.sum((jax.vmap(model)(x) - y) ** 2, axis=1)) / 2
+        return _quadratic(jax.vmap(model)(x), y)
 
     @eqx.filter_jit
     def step(model, memory, x, y):
@@ -203,16 +208,13 @@ def equinox(sizes, data, m, eta) -> Way:
         updates, memory = optimizer.update(slope, memory)
         return eqx.apply_updates(model, updates), memory
 
-    order, steps = np.random.default_rng(0), 500
-
-    def run() -> Any:
-        now = model, memory
-        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+    def learn(places: np.ndarray) -> Any:
+        model, memory = first, optimizer.init(eqx.filter(first, eqx.is_array))
         for batch in places:
-            now = step(*now, x[batch], y[batch])
-        return jax.tree.leaves(eqx.filter(now[0], eqx.is_array))
+            model, memory = step(model, memory, x[batch], y[batch])
+        return jax.tree.leaves(eqx.filter(model, eqx.is_array))
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 500)
 
 
 def flax(sizes, data, m, eta) -> Way:
@@ -222,10 +224,8 @@ def flax(sizes, data, m, eta) -> Way:
 
     class Network(nnx.Module):
         def __init__(self, rngs: Any) -> None:
-            self.layers = nnx.List(
-                nnx.Linear(n_in, n_out, rngs=rngs)
-                for n_in, n_out in zip(sizes, sizes[1:], strict=False)
-            )
+            layers = [nnx.Linear(*shape, rngs=rngs) for shape in pairwise(sizes)]
+            self.layers = nnx.List(layers)
 
         def __call__(self, a: jax.Array) -> jax.Array:
             for layer in self.layers:
@@ -235,22 +235,17 @@ def flax(sizes, data, m, eta) -> Way:
     model = Network(nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, optax.sgd(eta), wrt=nnx.Param)
 
-    def cost(model, x, y):
-        return jnp.mean(jnp.sum((model(x) - y) ** 2, axis=1)) / 2
-
     @nnx.jit
     def step(model, optimizer, x, y):
-        optimizer.update(model, nnx.grad(cost)(model, x, y))
+        slope = nnx.grad(lambda model: _quadratic(model(x), y))(model)
+        optimizer.update(model, slope)
 
-    order, steps = np.random.default_rng(0), 500
-
-    def run() -> Any:
-        places = order.permutation(len(x))[: steps * m].reshape(-1, m)
+    def learn(places: np.ndarray) -> Any:
         for batch in places:
             step(model, optimizer, x[batch], y[batch])
         return jax.tree.leaves(nnx.state(model, nnx.Param))
 
-    return Way(run, steps * m / len(x))
+    return _python_loop(learn, len(x), m, 500)
 
 
 def scikit_learn(sizes, data, m, eta) -> Way:

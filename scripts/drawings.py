@@ -24,9 +24,9 @@ STROKES = {
 def drawn(
     ink: Float[np.ndarray, "28 28"], size: int, thicker: float, degrees: float
 ) -> Float[np.ndarray, "height width"]:
-    """A digit drawn anew with sharp edges, `size` pixels long, and turned.
+    """A digit redrawn with sharp edges, `size` pixels long, and turned.
 
-    Strokes grow on either side by the part `thicker` of that; they may shrink by half.
+    Strokes grow on either side by `thicker` times the size; they may shrink by half.
     """
     fine = max(1, -(-size // 20))
     large = Image.fromarray(np.asarray(ink, np.float32)).resize(
@@ -90,9 +90,10 @@ def pasted(
     gaps: tuple[int, int],
     rng: np.random.Generator,
 ) -> Float[np.ndarray, "28 width"]:
-    """Digits side by side with so many empty columns between, up to 2 rows off a line.
+    """Digits side by side, up to 2 rows above or below a line.
 
-    A gap of -1 lets the outermost columns of neighbours fall together.
+    Gaps are the fewest and the most empty columns between neighbours; -1 lets their
+    outermost columns overlap.
     """
     line = np.zeros((32, 0), np.float32)
     for k, digit in enumerate(digits):

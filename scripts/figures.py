@@ -2,159 +2,260 @@
 
 `python -m jaxnet reproduce --out data/results` writes the files. What has no file is
 left out; the last four figures show a network that is trained here, in a few epochs.
+A band is from 5 to 95 % of the seeds, and the line in it is their median. Epochs count
+from 0, as in the book.
 """
 
 import argparse
-from functools import partial
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import jax
 import numpy as np
 
-import jaxnet
-from jaxnet import figures
-from jaxnet.experiments import CLAIMS
-from jaxnet.reproduce import Result, file_of, result
-from jaxnet.storage import StorageError
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
+import jaxnet
+from jaxnet.experiments import CLAIMS, REPLAYS, Claim, Result, StorageError, recorded
+from jaxnet.experiments import result as stored
+from jaxnet.experiments.claims import LAST
+from jaxnet.experiments.reproduce import file_of
+from jaxnet.figures import blank, check_can_save, save
+from jaxnet.figures.canvas import BLUE, GREEN, RED, YELLOW
+from scripts import galleries
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+THOUSAND = ("1,000 images", "1,000 images, L2")
 # By the figure's name: the experiments of each panel, under its title.
-CURVES: dict[str, dict[str, tuple[str, ...]]] = {
+CURVES: dict[str, dict[str, Sequence[str]]] = {
     "results_chapter_1": {
-        "Quadratic cost, 784-30-10": ("30 hidden",),
-        "Quadratic cost, 784-100-10": ("100 hidden",),
+        f"Quadratic cost, 784-{n}-10": [f"{n} hidden"] for n in (30, 100)
     },
     "results_cross_entropy": {
-        "Cross-entropy, 784-30-10": ("cross-entropy, 30",),
-        "Cross-entropy, 784-100-10": ("cross-entropy, 100",),
+        f"Cross-entropy, 784-{n}-10": [f"cross-entropy, {n}"] for n in (30, 100)
     },
-    "results_1000_images": {
-        "1,000 training images": ("1,000 images", "1,000 images, L2")
-    },
+    "results_1000_images": {"1,000 training images": THOUSAND},
     "results_overfitting": {
-        "1,000 training images: the training cost": (
-            *("1,000 images: training cost", "1,000 images, L2: training cost"),
-        ),
-        "The test accuracy": ("1,000 images", "1,000 images, L2"),
-        "The test cost": (
-            *("1,000 images: evaluation cost", "1,000 images, L2: evaluation cost"),
-        ),
-        "The training accuracy": (
-            *("1,000 images: training accuracy", "1,000 images, L2: training accuracy"),
-        ),
+        "1,000 training images: the training cost": [
+            f"{name}: training cost" for name in THOUSAND
+        ],
+        "The test accuracy": THOUSAND,
+        "The test cost": [f"{name}: evaluation cost" for name in THOUSAND],
+        "The training accuracy": [f"{name}: training accuracy" for name in THOUSAND],
     },
     "results_50000_images": {
-        "50,000 training images": ("50,000 images", "50,000 images, L2")
+        "50,000 training images": ["50,000 images", "50,000 images, L2"]
     },
     "results_first_weights": {
-        f"784-{n}-10": (f"large weights, {n}", f"scaled weights, {n}")
+        f"784-{n}-10": [f"large weights, {n}", f"scaled weights, {n}"]
         for n in (30, 100)
     },
     "results_learning_rates": {
-        "Cross-entropy with L2, 784-30-10": tuple(
+        "Cross-entropy with L2, 784-30-10": [
             f"training cost, eta {eta:g}" for eta in (0.025, 0.25, 2.5)
-        )
+        ]
     },
 }
-SIZES = tuple(name for name in CLAIMS if name.startswith("of "))
+# What the author recorded of support vector machines by the number of training images.
+MACHINES = {
+    **{100: 25.07, 200: 48.93, 500: 75.13, 1000: 83.87, 2000: 88.49, 5000: 91.46},
+    **{10_000: 92.45, 20_000: 93.47, 50_000: 94.48},
+}
+SIZES = tuple(f"of {n:,} images" for n in MACHINES)
 BEST = ("30 hidden", "100 hidden")
+
+_DOTS = {"markersize": 4, "markerfacecolor": "white"}
+
+
+def measured(claim: Claim) -> tuple[str, str]:
+    """The data that a claim measures, "training" or "evaluation", and the quantity."""
+    measure = claim.measure
+    data = "training" if measure.on_training_data else "evaluation"
+    return data, "accuracy" if measure.percent else "cost"
+
+
+def recorded_by_author(result: Result) -> dict[int, float]:
+    """What the author measured in his run after each epoch that he recorded."""
+    claim = result.claim
+    data, quantity = measured(claim)
+    name = result.name.removeprefix("training cost, ").partition(": ")[0]
+    if name in REPLAYS:
+        trained_on = claim.experiment.train_on or 50_000
+        images = trained_on if data == "training" else 10_000
+        scale = 100 / images if quantity == "accuracy" else 1  # from counts to per cent
+        series = f"{data} {quantity}"
+        return {
+            epoch: scale * numbers[series]
+            for epoch, numbers in sorted(recorded(name).items())
+            if series in numbers
+        }
+    if claim.number is not None and claim.statistic == LAST:
+        return {result.curves.shape[1] - 1: claim.number}
+    return {}
+
+
+def _draw_band(axes: "Axes", x: Any, values: Iterable[np.ndarray], **line: Any) -> None:
+    """Draw the median and the band of the seeds' values at each x."""
+    quantiles = [np.nanquantile(of_seeds, [0.05, 0.5, 0.95]) for of_seeds in values]
+    low, middle, high = np.transpose(quantiles)
+    axes.fill_between(x, low, high, color=line["color"], alpha=0.2, linewidth=0)
+    axes.plot(x, middle, **line)
+
+
+def _draw_result(axes: "Axes", result: Result, colour: str, grey: str | None) -> None:
+    curves, claim = result.curves, result.claim
+    epochs = np.flatnonzero(~np.isnan(curves).all(axis=0))
+    label = f"{result.name}: median of {len(curves)} seeds, 5 to 95 %"
+    _draw_band(axes, epochs, curves[:, epochs].T, color=colour, label=label, zorder=2.2)
+
+    given_up = [
+        curve
+        for curve, classes in zip(curves, result.unlearnt, strict=True)
+        if classes and measured(claim) == ("evaluation", "accuracy")
+    ]
+    label = f"{result.name}: the {len(given_up)} of them that gave up a digit"
+    for curve in given_up:
+        axes.plot(curve, color=grey or colour, linewidth=0.6, zorder=2.1, label=label)
+        label = None
+
+    recording = recorded_by_author(result)
+    if recording:
+        points = list(recording), list(recording.values())
+        axes.plot(*points, "o", color=colour, zorder=2.3, **_DOTS)
+    elif claim.number is not None:
+        label = f"the book: {claim.number:g}, {claim.statistic.name}"
+        axes.axhline(claim.number, color="black", ls=":", label=label)
+
+
+def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) -> Path:
+    """The path of a picture of curves by epoch, at most three under each title.
+
+    The author's recorded numbers are points; where he recorded no run, the book's
+    number is a dotted line. Networks that have given up a digit are thin lines.
+    """
+    columns = min(2, len(panels))
+    rows = -(-len(panels) // columns)
+    figure = blank(5.2 * columns, 4.3 * rows)
+    same = {measured(result.claim) for some in panels.values() for result in some}
+    sharing = "row" if len(same) == 1 else False
+    grid = figure.subplots(rows, columns, sharey=sharing, squeeze=False)
+    for axes in grid.flat[len(panels) :]:
+        axes.set_axis_off()
+    for axes, (title, results) in zip(grid.flat, panels.items(), strict=False):
+        grey = "0.45" if len(results) == 1 else None
+        for result, colour in zip(results, (BLUE, RED, GREEN), strict=False):
+            _draw_result(axes, result, colour, grey)
+        if any(map(recorded_by_author, results)):
+            axes.plot([], "o", color="black", label="recorded by the author", **_DOTS)
+        claim = results[0].claim
+        data, quantity = measured(claim)
+        data = claim.experiment.evaluate_on if data == "evaluation" else data
+        accuracy = f"accuracy on {data} data, %"
+        axes.set_ylabel(accuracy if quantity == "accuracy" else f"{data} {quantity}")
+        axes.set_xlabel("epoch")
+        axes.set_title(title, fontsize=10)
+        axes.grid(alpha=0.3)
+        below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+        axes.legend(fontsize=8, frameon=False, **below)
+    return save(figure, path)
+
+
+def training_sizes(results: Sequence[Result], path: str | Path) -> Path:
+    """The path of a picture of the last accuracy by the number of training images."""
+    figure = blank(6.4, 4.6)
+    axes = figure.subplots()
+    sizes = [result.claim.experiment.train_on or 0 for result in results]
+    last = [result.curves[:, -1] for result in results]
+    seeds = " or ".join(map(str, sorted({len(of_seeds) for of_seeds in last})))
+    label = f"30 hidden neurons: median of {seeds} seeds, 5 to 95 %"
+    _draw_band(axes, sizes, last, marker=".", color=BLUE, label=label)
+    numbers = [result.claim.number or np.nan for result in results]
+    label = "30 hidden neurons, recorded by the author"
+    axes.plot(sizes, numbers, "o", color=BLUE, **_DOTS, label=label)
+    label = "support vector machine, recorded by the author"
+    machines = list(MACHINES), list(MACHINES.values())
+    axes.plot(*machines, "s--", color=RED, **_DOTS, label=label)
+    axes.set(xscale="log", xlabel="training images")
+    axes.set(ylim=(None, 100), ylabel="accuracy on validation data, %")
+    axes.set_xticks(list(MACHINES), [f"{n:,}" for n in MACHINES], fontsize=9)
+    axes.minorticks_off()
+    axes.grid(alpha=0.3)
+    axes.legend(loc="lower right", fontsize=9)
+    return save(figure, path)
+
+
+def best_epochs(results: Sequence[Result], path: str | Path) -> Path:
+    """The path of histograms of seeds by their best accuracy and digits given up."""
+    figure = blank(7.0, 2.6 * len(results))
+    grid = figure.subplots(len(results), 1, sharex=True, squeeze=False)
+    best = [np.nanmax(result.curves, axis=1) for result in results]
+    bins = np.arange(np.floor(min(map(np.min, best))), 100.5, 0.5).tolist()
+    names = ("none given up", "1 digit given up", "2 digits", "3 or more")
+    for axes, result, values in zip(grid.flat, results, best, strict=True):
+        lost = np.minimum([len(classes) for classes in result.unlearnt], 3)
+        groups = [values[lost == n].tolist() for n in range(4)]
+        colours = [BLUE, YELLOW, RED, "black"]
+        axes.hist(groups, bins, stacked=True, color=colours, label=names)
+        title, claim = f"{result.name}, {len(values)} seeds", result.claim
+        if claim.number is not None:
+            axes.axvline(claim.number, color="black", ls=":", label="the book")
+            title += f"; the book: {claim.number:g}, {claim.statistic.name}"
+        axes.set_title(title, fontsize=10)
+        axes.set(ylabel="seeds")
+        axes.yaxis.get_major_locator().set_params(integer=True)
+    grid[-1, 0].set_xlabel("accuracy at the best epoch, %")
+    handles, labels = grid[0, 0].get_legend_handles_labels()
+    below = {"loc": "outside lower center", "frameon": False}
+    figure.legend(handles, labels, ncols=len(labels), fontsize=9, **below)
+    return save(figure, path)
 
 
 def read(folder: str | Path) -> tuple[dict[str, Result], dict[str, str]]:
-    """The results in the folder by experiment, and why the others lack one."""
+    """The results in the folder by experiment, and why the others have none."""
     found: dict[str, Result] = {}
-    lacking: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for name in CLAIMS:
-        lacking[name] = f"no results in {file_of(name, folder)}"
         try:
-            kept = result(name, folder)
+            kept = stored(name, folder)
         except StorageError as error:
-            lacking[name] = str(error)
+            missing[name] = str(error)
             continue
-        if kept is not None:
+        if kept is None:
+            missing[name] = f"no results in {file_of(name, folder)}"
+        else:
             found[name] = kept
-            del lacking[name]
-    return found, lacking
+    return found, missing
 
 
 def from_files(folder: str | Path, out: Path) -> list[Path]:
     """The figures drawn into `out` from the result files in `folder`."""
-    found, lacking = read(folder)
+    found, missing = read(folder)
     paths = []
-    everything = {figure: tuple(CURVES[figure].values()) for figure in CURVES}
-    everything |= {"results_training_sizes": (SIZES,), "results_best_epochs": (BEST,)}
-    for figure, panels in everything.items():
+
+    def add(
+        figure: str, draw: Callable[..., Path], results: Any, names: Iterable[str]
+    ) -> None:
         path = out / f"{figure}.png"
-        results = [[found[name] for name in names if name in found] for names in panels]
-        why = [lacking[name] for names in panels for name in names if name in lacking]
-        if not any(results):
-            print(f"left out {path}:", *dict.fromkeys(why), sep="\n  ")
-            continue
-        if figure in CURVES:
-            titles = dict(zip(CURVES[figure], results, strict=True))
-            drawn = {title: some for title, some in titles.items() if some}
-            paths.append(figures.learning_curves(drawn, path))
-        elif figure == "results_training_sizes":
-            paths.append(figures.training_sizes(results[0], path))
+        why = dict.fromkeys(missing[name] for name in names if name in missing)
+        if results:
+            paths.append(draw(results, path))
+            print(f"wrote {path}{', in part:' if why else ''}", *why, sep="\n  ")
         else:
-            paths.append(figures.best_epochs(results[0], path))
-        without = ", in part:" if why else ""
-        print(f"wrote {path}{without}", *dict.fromkeys(why), sep="\n  ")
-    return paths
+            print(f"left out {path}:", *why, sep="\n  ")
 
+    def available(names: Iterable[str]) -> list[Result]:
+        return [found[name] for name in names if name in found]
 
-def trained(
-    data: jaxnet.Dataset, epochs: int, hidden: int = 30, seed: int = 0
-) -> jaxnet.Params:
-    """A network with cross-entropy and L2, eta 0.5, and scaled first weights."""
-    key = jax.random.key(seed)
-    params = jaxnet.init(key, [784, hidden, 10], init_layer=jaxnet.scaled_layer)
-    return jaxnet.train(
-        key,
-        params,
-        data,
-        epochs=epochs,
-        batch_size=10,
-        eta=0.5,
-        l2=5.0,
-        cost=jaxnet.cross_entropy,
-    )[0]
-
-
-def galleries(params: jaxnet.Params, test: jaxnet.Dataset, out: Path) -> list[Path]:
-    """The figures drawn into `out` of a network's weights and of its mistakes."""
-    outputs = np.asarray(jax.vmap(partial(jaxnet.predict, params))(test.x))
-    x, truth = np.asarray(test.x), np.asarray(test.y).argmax(axis=1)
-    answers = outputs.argmax(axis=1)
-
-    def gallery(rows: np.ndarray, title: str, name: str, columns: int) -> Path:
-        which = truth[rows].tolist(), answers[rows].tolist()
-        title += ": left the digit, right the answer"
-        return figures.digits(x[rows], *which, title, out / name, columns)
-
-    matrix = np.asarray(jaxnet.confusion_matrix(params, test))
-    weights = np.asarray(params[0].w)
-    paths = [
-        figures.hidden_weights(weights, out / "gallery_weights.png"),
-        figures.confusion(matrix, out / "gallery_confusion.png"),
-    ]
-    wrong = np.flatnonzero(answers != truth)
-    wrong = wrong[np.argsort(-outputs[wrong].max(axis=1), kind="stable")]
-    shown = wrong[:200]
-    if len(wrong):
-        title = f"{len(shown)} of {len(wrong)} mistakes, the most confident first"
-        paths.append(gallery(shown, title, "gallery_mistakes.png", 20))
-    else:
-        print(f"left out {out / 'gallery_mistakes.png'}: there are none")
-    if len(x) > max(figures.HARD_DIGITS):
-        hard = np.array(figures.HARD_DIGITS)
-        right = int((answers[hard] == truth[hard]).sum())
-        title = f"Hard test images, {right} of {len(hard)} read rightly"
-        paths.append(gallery(hard, title, "gallery_hard.png", 9))
-    else:
-        why = f"expected MNIST's 10,000 test images, got {len(x)}"
-        print(f"left out {out / 'gallery_hard.png'}: {why}")
-    print(*(f"wrote {path}" for path in paths), sep="\n")
+    for figure, panels in CURVES.items():
+        results = {title: available(names) for title, names in panels.items()}
+        results = {title: some for title, some in results.items() if some}
+        add(figure, learning_curves, results, chain(*panels.values()))
+    add("results_training_sizes", training_sizes, available(SIZES), SIZES)
+    add("results_best_epochs", best_epochs, available(BEST), BEST)
     return paths
 
 
@@ -165,17 +266,15 @@ def main(
     epochs: int = 5,
 ) -> list[Path]:
     """Draw what there is into `out`; return the paths of the figures."""
-    figures.check_can_save("a.png")
+    check_can_save("a.png")
     paths = from_files(results, Path(out))
     mnist = jaxnet.load_mnist(data)
-    return paths + galleries(trained(mnist.train, epochs), mnist.test, Path(out))
+    params = galleries.trained(mnist.train, epochs)
+    return paths + galleries.draw(params, mnist.test, Path(out))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument(
-        "--results", default="data/results", help="(default: %(default)s)"
-    )
-    parser.add_argument("--out", default="figures", help="(default: %(default)s)")
-    options: Any = vars(parser.parse_args())
-    main(**options)
+    for name, folder in (("--results", "data/results"), ("--out", "figures")):
+        parser.add_argument(name, default=folder, help="(default: %(default)s)")
+    main(**vars(parser.parse_args()))

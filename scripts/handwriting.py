@@ -20,15 +20,16 @@ from PIL import Image
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
-from jaxnet import handwriting, segmentation
+from jaxnet import figures
+from jaxnet.pictures import Classify, prepare, read_picture, segment
 from scripts.drawings import drawn, pasted, penned, photographed
-from scripts.figures import trained
+from scripts.galleries import trained
 
 
 def resized(picture: Image.Image, stretched: bool) -> Float[np.ndarray, "28 28"]:
     """The whole picture made 28 x 28, dark parts as ink.
 
-    If stretched, to the whole range of levels, with the rarer end as ink.
+    If stretched, it gets the whole range of levels, and the rarer end is ink.
     """
     grey = np.asarray(picture.convert("L").resize((28, 28)), np.float32)
     if not stretched:
@@ -38,8 +39,8 @@ def resized(picture: Image.Image, stretched: bool) -> Float[np.ndarray, "28 28"]
     return (ink if ink.mean() < 0.5 else 1 - ink) * 255 / 256
 
 
-def distance(one: list[int], other: list[int]) -> int:
-    """The fewest digits to insert, leave out or change to make one of the other."""
+def edit_distance(one: list[int], other: list[int]) -> int:
+    """The fewest digits to insert, delete or change to make one of the other."""
     row = list(range(len(other) + 1))
     for i, left in enumerate(one, start=1):
         diagonal, row[0] = row[0], i
@@ -59,9 +60,9 @@ def read_pictures(
         for ink in inks:
             picture = photographed(ink, rng)
             picture.save(path, quality=int(rng.integers(40, 96)))
-            stages = handwriting.prepare(handwriting.read_picture(path))
+            stages = prepare(read_picture(path))
             if not images:
-                print("wrote", handwriting.show(stages, drawing))
+                print("wrote", figures.stages(stages, drawing))
             images["whole made 28 x 28"].append(resized(picture, False))
             images["the same, stretched, ink found"].append(resized(picture, True))
             images["in MNIST's form"].append(stages.image)
@@ -70,14 +71,14 @@ def read_pictures(
 
 def read_digits(
     split: tuple[np.ndarray, np.ndarray],
-    classify: segmentation.Classify,
+    classify: Classify,
     turned: float,
     rng: np.random.Generator,
     drawing: Path,
 ) -> dict[str, float]:
-    """The parts read right of digits, and of pictures of them in each way.
+    """The fractions read correctly of digits, and of pictures of them in each way.
 
-    Digits are drawn anew in several sizes, with other pens, and turned by up to so many
+    Digits are redrawn in several sizes, with other pens, and turned by up to `turned`
     degrees. How pictures compare with their digits is printed, with its 95 % interval.
     """
     digits, labels = split
@@ -90,8 +91,8 @@ def read_digits(
     ]
     images = {"the test digits themselves": digits.reshape(-1, 784)}
     images |= read_pictures(inks, rng, drawing)
-    right = {k: classify(x).argmax(axis=1) == labels for k, x in images.items()}
-    before, *_, after = right.values()
+    correct = {k: classify(x).argmax(axis=1) == labels for k, x in images.items()}
+    before, *_, after = correct.values()
     kinds = {
         "all": pens == pens,
         "below 50 pixels": sizes < 50,
@@ -100,39 +101,38 @@ def read_digits(
         "thicker pens": pens > 0.02,
     }
     for name, chosen in kinds.items():
-        lost, won = (chosen & before & ~after), (chosen & ~before & after)
-        n = max(1, int(chosen.sum()))
-        change = won[chosen].astype(float) - lost[chosen]
-        half = 1.96 * change.std() / n**0.5
-        counts = f"{lost.sum()} lost and {won.sum()} won of {n}"
-        print(f"  {name:20} {counts:28} {change.sum() / n:+.2%} +- {half:.2%}")
-    return {name: float(found.mean()) for name, found in right.items()}
+        change = after[chosen].astype(int) - before[chosen]
+        half = 1.96 * change.std() / len(change) ** 0.5
+        lost, won = (change < 0).sum(), (change > 0).sum()
+        counts = f"{lost} lost and {won} won of {len(change)}"
+        print(f"  {name:20} {counts:28} {change.mean():+.2%} +- {half:.2%}")
+    return {name: float(found.mean()) for name, found in correct.items()}
 
 
 def read_lines(
     split: tuple[np.ndarray, np.ndarray],
-    classify: segmentation.Classify,
+    classify: Classify,
     lines: int,
     gaps: tuple[int, int],
     rng: np.random.Generator,
     drawing: Path,
 ) -> tuple[float, float]:
-    """The parts of lines read whole, and of their digits, with such gaps in columns."""
+    """The fractions of lines and of their digits read correctly, with these gaps."""
     digits, labels = split
-    whole = right = total = 0
+    whole = correct = total = 0
     for number in range(lines):
         numbers = rng.integers(0, len(digits), rng.integers(2, 7))
         ink = pasted(digits[numbers], gaps, rng)
         larger = np.kron(ink, np.ones((3, 3), np.float32))
         grey = np.asarray(photographed(larger, rng).convert("L"))
-        pieces = segmentation.segment(grey, classify)
+        pieces = segment(grey, classify)
         if number == 0:
-            print("wrote", segmentation.show_pieces(grey, pieces, drawing))
-        wrong = distance([piece.digit for piece in pieces], list(labels[numbers]))
+            print("wrote", figures.pieces(grey, pieces, drawing))
+        wrong = edit_distance([piece.digit for piece in pieces], list(labels[numbers]))
         whole += wrong == 0
-        right += max(0, len(numbers) - wrong)
+        correct += max(0, len(numbers) - wrong)
         total += len(numbers)
-    return whole / lines, right / total
+    return whole / lines, correct / total
 
 
 def main(
@@ -144,13 +144,13 @@ def main(
     epochs: int = 5,
     seed: int = 1,
 ) -> dict[str, float]:
-    """Print and return the parts of test digits, pictures and lines read right."""
+    """Print and return the fractions of digits, pictures and lines read correctly."""
     split, out = jaxnet.load_mnist(data), Path(out)
     params = trained(split.train, epochs, hidden)
     network = jax.jit(jax.vmap(lambda x: jaxnet.predict(params, x)))
 
     def classify(x: np.ndarray) -> np.ndarray:
-        # In one shape of a hundred or more rows, so that little is compiled.
+        # Padded to a multiple of 256 rows, so that few shapes are compiled.
         rows = np.zeros((-(-len(x) // 256) * 256, 784), np.float32)
         rows[: len(x)] = x
         return np.asarray(network(rows))[: len(x)]
@@ -169,9 +169,8 @@ def main(
     inks = [penned(int(digit), int(rng.integers(20, 200)), rng) for digit in each]
     of_pens = read_pictures(inks, rng, out / "handwriting_penned.png")
     for way, rows in of_pens.items():
-        found[f"drawn with a pen, {way}"] = float(
-            np.mean(classify(rows).argmax(axis=1) == each)
-        )
+        correct = classify(rows).argmax(axis=1) == each
+        found[f"drawn with a pen, {way}"] = float(correct.mean())
     for name, gaps in (("apart", (1, 6)), ("touching", (-1, 0))):
         drawing = out / f"handwriting_{name}.png"
         of_lines = read_lines((digits, labels), classify, lines, gaps, rng, drawing)

@@ -17,10 +17,10 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
-from jaxnet import devices, load_mnist
-from jaxnet.progress import end_with_pipe, track
-from jaxnet.replay import REPLAYS, Comparison, length, replay
-from jaxnet.report import counted
+from jaxnet import load_mnist
+from jaxnet.cli import devices
+from jaxnet.cli.console import counted, end_with_pipe, track
+from jaxnet.experiments import REPLAYS, Replayed, replay, replay_length
 from scripts import tables
 
 RESULTS = tables.RESULTS / "replay.json"
@@ -30,9 +30,8 @@ RESULTS = tables.RESULTS / "replay.json"
 class Result:
     """The numbers of a run, recorded and replayed, and whether Ctrl-C ended it."""
 
-    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons: list[Replayed] = field(default_factory=list)
     interrupted: bool = False
-
     seconds: float = 0.0
 
     @property
@@ -41,8 +40,17 @@ class Result:
         return all(c.equal for c in self.comparisons if c.required)
 
 
-def line(c: Comparison, data: str) -> str:
-    """A number, recorded and replayed; `data` is what he evaluated it on."""
+Comparisons = Sequence[Replayed]
+
+
+def by_kind(comparisons: Comparisons) -> tuple[Comparisons, Comparisons]:
+    """The accuracies, which are counts, and the costs, which have digits."""
+    accuracies = [c for c in comparisons if c.digits is None]
+    return accuracies, [c for c in comparisons if c.digits is not None]
+
+
+def line(c: Replayed, data: str) -> str:
+    """A number, recorded and replayed; `data` is what the author evaluated it on."""
     series = c.series.replace("evaluation", data)
     exact = ".0f" if c.digits is None else ".16g"
     values = f"recorded {c.recorded:<20{exact}} replayed {c.replayed:<20{exact}}"
@@ -56,8 +64,7 @@ def verdict(result: Result) -> Iterator[str]:
         yield "No number is recorded for these epochs."
     for required, where in ((True, ""), (False, " where rounding errors decide")):
         those = [c for c in result.comparisons if c.required is required]
-        accuracies = [c for c in those if c.digits is None]
-        costs = [c for c in those if c.digits is not None]
+        accuracies, costs = by_kind(those)
         if accuracies:
             equal = sum(c.equal for c in accuracies)
             yield f"{equal} of {len(accuracies)} accuracies equal{where}."
@@ -83,7 +90,7 @@ def main(
         on, began = REPLAYS[name].experiment.evaluate_on, time.perf_counter()
         replayed = replay(name, split, epochs=epochs)
         try:
-            for comparisons in track(replayed, length(name, epochs), name):
+            for comparisons in track(replayed, replay_length(name, epochs), name):
                 result.comparisons += comparisons
                 for c in comparisons:
                     print(line(c, on), flush=True)
@@ -99,8 +106,7 @@ def main(
 
 def summary(result: Result) -> dict[str, Any]:
     """What a run came to, as JSON values."""
-    accuracies = [c for c in result.comparisons if c.digits is None]
-    costs = [c for c in result.comparisons if c.digits is not None]
+    accuracies, costs = by_kind(result.comparisons)
     differs = [c for c in result.comparisons if not c.equal]
     return {
         "accuracies": [sum(c.equal for c in accuracies), len(accuracies)],
@@ -113,8 +119,7 @@ def summary(result: Result) -> dict[str, Any]:
 
 def in_markdown(found: dict[str, Any]) -> list[str]:
     """The table of what `summary` found of each run."""
-    lines = ["| recorded run | accuracies equal | costs equal | what differs |"]
-    lines.append("| --- | --- | --- | --- |")
+    rows = []
     for name, run in found.items():
         pairs = [
             f"{equal} of {n}" if n else "-"
@@ -126,8 +131,9 @@ def in_markdown(found: dict[str, Any]) -> list[str]:
             f"epoch {epoch}: {series} {float(there):.10g}, replayed {float(here):.10g}"
             for epoch, series, there, here in run["differs"]
         ]
-        lines.append(f"| {name} | {' | '.join(pairs)} | {'; '.join(words) or '-'} |")
-    return lines
+        rows.append([name, *pairs, "; ".join(words) or "-"])
+    header = ("recorded run", "accuracies equal", "costs equal", "what differs")
+    return tables.table(header, rows)
 
 
 def command(argv: Sequence[str] | None = None) -> int:
@@ -140,7 +146,7 @@ def command(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--all", action="store_true", help="replay all the runs")
     help = "with --all, and every epoch: put the table in README.md"
     parser.add_argument("--readme", action="store_true", help=help)
-    parser.add_argument("--epochs", type=int, help="only so many epochs of each")
+    parser.add_argument("--epochs", type=int, help="only this many epochs of each")
     parser.add_argument("--data", help="the folder of MNIST (default: the one inside)")
     args = parser.parse_args(argv)
     names = list(REPLAYS) if args.all or args.list else args.names
@@ -154,7 +160,10 @@ def command(argv: Sequence[str] | None = None) -> int:
     if args.list:
         for name in names:
             e = REPLAYS[name].experiment
-            sizes, epochs = "-".join(map(str, e.sizes)), counted(length(name), "epoch")
+            sizes, epochs = (
+                "-".join(map(str, e.sizes)),
+                counted(replay_length(name), "epoch"),
+            )
             print(f"{name}: {sizes}, {epochs}")
         return 0
     devices.prepare(1, REPLAYS[names[0]].experiment.sizes, 10)
@@ -163,15 +172,14 @@ def command(argv: Sequence[str] | None = None) -> int:
         found = main(names, args.data, args.epochs)
     except ValueError as error:
         parser.error(str(error))
-    results = found.values()
-    whole = args.all and args.epochs is None
-    if args.readme and whole and not any(r.interrupted for r in results):
+    interrupted = any(result.interrupted for result in found.values())
+    if args.readme and args.all and args.epochs is None and not interrupted:
         summaries = {name: summary(result) for name, result in found.items()}
         RESULTS.write_text(json.dumps(summaries, indent=1) + "\n")
         tables.put("replay", in_markdown(summaries))
-    if not all(result.agrees for result in results):
+    if not all(result.agrees for result in found.values()):
         return 1
-    return 130 if any(result.interrupted for result in results) else 0
+    return 130 if interrupted else 0
 
 
 if __name__ == "__main__":

@@ -1,32 +1,31 @@
 """The book's numbers, chapters 1 and 3, over many seeds: README.md's table.
 
 `python scripts/reproduce.py` does what `python -m jaxnet reproduce` does, into
-data/results, then counts what the baselines get right, and writes the table. Started
-again after an interruption it goes on; `--table` only writes the table again.
+data/results, then counts what the baselines get right, and writes the table. The same
+command resumes after an interruption; `--table` only writes the table again.
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 from jaxnet.cli import main as jaxnet  # noqa: E402
-from jaxnet.experiments import CLAIMS  # noqa: E402
-from jaxnet.reproduce import result, table  # noqa: E402
+from jaxnet.experiments import CLAIMS, result  # noqa: E402
+from jaxnet.experiments.reproduce import table  # noqa: E402
 from scripts import ch1_baselines, ch1_ten_or_four_outputs, tables  # noqa: E402
 
 BASELINES = tables.RESULTS / "baselines.json"
 OUTPUTS = tables.RESULTS / "ten-or-four-outputs.json"
 BOOK = {
-    "guessing": ("10", "about"),
-    "average darkness": ("22.25", "exactly"),
-    "support vector machine": ("94.35", "exactly"),
-    "tuned support vector machine": ("98.5", "above"),
+    "guessing": "about 10",
+    "average darkness": "exactly 22.25",
+    "support vector machine": "exactly 94.35",
+    "tuned support vector machine": "above 98.5",
 }
 NOTES = {
     name: "; replayed exactly, see below"
@@ -46,26 +45,21 @@ def lines() -> list[str]:
     results = [r for name in CLAIMS if (r := result(name, tables.RESULTS))]
     found = table(results, NOTES)
     if BASELINES.exists():
-        right = json.loads(BASELINES.read_text())
-        found += [
-            "",
-            "| baseline, test images | the book | found |",
-            "| --- | --- | --- |",
+        rows = [
+            (name, BOOK.get(name.partition(" (")[0], "-"), f"{count / 100:.2f}")
+            for name, count in json.loads(BASELINES.read_text()).items()
         ]
-        for name, count in right.items():
-            plain = name.partition(" (")[0]
-            number, how = BOOK.get(plain, ("-", ""))
-            stated = f"{how} {number}".strip()
-            found.append(f"| {name} | {stated} | {count / 100:.2f} |")
+        header = ("baseline, test images", "the book", "found")
+        found += ["", *tables.table(header, rows)]
     if OUTPUTS.exists():
-        found += ["", "| 784-30, eta 3 (1.4: ten outputs learn better) | best epoch: "]
-        found[-1] += "median [5 %, 95 %] | seeds |"
-        found.append("| --- | --- | --- |")
+        rows = []
         for name, curves in json.loads(OUTPUTS.read_text()).items():
             best = 100 * np.max(curves, axis=1)
             low, middle, high = np.quantile(best, [0.05, 0.5, 0.95])
-            spread = f"{middle:.2f} [{low:.2f}, {high:.2f}]"
-            found.append(f"| {name} | {spread} | {len(best)} |")
+            rows.append((name, f"{middle:.2f} [{low:.2f}, {high:.2f}]", str(len(best))))
+        header = ["784-30, eta 3 (1.4: ten outputs learn better)"]
+        header += ["best epoch: median [5 %, 95 %]", "seeds"]
+        found += ["", *tables.table(header, rows)]
     return found
 
 
@@ -76,8 +70,8 @@ def main(seeds: int = 20, only_table: bool = False) -> int:
         out = ["--out", str(tables.RESULTS), "--seeds", str(seeds)]
         code = jaxnet(["reproduce", *out])
         if code == 0 and not BASELINES.exists():
-            right: dict[str, Any] = ch1_baselines.main()
-            BASELINES.write_text(json.dumps(right, indent=1) + "\n")
+            correct = ch1_baselines.main()
+            BASELINES.write_text(json.dumps(correct, indent=1) + "\n")
         if code == 0 and not OUTPUTS.exists():
             of_seeds = ch1_ten_or_four_outputs.main(seeds=seeds)
             curves = {k: v.T.round(4).tolist() for k, v in of_seeds.items()}

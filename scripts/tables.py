@@ -1,10 +1,16 @@
-"""README.md's tables, which only the scripts that measured them write."""
+"""README.md's tables, each written by the script that measured it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "data" / "results"
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table in Markdown."""
+    lines = [header, ["---"] * len(header), *rows]
+    return [f"| {' | '.join(cells)} |" for cells in lines]
 
 
 def _marks(script: str) -> tuple[str, str]:

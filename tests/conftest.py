@@ -29,10 +29,26 @@ settings.register_profile("jax", deadline=None, derandomize=True)
 settings.load_profile("jax")
 
 
-# The files that take longest, which begin first, so that both processes end together.
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config):
+    """Use two workers for the whole suite, unless told otherwise or debugging.
+
+    Most of a test's time is compiling, on one core; the tests of a file share what they
+    compile.
+    """
+    options = config.option
+    part = any(".py" in argument for argument in config.args) or options.usepdb
+    is_worker = hasattr(config, "workerinput")
+    has_xdist = config.pluginmanager.hasplugin("xdist")
+    if has_xdist and not (part or is_worker or options.numprocesses is not None):
+        options.numprocesses, options.dist = 2, "loadfile"
+        options.loadscopereorder = False
+
+
+# The files that take longest, which begin first, so that both workers end together.
 LONGEST = (
-    *("scripts", "stress", "cli", "folders", "compare", "processes"),
-    *("sgd", "experiments", "replay"),
+    *("cli", "runs", "sweep", "scripts", "stress", "compare", "devices"),
+    *("experiments", "sgd", "replay"),
 )
 
 
@@ -72,3 +88,18 @@ def small_mnist(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def small_mnist_data(small_mnist) -> jaxnet.Split:
     return jaxnet.load_mnist(small_mnist)
+
+
+@pytest.fixture
+def drawn(monkeypatch) -> list:
+    """The figures that are saved from now on, in this order, drawn coarsely."""
+    from matplotlib.figure import Figure
+
+    figures, save = [], Figure.savefig
+
+    def keep(figure, path, dpi):
+        figures.append(figure)
+        save(figure, path, dpi=dpi / 5)
+
+    monkeypatch.setattr(Figure, "savefig", keep)
+    return figures

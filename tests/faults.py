@@ -15,7 +15,7 @@ def bp1(c):
 
 
 def bp2(c, l):
-    return (c.delta[l + 1] @ c.w[l + 1]) * c.prime[l](c.z[l])
+    return carried(c, l) * c.prime[l](c.z[l])
 
 
 def bp3(c, l):
@@ -26,59 +26,48 @@ def bp4(c, l):
     return c.delta[l].T @ c.a[l - 1] / len(c.y)
 
 
-RIGHT = {"bp1": bp1, "bp2": bp2, "bp3": bp3, "bp4": bp4}
+def carried(c, l):
+    return c.delta[l + 1] @ c.w[l + 1]
 
 
-def backprop_with(**pieces):
+RIGHT = {"bp2": bp2, "bp3": bp3, "bp4": bp4}
+
+
+def backprop_with(bp1=bp1, **wrong):
     """A gradient with these pieces in place of the right ones.
 
     Layers are numbered as in the book: c.w[1] and c.z[1] belong to the first, c.a[0] is
-    the input, c.L the last layer. bp1 takes c; the others take c and the layer l.
+    the input, c.L the last layer. bp1 takes c; the others take c and the layer l, or
+    are dictionaries of functions of c for the layers in which they are wrong.
     """
-    do = SimpleNamespace(**(RIGHT | pieces))
+
+    def piece(name, c, l):
+        f, right = wrong.get(name, RIGHT[name]), RIGHT[name]
+        if isinstance(f, dict):
+            return f[l](c) if l in f else right(c, l)
+        return f(c, l)
 
     def gradient(params, x, y, cost):
         zs, activations = jax.vmap(partial(forward, params))(x)
-        primes = [layer.activation.prime for layer in params]
-        L = len(params)
-        c = SimpleNamespace(cost=cost, y=y, L=L, a=activations, delta={})
-        c.z, c.w = dict(enumerate(zs, 1)), {l + 1: p.w for l, p in enumerate(params)}
-        c.prime = dict(enumerate(primes, 1))
-        c.delta[L] = do.bp1(c)
+        L, layers = len(params), dict(enumerate(params, 1))
+        c = SimpleNamespace(
+            cost=cost, y=y, L=L, a=activations, z=dict(enumerate(zs, 1))
+        )
+        c.w = {l: layer.w for l, layer in layers.items()}
+        c.prime = {l: layer.activation.prime for l, layer in layers.items()}
+        c.delta = {L: bp1(c)}
         for l in range(L - 1, 0, -1):
-            c.delta[l] = do.bp2(c, l)
+            c.delta[l] = piece("bp2", c, l)
         return [
-            replace(layer, w=do.bp4(c, l), b=do.bp3(c, l))
-            for l, layer in enumerate(params, 1)
+            replace(layer, w=piece("bp4", c, l), b=piece("bp3", c, l))
+            for l, layer in layers.items()
         ]
 
     return gradient
 
 
-def at(layer, wrong, right):
-    """The wrong piece in one layer, the right one in the others."""
-    return lambda c, l: wrong(c, l) if l == layer else right(c, l)
-
-
-def with_grad(change):
-    """The right gradient, changed afterwards by `change(gradient)`."""
-    right = backprop_with()
-
-    def gradient(params, x, y, cost):
-        return change(right(params, x, y, cost))
-
-    return gradient
-
-
-def without_last_row(params, x, y, cost):
-    """The mean over all examples but the last."""
-    if len(x) == 1:
-        return jax.tree.map(jnp.zeros_like, params)
-    return backprop_with()(params, x[:-1], y[:-1], cost)
-
-
-def of_another_network(change):
-    """The right gradient of the network that `change` makes."""
+def of_changed(change):
+    """The right gradient of the network that `change(params)` makes."""
     right = backprop_with()
     return lambda params, x, y, cost: right(change(params), x, y, cost)
 
@@ -90,7 +79,31 @@ def with_hidden(change):
         hidden = [replace(p, activation=change(p.activation)) for p in params[:-1]]
         return [*hidden, params[-1]]
 
-    return of_another_network(changed)
+    return of_changed(changed)
+
+
+def then(change):
+    """The right gradient, changed afterwards by `change(gradient)`."""
+    right = backprop_with()
+    return lambda params, x, y, cost: change(right(params, x, y, cost))
+
+
+def edit(l, **changes):
+    """The right gradient, layer l's `w` or `b` changed afterwards."""
+
+    def change(gradient):
+        layer = gradient[l - 1]
+        fields = {name: f(getattr(layer, name)) for name, f in changes.items()}
+        return [*gradient[: l - 1], replace(layer, **fields), *gradient[l:]]
+
+    return then(change)
+
+
+def without_last_row(params, x, y, cost):
+    """The mean over all examples but the last."""
+    if len(x) == 1:
+        return jax.tree.map(jnp.zeros_like, params)
+    return backprop_with()(params, x[:-1], y[:-1], cost)
 
 
 def by_seven(params, x, y, cost):
@@ -101,13 +114,9 @@ def by_seven(params, x, y, cost):
 
 def first_twice(params, x, y, cost):
     """A mean in which the first example counts double."""
-    right = backprop_with()
-    one, all_ = (
-        right(params, x[:1], y[:1], cost),
-        right(params, x, y, cost),
-    )
-    m = len(x)
-    return jax.tree.map(lambda a, b: (m * a + b) / (m + 1), all_, one)
+    right, m = backprop_with(), len(x)
+    mean, first = right(params, x, y, cost), right(params, x[:1], y[:1], cost)
+    return jax.tree.map(lambda a, b: (m * a + b) / (m + 1), mean, first)
 
 
 def in_float32(params, x, y, cost):

@@ -1,7 +1,6 @@
 """Small problems, one way to compare trees of arrays, and the book's own algorithm."""
 
 import inspect
-import os
 from collections.abc import Sequence
 from functools import cache
 from itertools import pairwise
@@ -12,6 +11,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import Activation, sigmoid
+from jaxnet.cli import main
 
 
 def idx(array) -> bytes:
@@ -129,8 +129,29 @@ def numpy_gradient(params, x, y, cost, activation="sigmoid"):
     return [(nabla_w / len(x), nabla_b / len(x)) for nabla_w, nabla_b in total]
 
 
-def abort(argv) -> int:
-    """A command that prints, and that JAX then ends from a thread of its own."""
-    print("printed")
-    os.write(2, b"written by C++\n")
-    os.abort()
+def refused(capsys, *argv: object) -> str:
+    """The line with which a command is refused."""
+    capsys.readouterr()
+    try:
+        code = main([str(word) for word in argv])
+    except SystemExit as stop:
+        code = stop.code
+    output = capsys.readouterr()
+    assert code == 2 and output.out == "" and output.err.count("\n") == 1
+    return output.err
+
+
+def raising(kind: type[BaseException], *message: str):
+    """A function that fails, whatever it is called with."""
+
+    def fail(*args, **kwargs):
+        raise kind(*message)
+
+    return fail
+
+
+def assert_lines(axes, expected) -> None:
+    """The lines of a drawing that have these labels go through these x and y."""
+    lines = {line.get_label(): line.get_data() for line in axes.lines}
+    for label, points in expected.items():
+        np.testing.assert_allclose(lines[label], points, rtol=1e-6)

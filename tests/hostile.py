@@ -1,50 +1,188 @@
-"""Files of each kind that jaxnet reads: how to write one changed, and to read it."""
+"""Files of each kind that jaxnet reads, changed at random: to write, and to read."""
 
-import hashlib
+import copy
+import gzip
+import io
+import itertools
 import json
-from collections.abc import Callable
+import os
+import zlib
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
+import safetensors.numpy
+from PIL import Image
 
 import jaxnet
-from jaxnet import checkpoints, export, folders, grid, reproduce
-from jaxnet.commands.runs import _compare, _row
-from jaxnet.commands.trained import load_trained
-from jaxnet.course import first_course
-from jaxnet.datasets import read_idx
-from jaxnet.experiments import Experiment
-from jaxnet.jsonlines import append_line
-from jaxnet.owndata import load_data
-from jaxnet.storage import load_book_network
+from jaxnet import runs
+from jaxnet.cli.runs import _compare
+from jaxnet.cli.sweep import _table, summaries
+from jaxnet.datasets import load_data, read_idx
+from jaxnet.experiments import CLAIMS, Experiment, result
+from jaxnet.experiments.experiment import described
+from jaxnet.experiments.files import append_line
+from jaxnet.experiments.reproduce import file_of, missing, table
+from jaxnet.experiments.runner import shapes
+from jaxnet.experiments.sweep import log_of
+from jaxnet.pictures import read_picture
+from jaxnet.runs import checkpoint
+from jaxnet.runs.run import Manifest
 from tests.helpers import idx
-from tests.mutations import (
-    Draw,
-    mutated,
-    mutated_gzip,
-    mutated_json,
-    mutated_lines,
-    mutated_text,
-    pick,
-)
+
+Draw = np.random.Generator
+Fields = Sequence[tuple[int, int]]
+
+EXTREMES = [0, 1, 2, 127, 128, 255, 256, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1]
+EXTREMES += [2**53, 2**63 - 1, 2**63, 2**64 - 1]
+TOKENS = [b"\0", b"\xff", b"\r\n", b"\n", b",", b"-", b"NaN", b"1e999"]
+TOKENS += [b"[", b"{", b'"', b"\xef\xbb\xbf", b"\xf0\x9f\x98\x80", b"\xed\xa0\x80"]
+TOKENS += [b"9" * 5000]
+HEADS = [b"", b"\0", b"\x1f\x8b", b"\x1f\x8b\x08\x00", b"\x80\x02}q\0.", b"PK"]
+HEADS += [b"<html>", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%!PS\n", b"\xff\xfe", b"P5\n"]
+NUMBERS = [0, 1, -1, 2, 0.5]
+WRONG: list[Any] = [None, True, False, 1e39, -1e308, 10**30]
+WRONG += [10**400, float("nan"), float("inf"), "", "1", "\ud800", "x" * 300]
+WRONG += [[], {}, [[]], [None]]
+WRONG += [{"": {}}, [1] * 50, -0.0, 2**63, "quadratic", "sigmoid", 1e-320]
+
+
+def pick(draw: Draw, among: Sequence[Any]) -> Any:
+    """One of them."""
+    return among[int(draw.integers(len(among)))]
+
+
+def mutated(content: bytes, draw: Draw, fields: Fields = ()) -> bytes:
+    """The bytes after one to four changes; `fields` are numbers' places and lengths."""
+    for _ in range(int(draw.integers(1, 5))):
+        i, j = sorted(draw.integers(0, len(content) + 1, 2).tolist())
+        token, head, bit = pick(draw, TOKENS), pick(draw, HEADS), 1 << draw.integers(8)
+        flipped = content[:i] + bytes(x ^ bit for x in content[i : i + 1])
+        changes = [
+            content[:i],
+            content[:i] + content[j:],
+            content[:j] + content[i:],
+            content + draw.bytes(20),
+            content[:i] + token + content[i:],
+            content[:i] + token + content[i + 1 :],
+            head + content[i:],
+            content[:i] + bytes(j - i) + content[j:],
+            *2 * [flipped + content[i + 1 :]],
+        ]
+        if fields:
+            where, size = pick(draw, fields)
+            order = pick(draw, ("big", "little"))
+            number = (pick(draw, EXTREMES) % 256**size).to_bytes(size, order)
+            changes += 2 * [content[:where] + number + content[where + size :]]
+        content = pick(draw, changes)
+    return content
+
+
+def mutated_gzip(content: bytes, draw: Draw, fields: Fields = ()) -> bytes:
+    """The same, packed before or after the changes, or not packed."""
+    kind = draw.integers(4)
+    if kind == 0:
+        return mutated(gzip.compress(content, 1, mtime=0), draw)
+    content = mutated(content, draw, fields)
+    return gzip.compress(content, 1, mtime=0) if kind == 1 else content
+
+
+def mutated_json(value: Any, draw: Draw) -> Any:
+    """A JSON value with one to three of its parts replaced, removed or wrapped."""
+    root = [copy.deepcopy(value)]
+    for _ in range(int(draw.integers(1, 4))):
+        place, key = root, 0
+        while isinstance(place[key], list | dict) and place[key]:
+            if draw.random() < 0.3:
+                break
+            place = place[key]
+            keys = list(place) if isinstance(place, dict) else range(len(place))
+            key = pick(draw, keys)
+        kind = int(draw.integers(6))
+        if kind < 3 or place is root:
+            place[key] = copy.deepcopy(pick(draw, pick(draw, (WRONG, NUMBERS))))
+        elif kind == 3:
+            del place[key]
+        elif kind == 4:
+            place[key] = [place[key]]
+        elif isinstance(place, list):
+            place.insert(key, copy.deepcopy(place[key]))
+        else:
+            place[f"{key}s"] = place.pop(key)
+    return root[0]
+
+
+def mutated_text(value: Any, draw: Draw) -> bytes:
+    """JSON's bytes of a value, changed as a value, as text or as bytes."""
+    kind = int(draw.integers(8))
+    if kind > 1:
+        value = mutated_json(value, draw)
+    text = json.dumps(value)
+    if kind == 2:
+        text = text.replace("{", '{"sizes": 0, "seed": [], "epoch": null, ', 1)
+    if kind == 3:
+        text = pick(draw, ("\ufeff", "\r\n", " " * 50, "[" * 3000)) + text
+    if kind == 4:
+        return text.encode(pick(draw, ("utf-16", "utf-32", "utf-8-sig", "cp037")))
+    content = text.encode()
+    return mutated(content, draw) if kind < 2 else content
+
+
+def mutated_lines(values: Sequence[Any], draw: Draw) -> bytes:
+    """JSON lines, of which one or two are changed, or missing, or there twice."""
+    lines = [json.dumps(value).encode() for value in values]
+    for _ in range(int(draw.integers(1, 3))):
+        i = int(draw.integers(len(lines)))
+        kind = int(draw.integers(6))
+        if kind == 0:
+            lines.insert(i, pick(draw, lines))
+        elif kind == 1 and len(lines) > 1:
+            del lines[i]
+        else:
+            lines[i] = mutated_text(values[min(i, len(values) - 1)], draw)
+    return pick(draw, (b"\n", b"\n", b"\n", b"\r\n")).join([*lines, b""])
+
+
+def mutated_png(content: bytes, draw: Draw) -> bytes:
+    """A PNG of which a chunk is changed, with the right checksum, so it is read."""
+    chunks, rest = [], content[8:]
+    while rest:
+        size = int.from_bytes(rest[:4])
+        chunks.append([rest[4:8], rest[8 : 8 + size]])
+        rest = rest[12 + size :]
+    chunk = pick(draw, chunks)
+    if draw.integers(2) and chunk[0] == b"IDAT":
+        pixels = mutated(zlib.decompress(chunk[1]), draw)
+        chunk[1] = zlib.compress(pixels, 1)
+    else:
+        fields = [(0, 4), (4, 4), (8, 1), (9, 1), (12, 1)]
+        chunk[1] = mutated(chunk[1], draw, fields)
+    if draw.random() < 0.3:
+        chunks.insert(int(draw.integers(len(chunks) + 1)), pick(draw, chunks))
+    if draw.random() < 0.1:
+        chunk[0] = pick(draw, (b"tRNS", b"PLTE", b"acTL", b"eXIf", b"iCCP", b"zTXt"))
+    packed = content[:8]
+    for kind, data in chunks:
+        check = zlib.crc32(kind + data).to_bytes(4)
+        packed += len(data).to_bytes(4) + kind + data + check
+    return packed
+
 
 Case = tuple[Callable[[Draw], Any], Callable[[], Any], str]
 """What writes an input, what reads it, and the name that an error must have."""
 
 
 def idx_files(folder: Path) -> Case:
-    path, dimensions = folder / "some-idx", [3]
+    path, content = folder / "some-idx", idx(np.arange(200).reshape(2, 10, 10))
     fields = [(0, 1), (1, 1), (2, 1), (3, 1), (4, 4), (8, 4), (12, 4)]
 
     def write(draw: Draw) -> None:
-        change = pick(draw, (mutated, mutated_gzip))
-        dimensions[0] = pick(draw, (1, 3))
-        shape = (3, 2, 2) if dimensions[0] == 3 else (12,)
-        path.write_bytes(change(idx(np.arange(12).reshape(shape)), draw, fields))
+        path.write_bytes(mutated_gzip(content, draw, fields))
 
-    return write, lambda: read_idx(path, dimensions[0]), path.name
+    return write, lambda: read_idx(path, 3), path.name
 
 
 def csv_files(folder: Path) -> Case:
@@ -52,7 +190,7 @@ def csv_files(folder: Path) -> Case:
     content = b"label,a,b\n1,2,3\n0,255,0\r\n\n2,7,7\n1,0,0\n"
 
     def write(draw: Draw) -> None:
-        path.write_bytes(pick(draw, (mutated, mutated_gzip))(content, draw))
+        path.write_bytes(mutated_gzip(content, draw))
 
     return write, lambda: load_data(path, as_bytes=True), path.name
 
@@ -66,20 +204,19 @@ def book_files(folder: Path) -> Case:
     def write(draw: Draw) -> None:
         path.write_bytes(mutated_text(document, draw))
 
-    return write, lambda: load_book_network(path), path.name
+    return write, lambda: jaxnet.load_book_network(path), path.name
 
 
 def functions(folder: Path) -> Case:
     path = folder / "network.jax"
-    params = jaxnet.init(jax.random.key(0), [3, 2])
-    export.save_function(path, params)
+    runs.save_function(path, jaxnet.init(jax.random.key(0), [3, 2]))
     content = path.read_bytes()
 
     def write(draw: Draw) -> None:
         fields = [(int(draw.integers(len(content))), 4)]
         path.write_bytes(mutated(content, draw, fields))
 
-    return write, lambda: export.load_function(path), path.name
+    return write, lambda: runs.load_function(path), path.name
 
 
 def lines_or_bytes(values: list[Any], draw: Draw) -> bytes:
@@ -87,100 +224,162 @@ def lines_or_bytes(values: list[Any], draw: Draw) -> bytes:
     return mutated(whole, draw) if draw.random() < 0.3 else mutated_lines(values, draw)
 
 
+def header(experiment: Experiment) -> dict[str, Any]:
+    described_ = {"experiment": described(experiment), "measure": "accuracy"}
+    return {"format": "jaxnet experiment 2", **described_}
+
+
+LINE = {"curve": [9000, None, 9100], "of": 10_000, "unlearnt": [1], "seconds": 1.5}
+
+
 def sweeps(folder: Path) -> Case:
-    path, shared = folder / "sweep.jsonl", {"sizes": [784, 30, 10], "epochs": 3}
-    rates = {"l1": 0.0, "l2": 0.0, "dropout": 0.0, "accuracy": [0.1, None, 0.3]}
-    values: list[Any] = [{"format": "jaxnet sweep 1", **shared}]
-    values += [{"eta": eta, "seed": s, **rates} for eta in (0.1, 3.0) for s in (1, 2)]
+    path, e = folder / "sweep.jsonl", Experiment(epochs=3)
+    values: list[Any] = [header(e)]
+    for eta in (0.1, 3.0):
+        rates = {"eta": eta, "l1": 0.0, "l2": 0.0, "dropout": 0.0}
+        values += [{"seed": seed, "rates": rates, **LINE} for seed in (1, 2)]
 
     def read() -> None:
-        curves = grid.Kept(path, shared).curves
-        assert not curves or list(grid.table(grid.summaries(curves)))
+        found = log_of(path, e).read()
+        rows = summaries({(float(i),): [each] for i, each in enumerate(found)})
+        assert not rows or list(_table(rows, ["eta"]))
 
     return lambda draw: path.write_bytes(lines_or_bytes(values, draw)), read, path.name
 
 
 def results(folder: Path) -> Case:
     name = "30 hidden"
-    path, claim = reproduce.file_of(name, folder), reproduce.CLAIMS[name]
-    experiment = reproduce.described(claim.experiment)
-    values: list[Any] = [{"format": "jaxnet experiment 1", "experiment": experiment}]
-    values[0]["measure"] = "accuracy"
-    line = {"curve": [9000, None, 9100], "of": 10_000, "unlearnt": [1], "seconds": 1.5}
-    values += [{"seed": seed, **line} for seed in (1, 2, 3)]
+    path = file_of(name, folder)
+    values = [header(CLAIMS[name].experiment)]
+    values += [{"seed": seed, **LINE} for seed in (1, 2, 3)]
 
     def read() -> None:
-        reproduce.missing(name, 5, folder)
-        found = reproduce.result(name, folder)
-        assert found is None or reproduce.table([found], {})
+        missing(name, 5, folder)
+        found = result(name, folder)
+        assert found is None or table([found], {})
 
     return lambda draw: path.write_bytes(lines_or_bytes(values, draw)), read, path.name
 
 
-def sealed(document: Any) -> bytes:
-    """A manifest with the right checksum, whatever is in it."""
-    if isinstance(document, dict):
-        document.pop("check", None)
-        check = hashlib.sha256(json.dumps(document).encode()).hexdigest()
-        document["check"] = check
-    return json.dumps(document).encode()
-
-
-def write_run(path: Path, weight: float | None = None) -> None:
+def write_run(path: Path) -> None:
     """A folder as `train --out` keeps it, after two epochs."""
-    params = jaxnet.init(jax.random.key(0), [3, 2])
-    many = jax.tree.map(lambda leaf: np.stack([leaf] * 2), params)
-    if weight is not None:
-        many[0].w[0, 0, 0] = weight
-    options = {"sizes": [3, 2], "epochs": 3, "batch_size": 10, "eta": 0.5, "l1": 0.0}
-    options |= {"cost": "quadratic", "hidden": "sigmoid", "l2": 0.0, "dropout": 0.0}
-    options |= {"seed": 1, "seeds": 2, "evaluate": "test", "data": None}
+    e = Experiment(sizes=(3, 2), epochs=3)
+    arrays = jax.tree.map(lambda a: np.zeros(a.shape, a.dtype), shapes(e, 2))
     environment = {"jaxnet": "0.1", "jax": "0.10", "device": "cpu", "dtype": "float32"}
-    facts = {"options": options, "environment": environment, "data": "abc"}
-    manifest = {"kind": "jaxnet run 1", **facts, "examples": 200, "saved": 2}
-    course = first_course(Experiment(sizes=(3, 2)), jax.random.key(0))
-    state = course.state._replace(params=many)
-    checkpoints.save(path, course._replace(state=state), manifest)
+    facts = (described(e), 1, 2, None, "abc", 200, environment, 2)
+    manifest = Manifest("jaxnet run 2", *facts)
+    checkpoint.save(path, 2, checkpoint.by_path(arrays), manifest)
     for epoch in range(2):
-        lists = {"correct": [100, None], "going": [True, False], "broken_layer": [0, 1]}
-        append_line(path / folders.METRICS, {"epoch": epoch, **lists, "seconds": 0.5})
+        lists = ([100, None], [True, False], [0, 1])
+        append_line(path / runs.METRICS, runs.Record(epoch, *lists, 0.5))
 
 
 def kept_runs(folder: Path) -> Case:
     path = folder / "kept"
     write_run(path)
-    places = [path / f"checkpoint-00000001.{kind}" for kind in ("json", "safetensors")]
-    places.append(path / folders.METRICS)
-    text, data, metrics = (place.read_bytes() for place in places)
-    document, size = json.loads(text), int.from_bytes(data[:8], "little")
-    header, numbers = json.loads(data[8 : 8 + size]), data[8 + size :]
+    places = path / "checkpoint-00000002.safetensors", path / runs.METRICS
+    data, metrics = (place.read_bytes() for place in places)
+    arrays, manifest, _ = checkpoint.load(path, Manifest)
+    size = int.from_bytes(data[:8], "little")
+    head, numbers = json.loads(data[8 : 8 + size]), data[8 + size :]
     lines = [json.loads(line) for line in metrics.splitlines()]
 
     def write(draw: Draw) -> None:
-        contents, kind = [text, data, metrics], int(draw.integers(6))
+        contents, kind = [data, metrics], int(draw.integers(5))
         if kind == 0:
-            contents[0] = mutated(text, draw)
+            contents[0] = mutated(data, draw, [(0, 8)])
         elif kind == 1:
-            contents[1] = mutated(data, draw, [(0, 8)])
+            contents[1] = lines_or_bytes(lines, draw)
         elif kind == 2:
-            contents[2] = lines_or_bytes(lines, draw)
-        elif kind == 3:
-            contents[0] = sealed(mutated_json(document, draw))
-        elif kind == 4:
-            manifest = mutated_json(document["manifest"], draw)
-            contents[0] = sealed(document | {"manifest": manifest})
-        else:
-            head = json.dumps(mutated_json(header, draw)).encode()
-            whole = len(head).to_bytes(8, "little") + head + numbers
-            contents[1] = pick(draw, (whole, mutated(data, draw, [(0, 8)])))
-            check = hashlib.sha256(contents[1]).hexdigest()
-            contents[0] = sealed(document | {"sha256": check})
+            changed = json.dumps(mutated_json(head, draw)).encode()
+            contents[0] = len(changed).to_bytes(8, "little") + changed + numbers
+        else:  # with the right checksum
+            value = json.loads(msgspec.json.encode(manifest))
+            text = json.dumps(mutated_json(value, draw))
+            sealed = {"manifest": text, "sha256": checkpoint._checksum(arrays, text)}
+            contents[0] = safetensors.numpy.save(arrays, sealed)
         for file, content in zip(places, contents, strict=True):
             file.write_bytes(content)
 
     def read() -> None:
-        run = folders.read(path)
-        assert load_trained(path).params and len(_row("a", run)) == 8
+        run = runs.read(path)
+        assert runs.load_network(path).params
         assert run.finished in (True, False) and list(_compare({"a": run, "b": run}))
 
     return write, read, path.name
+
+
+def pictures_bytes() -> list[bytes]:
+    """Small pictures of all formats and modes, some with frames or an orientation."""
+    levels = np.arange(240, dtype=np.uint8).reshape(12, 20)
+    grey, turned, found = Image.fromarray(levels), Image.Exif(), []
+    turned[0x112] = 6
+    wide = [Image.fromarray(levels.astype(t)) for t in (np.uint16, np.int32, "f4")]
+    frames = {"save_all": True, "append_images": [grey.rotate(180)]}
+    cases: list[tuple[list[Image.Image], str, dict]] = [
+        ([grey], "PNG JPEG GIF BMP TIFF WEBP PPM", {}),
+        ([grey.convert(mode) for mode in ("1", "P", "LA", "RGBA")], "PNG", {}),
+        ([*wide, grey.convert("CMYK")], "TIFF", {}),
+        (wide[:1], "PNG", {}),
+        ([grey], "GIF WEBP PNG TIFF", frames),
+        ([grey], "JPEG PNG", {"exif": turned}),
+    ]
+    for images, kinds, options in cases:
+        for image, kind in itertools.product(images, kinds.split()):
+            file = io.BytesIO()
+            image.save(file, kind, **options)
+            found.append(file.getvalue())
+    return found
+
+
+def changed_picture(content: bytes, draw: Draw) -> bytes:
+    if content.startswith(b"\x89PNG") and draw.random() < 0.7:
+        return mutated_png(content, draw)
+    fields = [(int(draw.integers(64)), pick(draw, (1, 2, 4))) for _ in range(4)]
+    return mutated(content, draw, fields)
+
+
+def pictures(folder: Path) -> Case:
+    path, contents = folder / "digit.png", pictures_bytes()
+
+    def write(draw: Draw) -> None:
+        path.write_bytes(changed_picture(pick(draw, contents), draw))
+
+    return write, lambda: read_picture(path), path.name
+
+
+def picture_folders(folder: Path) -> Case:
+    places = [folder / "pictures" / label / f"{i}.png" for label in "ab" for i in "12"]
+    contents = pictures_bytes()
+
+    def write(draw: Draw) -> None:
+        for place in places:
+            remove(place)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(contents[0])
+        place = pick(draw, places)
+        place.write_bytes(changed_picture(pick(draw, contents), draw))
+        if draw.random() < 0.3:
+            remove(place)
+            pick(draw, PLACES)(place)
+
+    return write, lambda: load_data(folder / "pictures", as_bytes=True), "pictures"
+
+
+def remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        path.rmdir()
+    else:
+        path.unlink(missing_ok=True)
+
+
+PLACES: list[Callable[[Path], Any]] = [
+    lambda path: path.mkdir(),
+    lambda path: os.mkfifo(path),
+    lambda path: path.symlink_to(path),
+    lambda path: path.symlink_to("/dev/zero"),
+    lambda path: path.symlink_to("/dev/full"),
+    lambda path: path.symlink_to(path.parent),
+    lambda path: path.touch(),
+    lambda path: None,
+]

@@ -1,41 +1,38 @@
-"""What is compared does the same thing, and the tables say what was measured."""
+"""What is compared does the same thing, and tables and figure say what was measured."""
 
 import json
 
-import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxnet
 from scripts import benchmark, contenders, tables
-from tests.helpers import assert_close
 
 SIZES, M, ETA = (6, 5, 3), 4, 0.5
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def one_batch():
     """As many images as a mini-batch has: an epoch is a step, whatever its order."""
-    pixels = jax.random.bits(jax.random.key(3), (M, 6), np.uint8)
-    return jaxnet.Dataset(pixels, jax.nn.one_hot(np.arange(M) % 3, 3))
+    pixels = np.random.default_rng(3).integers(0, 256, (M, 6), np.uint8)
+    return jaxnet.Dataset(jnp.asarray(pixels), jnp.asarray(np.eye(3)[[0, 1, 2, 0]]))
 
 
-@pytest.mark.parametrize(
-    "name", ["jitted_step", "epoch_by_jax_grad", "epoch_on_floats"]
-)
-def test_our_other_ways_take_the_same_step(one_batch, name):
-    expected = contenders.epoch(SIZES, one_batch, M, ETA).run()
-    state = getattr(contenders, name)(SIZES, one_batch, M, ETA).run()
-    assert_close(state.params, expected.params, rtol=1e-5)
+@pytest.fixture(scope="module")
+def expected(one_batch):
+    return contenders.epoch(SIZES, one_batch, M, ETA).run().params
 
 
-@pytest.mark.parametrize("name", ["numpy_by_example", "numpy_by_mini_batch"])
-def test_numpy_takes_the_same_step(one_batch, name):
-    expected = contenders.epoch(SIZES, one_batch, M, ETA).run().params
-    layers = getattr(contenders, name)(SIZES, one_batch, M, ETA).run()
-    for (w, b), layer in zip(layers, expected, strict=True):
+OURS = ("jitted_step", "epoch_by_jax_grad", "epoch_on_floats")
+
+
+@pytest.mark.parametrize("name", [*OURS, "numpy_by_example", "numpy_by_mini_batch"])
+def test_our_other_ways_take_the_same_step(one_batch, expected, name):
+    found = getattr(contenders, name)(SIZES, one_batch, M, ETA).run()
+    for (w, b), layer in zip(getattr(found, "params", found), expected, strict=True):
         np.testing.assert_allclose(w, layer.w, rtol=1e-5)
-        np.testing.assert_allclose(b.ravel(), layer.b, rtol=1e-5)
+        np.testing.assert_allclose(np.ravel(b), layer.b, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", ["equinox", "flax", "pytorch", "scikit_learn"])
@@ -50,21 +47,33 @@ def test_other_packages_learn_where_they_are_installed(small_mnist_data, name):
     assert 0 < way.part
 
 
-def test_flops_count_three_products_a_layer_but_two_in_the_first():
-    assert benchmark.flops((784, 30, 10), 1) == 4 * 784 * 30 + 6 * 30 * 10
-    assert benchmark.flops((784, 30, 10), 50_000) == pytest.approx(4.79e9, rel=0.01)
+def test_flops_are_those_of_the_products_that_are_timed(monkeypatch):
+    """Three products in each layer, but two in the first one."""
+    shapes = []
+    monkeypatch.setattr(benchmark, "_product", lambda *args: shapes.append(args) or 1.0)
+    assert benchmark.products((784, 30, 10), 50_000) == len(shapes) == 5
+    found = 0.0
+    for left, right, words in shapes:
+        sizes = dict(zip(words[:2] + words[3:5], left + right, strict=True))
+        found += 2.0 * np.prod(list(sizes.values()))
+    assert found == benchmark.flops((784, 30, 10), 50_000)
+    assert found == pytest.approx(4.79e9, rel=0.01)
+    monkeypatch.undo()
+    assert 0 < benchmark.products((20, 10), 40) < 0.1
 
 
-def test_traffic_counts_bytes_once_and_weights_thrice_a_step():
-    weights = 784 * 30 + 30 * 10
-    assert benchmark.traffic((784, 30, 10), 10, 10) == 7840 + 12 * weights
-    assert benchmark.traffic((784, 30, 10), 100, 50) == 78_400 + 24 * weights
-
-
-def test_products_take_time():
-    assert 0 < benchmark.products((200, 100, 50), 40) < 0.1
-
-
-def test_the_tables_in_readme_are_those_of_the_file():
+def test_the_tables_and_the_figure_show_the_file(tmp_path, drawn):
     found = json.loads(benchmark.RESULTS.read_text())
     assert tables.inside("benchmark") == benchmark.in_markdown(found)
+    benchmark.draw(found, tmp_path / "a.png")
+    epochs, rates, many = drawn[0].axes
+    bars = [bar.get_width() for bar in epochs.patches if bar.get_width() > 0]
+    ways = [way for of_size in found["epochs"].values() for way in of_size.values()]
+    np.testing.assert_allclose(sorted(bars), sorted(way["seconds"] for way in ways))
+    *of_steps, roof = rates.lines
+    shown = [x for line in of_steps for x in line.get_ydata()]
+    steps = [row for row in found["steps"] if len(row["sizes"]) == 3]
+    np.testing.assert_allclose(sorted(shown), sorted(row["gflops"] for row in steps))
+    assert roof.get_ydata()[0] == found["roofline"]["gflops"]
+    for line, rows in zip(many.lines, found["many"].values(), strict=True):
+        np.testing.assert_allclose(line.get_ydata(), [row["a_second"] for row in rows])

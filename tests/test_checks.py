@@ -1,192 +1,225 @@
-"""The likely mistakes: each message says what was expected, what was given, and why."""
+"""Mistakes are refused: the message says what was expected, and what was given."""
 
-import subprocess
-import sys
-from dataclasses import replace
+from functools import cache
 
 import jax
 import jax.numpy as jnp
+import jaxtyping
+import numpy as np
+import optax
 import pytest
 
 import jaxnet
-from jaxnet.checks import check_examples
+from jaxnet import oracles
 from tests.helpers import problem
 
 
-def data_of(sizes):
-    params, x, y = problem(sizes)
-    return params, jaxnet.Dataset(x, y)
+@pytest.fixture(autouse=True)
+def unchecked(monkeypatch):
+    """Without the type checker of the tests, which would refuse some mistakes first."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
-BAD = {
-    "integer labels": ((5, 3), (5,), r"one-hot targets of shape \(5, 2\), got \(5,\)"),
-    "a column of labels": ((5, 3), (5, 1), "Integer labels"),
-    "columns of the book": ((3, 1), (2, 1), "column vectors"),
-    "a list of columns": ((5, 3, 1), (5, 2, 1), "column vectors"),
-    "one bare example": ((3,), (2,), r"got \(3,\)"),
-    "another number of inputs": ((5, 4), (5, 2), r"\(examples, 3\)"),
-    "fewer targets than inputs": ((5, 3), (4, 2), r"\(5, 2\), got \(4, 2\)"),
+@cache
+def names():
+    """What the calls below are made of: seven examples for a network 3-4-2."""
+    params, x, y = problem([3, 4, 2])
+    key, data, state = jax.random.key(0), jaxnet.Dataset(x, y), jaxnet.start(params)
+    run = {"batch_size": 5, "eta": 1.0}
+    return vars(jaxnet) | {
+        **{"jnp": jnp, "optax": optax, "oracles": oracles, "tree_map": jax.tree.map},
+        **{"nan": jnp.nan, "inf": jnp.inf, "array": jnp.array, "zeros": jnp.zeros},
+        **{"params": params, "x": x, "y": y, "key": key, "state": state, "data": data},
+        **{"run": run, "column": jnp.zeros((7, 1)), "row": jnp.zeros(7)},
+        "learn": lambda **options: jaxnet.epoch(key, state, data, **run | options),
+        "one_output": problem([3, 4, 1])[0],
+        "hidden_softmax": problem([3, 4, 2], hidden=jaxnet.softmax)[0],
+        "softmax_outputs": problem([3, 4, 2], output=jaxnet.softmax)[0],
+    }
+
+
+ORACLES = (
+    *("backprop_by_example", "backprop_by_matrix", "matrix_product", "path_sum"),
+    *("complex_step", "forward_difference", "central_difference"),
+)
+REFUSED = {
+    # Shapes
+    "one-hot targets of shape (5, 2), got (5,)": ["loss(params, x[:5], zeros(5))"],
+    "(5, 2), got (4, 2)": ["loss(params, x[:5], y[:4])"],
+    "Integer labels? Encode them with jax.nn.one_hot": [
+        *(f"{f}(params, x, column)" for f in ("loss", "autodiff", "backprop")),
+        *(f"oracles.{f}(params, x, column)" for f in ORACLES),
+        "errors(params, x[0], jnp.ones(()))",
+        "accuracy(params, Dataset(x, row))",
+        "step(state, x, jnp.arange(7), eta=1.0)",
+        "epoch(key, state, Dataset(x, row), **run)",
+    ],
+    "reshape them with y[:, None]": ["loss(one_output, x, row)"],
+    "column vectors, as in the book? Use rows": [
+        "loss(params, zeros((3, 1)), zeros((2, 1)))",
+        "loss(params, x[:, :, None], y[:, :, None])",
+        "epoch(key, state, Dataset(x[:, :, None], y), **run)",
+        "predict(params, x[0][:, None])",
+    ],
+    "got (3,)": ["loss(params, x[0], y[0])"],
+    "(examples, 3), got (5, 4)": ["loss(params, zeros((5, 4)), y[:5])"],
+    "Several examples? Use jax.vmap": ["predict(params, x)"],
+    "at least one example": ["backprop(params, x[:0], y[:0])"],
+    "Is a sum over the outputs missing": [
+        "loss(params, x, y, Cost(sigmoid, lambda z, y: z - y, lambda z, y: z - y))"
+    ],
+    "use jax.vmap": ["learn(eta=jnp.ones(3))"],
+    "of the parameters' shapes": ["learn(gradient=lambda p, x, y, cost: x)"],
+    # Numbers
+    "floating-point inputs, got int32": ["loss(params, x.astype(int), y)"],
+    "floating-point targets, got uint8": ["loss(params, x, y.astype(jnp.uint8))"],
+    "targets between 0 and 1, as sigmoid outputs are, got": [
+        "loss(params, x, y.at[2, 1].set(-1.0), cross_entropy)",
+        "backprop(params, x, 10 * y)",
+    ],
+    "targets between 0 and 1, as softmax outputs are, got": [
+        "loss(softmax_outputs, x, y.at[2, 1].set(-1.0), log_likelihood)",
+        "backprop(softmax_outputs, x, 10 * y, log_likelihood)",
+    ],
+    "nan or infinity": [
+        "train(key, params, Dataset(x.at[2, 1].set(nan), y), epochs=1, **run)",
+        "epoch(key, state, Dataset(x.at[2, 1].set(inf), y), **run)",
+    ],
+    "batch_size of 1 to 7, got": [f"learn(batch_size={m})" for m in (0, -1, 8, 50_000)],
+    "learning rate eta finite, got": [
+        f"learn(eta={rate})" for rate in ("nan", "inf", "array(nan)")
+    ],
+    "l1 of at least 0, got": [
+        f"learn(l1={rate})" for rate in (-1.0, "nan", "array(-1.0)")
+    ],
+    "l2 of at least 0, got": [
+        *("learn(l2=-100)", "learn(l2=inf)", "total_cost(params, data, l2=-1.0, n=7)")
+    ],
+    "dropout of at least 0 and below 1, got": [
+        f"learn(dropout={rate})" for rate in (-0.1, 1.0, 1.5, "nan")
+    ],
+    "training set, of at least 1, got -5": ["total_cost(params, data, l2=1.0, n=-5)"],
+    "Expected n, the size of the training set": ["total_cost(params, data, l2=1.0)"],
+    "epochs of at least 0, got -1": ["train(key, params, data, epochs=-1, **run)"],
+    "number of steps of at least 0, got -1": ["descend(jnp.sum, x, eta=0.1, steps=-1)"],
+    # Types
+    "Expected a Cost such as jaxnet.quadratic, got 'cubic'": [
+        "loss(params, x, y, 'cubic')",
+        "backprop(params, x, y, cost='cubic')",
+        "train(key, params, data, **run, epochs=1, cost='cubic')",
+        "learn(cost='cubic')",
+    ],
+    "Expected an Activation such as jaxnet.tanh, got": [
+        "init(key, [3, 4, 2], hidden='tanh')",
+        "init(key, [3, 2], scaled_layer)",
+        "init(key, [3, 2], output='softmax')",
+    ],
+    "a State, from start(params), got a list": ["epoch(key, params, data, **run)"],
+    "Dataset(x, y) such as mnist.train": ["epoch(key, state, (x, y), **run)"],
+    "batch_size to be an integer": ["learn(batch_size=2.0)"],
+    "gradient to be a function": ["learn(gradient='autodiff')"],
+    "augment to be a function": ["learn(augment=15)"],
+    "cost to be a function": ["descend(1.0, x, eta=0.1, steps=1)"],
+    "unexpected keyword argument 'etaa'": ["learn(etaa=1.0)"],
+    # Networks
+    "one for each of the 2 hidden layers, got": [
+        "init(key, [4, 3, 5, 2], hidden=())",
+        "init(key, [4, 3, 5, 2], hidden=[tanh] * 3)",
+    ],
+    "sizes of two or more layers": ["init(key, [])", "init(key, [784])"],
+    "in each layer of at least 1": ["init(key, [784, 0, 10])", "init(key, [3, -1])"],
+    "a list of layers": ["start(zeros(3))"],
+    "Expected layer 1 to be a jaxnet.Layer": ["forward([tuple(params[0])], x[0])"],
+    "layer 2 to take the 4 outputs of layer 1": ["forward([params[0]] * 2, x[0])"],
+    "Several networks? Use jax.vmap": [
+        "forward(tree_map(lambda p: jnp.stack([p, p]), params), x[0])"
+    ],
+    "floating-point parameters in layer 1, got int32": [
+        "loss(tree_map(lambda p: p.astype(int), params), x, y)"
+    ],
+    "floating-point parameters in layer 1, got complex64": [
+        "backprop(tree_map(lambda p: p.astype(complex), params), x, y)"
+    ],
+    "hidden activation with an elementwise derivative, got softmax": [
+        "init(key, [3, 4, 2], hidden=softmax)",
+        "forward(hidden_softmax, x[0])",
+        "predict(hidden_softmax, x[0])",
+        "errors(hidden_softmax, x[0], y[0])",
+        "loss(hidden_softmax, x, y)",
+        "backprop(hidden_softmax, x, y)",
+    ],
+    "activation with an elementwise derivative, got none": ["softmax.prime(x[0])"],
+    # Optimizers
+    "no eta with a ready-made": ["learn(optimizer=optax.adam(1.0))"],
+    "not optax.adam(1e-3)": ["learn(optimizer=optax.adam(1.0))"],
+    "Expected a learning rate eta": ["epoch(key, state, data, batch_size=2)"],
+    "learning rate eta, got '3'": ["learn(eta='3')"],
+    "optax.sgd(schedule), and no eta": ["learn(eta=optax.constant_schedule(0.1))"],
+    "Expected optimizer to be a": ["learn(optimizer='adam')"],
+    "returns a float": ["learn(optimizer=lambda eta: 1 + eta)"],
+    "a State of this optimizer, from start(params, optimizer), got that of another": [
+        "learn(optimizer=optax.adam)",
+        "epoch(key, start(params, optax.adam), data, **run)",
+    ],
+    "Pass it ready-made": [
+        "start(params, optax.inject_hyperparams(optax.sgd))",
+        "start(params, optax.rprop)",
+    ],
+    "Call it in a loop of your own": [
+        "start(params, optax.lbfgs(1.0))",
+        "start(params, optax.polyak_sgd())",
+        "start(params, optax.contrib.sophia(1.0))",
+    ],
 }
 
 
-@pytest.mark.parametrize(("x", "y", "message"), BAD.values(), ids=BAD)
-def test_examples_that_do_not_fit_are_refused(x, y, message):
-    params, _, _ = problem([3, 4, 2])
-    with pytest.raises(ValueError, match=message):
-        check_examples(params, jnp.zeros(x), jnp.zeros(y))
+@pytest.mark.parametrize(
+    ("call", "message"), [(call, m) for m, calls in REFUSED.items() for call in calls]
+)
+def test_a_mistake_is_refused_with_its_reason(call, message):
+    with pytest.raises((TypeError, ValueError)) as refusal:
+        eval(call, names())
+    assert message in " ".join(str(refusal.value).split())
 
 
-def test_targets_in_a_row_for_one_output_are_refused():
-    params, x, _ = problem([3, 4, 1])
-    with pytest.raises(ValueError, match=r"reshape them with y\[:, None\]"):
-        check_examples(params, x, jnp.zeros(len(x)))
-
-
-def test_no_examples_are_refused():
-    params, x, y = problem([3, 4, 2])
-    with pytest.raises(ValueError, match="at least one example"):
-        jaxnet.backprop(params, x[:0], y[:0])
-
-
-def test_integers_are_refused_except_for_inputs_as_bytes():
-    params, x, y = problem([3, 4, 2])
-    check_examples(params, x.astype(jnp.uint8), y)
-    with pytest.raises(ValueError, match="floating-point inputs, got int32"):
-        check_examples(params, x.astype(jnp.int32), y)
-    with pytest.raises(ValueError, match="floating-point targets, got uint8"):
-        check_examples(params, x, y.astype(jnp.uint8))
-
-
-@pytest.mark.parametrize("output", [jaxnet.sigmoid, jaxnet.softmax])
-@pytest.mark.parametrize("target", [-1.0, 10.0])
-def test_targets_that_no_output_can_reach_are_refused(output, target):
+@pytest.mark.parametrize(
+    ("cost", "output"),
+    [
+        (jaxnet.quadratic, jaxnet.linear),
+        (jaxnet.quadratic, jaxnet.tanh),
+        (jaxnet.cross_entropy, jaxnet.softmax),
+        (jaxnet.log_likelihood, jaxnet.sigmoid),
+        (jaxnet.linear_quadratic, jaxnet.sigmoid),
+    ],
+    ids=str,
+)
+def test_outputs_that_do_not_suit_the_cost_are_refused(cost, output):
     params, x, y = problem([3, 4, 2], output=output)
-    with pytest.raises(ValueError, match="targets between 0 and 1"):
-        check_examples(params, x, y.at[2, 1].set(target))
-    linear, x, y = problem([3, 4, 2], output=jaxnet.linear)
-    check_examples(linear, x, y.at[2, 1].set(target))
-
-
-NOT_ELEMENTWISE = "hidden activation with an elementwise derivative"
-
-
-def test_a_hidden_softmax_is_refused():
-    with pytest.raises(ValueError, match=NOT_ELEMENTWISE):
-        jaxnet.init(jax.random.key(0), [3, 4, 2], hidden=jaxnet.softmax)
-    params, x, y = problem([3, 4, 2], hidden=jaxnet.softmax)
-    with pytest.raises(ValueError, match=NOT_ELEMENTWISE):
-        jaxnet.backprop(params, x, y)
-
-
-COSTS = [jaxnet.quadratic, jaxnet.log_likelihood, jaxnet.linear_quadratic]
-
-
-@pytest.mark.parametrize("cost", COSTS)
-def test_outputs_that_do_not_suit_the_cost_are_refused(cost):
-    params, x, y = problem([3, 4, 2], output=jaxnet.tanh)
     data, state = jaxnet.Dataset(x, y), jaxnet.start(params)
     run = {"batch_size": 5, "eta": 1.0, "cost": cost}
     for refused in (
         lambda: jaxnet.loss(params, x, y, cost),
+        lambda: jaxnet.autodiff(params, x, y, cost),
         lambda: jaxnet.backprop(params, x, y, cost),
         lambda: jaxnet.errors(params, x[0], y[0], cost),
         lambda: jaxnet.total_cost(params, data, cost),
         lambda: jaxnet.epoch(jax.random.key(0), state, data, **run),
     ):
-        with pytest.raises(ValueError, match=f"Expected outputs of {cost.output}"):
+        with pytest.raises(ValueError, match=f"{cost}, got a network with {output}"):
+            refused()
+        with pytest.raises(ValueError, match=f"sizes, output=jaxnet.{cost.output}"):
             refused()
 
 
-def run_epoch(params, data, **changes):
-    options = {"batch_size": 5, "eta": 1.0} | changes
-    return jaxnet.epoch(jax.random.key(0), jaxnet.start(params), data, **options)
+def test_inputs_may_be_bytes_and_targets_of_linear_outputs_any_number():
+    params, x, y = problem([3, 4, 2], output=jaxnet.linear)
+    for target in (-1.0, 10.0):
+        y = y.at[2, 1].set(target)
+        jaxnet.loss(params, x.astype(jnp.uint8), y, jaxnet.linear_quadratic)
 
 
-@pytest.mark.parametrize("batch_size", [0, -1, 8, 50_000])
-def test_a_mini_batch_larger_than_the_data_is_refused(batch_size):
-    with pytest.raises(ValueError, match=rf"batch_size of 1 to 7, got {batch_size}"):
-        run_epoch(*data_of([4, 3]), batch_size=batch_size)
-
-
-RATES = {
-    "eta": [float("nan"), float("inf"), jnp.array(jnp.nan)],
-    "l1": [-1.0, jnp.array(-1.0), float("nan")],
-    "l2": [-100, float("inf")],
-    "dropout": [-0.1, 1.0, 1.5],
-}
-OUT_OF_RANGE = [(name, rate) for name, rates in RATES.items() for rate in rates]
-
-
-@pytest.mark.parametrize(("name", "rate"), OUT_OF_RANGE, ids=str)
-def test_a_rate_out_of_its_range_is_refused(name, rate):
-    with pytest.raises(ValueError, match=f"Expected .*{name} "):
-        run_epoch(*data_of([4, 3]), **{name: rate})
-
-
-def test_integer_labels_and_columns_are_refused():
-    params, data = data_of([4, 3])
-    with pytest.raises(ValueError, match="Integer labels"):
-        run_epoch(params, replace(data, y=jnp.zeros(7)))
-    with pytest.raises(ValueError, match="column vectors"):
-        run_epoch(params, replace(data, x=data.x[:, :, None]))
-
-
-@pytest.mark.parametrize("bad", [jnp.nan, jnp.inf])
-def test_nan_and_infinity_in_the_data_are_refused(bad):
-    params, data = data_of([4, 3])
-    broken = replace(data, x=data.x.at[2, 1].set(bad))
-    with pytest.raises(ValueError, match="nan or infinity"):
-        jaxnet.train(jax.random.key(0), params, broken, epochs=1, batch_size=5, eta=1.0)
-
-
-MISTAKES = {
-    "loss(params, x, y, cost='cubic')": "Expected a Cost such as",
-    "backprop(params, x, y, cost='cubic')": "Expected a Cost such as",
-    "train(key, params, data, **run, epochs=1, cost='cubic')": "Expected a Cost such",
-    "epoch(key, state, data, **run, cost='cubic')": "quadratic, got 'cubic'",
-    "init(key, [3, 4, 2], hidden='tanh')": "Expected an Activation such as",
-    "init(key, [3, 2], jaxnet.scaled_layer)": "Expected an Activation such as",
-    "init(key, [3, 2], output='softmax')": "jaxnet.tanh, got 'softmax'",
-    "epoch(key, params, data, **run)": "State, from start(params), got a list",
-    "epoch(key, state, (x, y), **run)": "Expected a Dataset(x, y) such as mnist.train",
-    "epoch(key, state, data, **run, gradient='autodiff')": "Expected gradient to be a",
-    "epoch(key, state, data, **run, augment=15)": "Expected augment to be a function",
-    "epoch(key, state, data, batch_size=2, eta=jnp.ones(3))": "use jax.vmap",
-    "epoch(key, state, data, batch_size=2, eta='3')": "learning rate eta, got '3'",
-    "epoch(key, state, data, batch_size=2.0, eta=1.0)": "batch_size to be an integer",
-    "epoch(key, state, data, **run, optimizer=optax.adam(1.))": "not optax.adam(1e-3)",
-    "epoch(key, state, data, **run, optimizer='adam')": "Expected optimizer to be a",
-    "epoch(key, state, data, **run, gradient=lambda p, x, y, cost: x)": (
-        "Expected a gradient of the parameters' shapes"
-    ),
-    "total_cost(params, data, l2=1.0)": "Expected n, the size of the training set",
-}
-
-
-def test_things_of_another_kind_are_refused():
-    """In a process of its own, where no type checker refuses them first."""
-    program = """
-import jax, jax.numpy as jnp, jaxnet, optax
-key = jax.random.key(0)
-params = jaxnet.init(key, [3, 2])
-state, x, y = jaxnet.start(params), jnp.ones((4, 3)), jnp.ones((4, 2))
-data, run = jaxnet.Dataset(x, y), {'batch_size': 2, 'eta': 1.0}
-for mistake in MISTAKES:
-    try:
-        eval("jaxnet." + mistake)
-    except (TypeError, ValueError) as error:
-        print(str(error).replace("\\n", " "))
-    else:
-        print("nothing is refused")
-""".replace("MISTAKES", repr(list(MISTAKES)))
-    result = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    messages = result.stdout.splitlines()
-    assert len(messages) == len(MISTAKES)
-    wrong = {
-        mistake: message
-        for (mistake, expected), message in zip(MISTAKES.items(), messages, strict=True)
-        if expected not in message
-    }
-    assert not wrong
+def test_pixels_up_to_255_as_floats_are_warned_of():
+    params, _, y = problem([4, 5, 3], m=23)
+    raw = jaxnet.Dataset(jnp.asarray(np.arange(92.0).reshape(23, 4) * 2.7), y)
+    with pytest.warns(UserWarning, match="divide them by 256"):
+        jaxnet.accuracy(params, raw)

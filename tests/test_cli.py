@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -11,35 +12,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
+from PIL import Image
 
-from jaxnet.cli import main
+import jaxnet
+from jaxnet import runs
+from jaxnet.cli import COMMANDS, main
+from jaxnet.cli.console import print_json
+from jaxnet.cli.summary import Summary
+from jaxnet.experiments import Record, claim_of
+from tests.helpers import raising, refused
 
-COMMAND = [sys.executable, "-m", "jaxnet", "train"]
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-m", "jaxnet"]
 
 
 def train(small_mnist, *options):
     return main(["train", "--data", small_mnist, "--epochs", "2", *options])
 
 
-def test_a_line_an_epoch_and_the_results(small_mnist, capsys):
-    assert train(small_mnist) == 0
-    first, *epochs, best, seconds = capsys.readouterr().out.splitlines()
+# What it prints.
+
+
+def test_a_line_an_epoch_and_the_results(small_mnist, capsys, tmp_path, drawn):
+    figure = tmp_path / "curves.png"
+    assert train(small_mnist, "--figure", str(figure)) == 0
+    out, err = capsys.readouterr()
+    first, *epochs, best, seconds = out.splitlines()
     assert first.startswith("784-30-10, sigmoid, quadratic cost, large")
-    assert [line.split(":")[0] for line in epochs] == ["Epoch 0", "Epoch 1"]
-    assert all(line.endswith(" / 200") for line in epochs)
+    counts = [int(*re.findall(r"^Epoch [01]: (\d+) / 200$", each)) for each in epochs]
     assert best.startswith("Best ") and "compiling" in seconds
-
-
-def test_the_book_s_number_is_not_claimed_for_other_data(small_mnist, capsys):
-    train(small_mnist, "--epochs", "30")
-    assert "The book, section" not in capsys.readouterr().out
-
-
-def test_quiet_prints_no_epochs(small_mnist, capsys):
-    assert train(small_mnist, "--quiet") == 0
-    assert "Epoch 0" not in capsys.readouterr().out
+    assert err == f"wrote {figure}\n"
+    heights = drawn[0].axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(heights, np.array(counts) / 2)
 
 
 def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
@@ -51,102 +59,81 @@ def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
     assert value["epochs_done"] == 2 and value["interrupted"] is False
     assert {"jax", "jaxnet", "device", "dtype", "seconds_per_epoch"} <= set(value)
     train(small_mnist, *options)
-    table = capsys.readouterr().out.splitlines()[4:6]
-    for run, row in zip(value["runs"], table, strict=True):
+    lines = capsys.readouterr().out.splitlines()
+    low, high = sorted(run["correct"][0] for run in value["runs"])
+    mean = f"{(low + high) / 2:.1f} / 200 (mean of 2 seeds, {low} to {high})"
+    assert lines[1] == f"Epoch 0: {mean}"
+    for run, row in zip(value["runs"], lines[4:6], strict=True):
         expected = [str(run["seed"]), f"{run['best']:.2%}", str(run["best_epoch"])]
         assert row.split()[:3] == expected
         assert run["best"] == max(run["correct"]) / 200
+    best = [run["best"] for run in value["runs"]]
+    sd = f"{np.std(best, ddof=1):.2%}"
+    for row, expected in zip(lines[6:8], (f"{np.mean(best):.2%}", sd), strict=True):
+        assert row.split()[1] == expected
 
 
-def test_the_first_line_names_the_techniques_in_use(small_mnist, capsys):
+def summary_of(*records: Record, unlearnt=(), claim=None, interrupted=False):
+    seeds = range(1, len(records[0].correct) + 1)
+    history = runs.history(list(records), 200)
+    return Summary(seeds, records, history, 9, list(unlearnt), 0.5, claim, interrupted)
+
+
+DONE = Record(0, [190], [True], [0], 0.1)
+
+
+@pytest.fixture
+def untrained(monkeypatch):
+    """As if the network had done one epoch, whatever it is."""
+
+    def follow(e, *args, **options):
+        return summary_of(DONE, unlearnt=[[]], claim=claim_of(e))
+
+    monkeypatch.setattr("jaxnet.cli.train.follow", follow)
+
+
+def test_the_book_s_number_is_claimed_for_its_own_experiment(
+    untrained, small_mnist, capsys, monkeypatch
+):
+    small = jaxnet.load_mnist(small_mnist, as_bytes=True)
+    monkeypatch.setattr("jaxnet.cli.options.load_data", lambda *_, **__: small)
+    claim = "The book, section 1.6: 95.42%, best epoch of the best of three runs."
+    cases = {"": True, "--expand shifts": False, "--eta 2.9": False, "--data x": False}
+    for options, claimed in cases.items():
+        assert main(["train", "--quiet", *options.split()]) == 0
+        assert (claim in capsys.readouterr().out.splitlines()) == claimed
+
+
+def test_the_first_line_names_the_techniques_in_use(untrained, small_mnist, capsys):
     options = "--l1 1 --l2 0.5 --dropout 0.3 --optimizer nesterov --momentum 0.5 "
-    options += "--schedule 1 --early-stop 3 --expand shifts --train-on 20"
+    options += "--schedule 1 --early-stop 3 --expand shifts --train-on 20 --epochs 1"
     assert train(small_mnist, *options.split(), "--sizes", "784,10") == 0
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(
         "784-10, sigmoid, quadratic cost, large initialisation, eta 3, mini-batch 10, "
-        "2 epochs, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
+        "1 epoch, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
         "halved after 1 epoch without a best, stopped after 3 epochs without a best, "
         "expanded by shifts, 20 training images, test data, float32 on "
     )
 
 
-def test_pictures_of_another_size_are_not_expanded(tmp_path, capsys):
-    rows = [f"{i % 2}," + ",".join(["128"] * 4) for i in range(60)]
-    (tmp_path / "mine.csv").write_text("\n".join(rows))
-    small = ["--data", str(tmp_path / "mine.csv"), "--sizes", "4,2"]
-    assert main(["train", *small, "--expand", "shifts"]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and "of 28 x 28 pixels, got 4 pixels" in error
-
-
-WRONG = {
-    "--eta nan": "--eta: expected a number above 0, got 'nan'",
-    "--eta 0": "--eta: expected a number above 0, got '0'",
-    "--eta three": "--eta: expected a number above 0, got 'three'",
-    "--cost cubic": "--cost: invalid choice: 'cubic' (choose from",
-    "--hidden step": "--hidden: invalid choice: 'step'",
-    "--sizes 784": "--sizes: expected two or more layer sizes such as 784,30,10",
-    "--sizes 784,0,10": "--sizes: expected two or more layer sizes",
-    "--sizes 100,30,10": "--sizes: expected 784 inputs and 10 outputs to fit the data",
-    "--sizes 784,30,4": "--sizes: expected 784 inputs and 10 outputs to fit the data",
-    "--batch-size 501": "--batch-size: expected at most 500, which is all the training",
-    "--batch-size 0": "--batch-size: expected a whole number of at least 1, got '0'",
-    "--epochs -1": "--epochs: expected a whole number of at least 1, got '-1'",
-    "--seeds 1.5": "--seeds: expected a whole number of at least 1, got '1.5'",
-    "--l1 -1": "--l1: expected 0 or a number above, got '-1'",
-    "--l2 inf": "--l2: expected 0 or a number above, got 'inf'",
-    "--dropout 1": "--dropout: expected a number of at least 0 and below 1, got '1'",
-    "--momentum 0.5 --optimizer adam": "expected --optimizer sgd or nesterov with it",
-    "--momentum 2": "--momentum: expected a number of at least 0 and below 1",
-    "--optimizer nesterov": "--optimizer: expected --momentum with nesterov",
-    "--early-stop -1": "--early-stop: expected a whole number of at least 0",
-    "--expand all": "--expand: invalid choice: 'all'",
-    "--train-on 5": "--batch-size: expected at most 5, which is all the training",
-    "--train-on 501": "--train-on: expected at most 500, which is all the training",
-    "--seed x": "--seed: expected a whole number of at least 0, got 'x'",
-    "--data /nowhere": "/nowhere: expected a folder of IDX files, a folder with one of",
-    "--ET 3": "unrecognized arguments: --ET 3",
-    "--json --quiet": "--quiet: not allowed with argument --json",
-}
-
-
-@pytest.mark.parametrize(("options", "message"), WRONG.items(), ids=WRONG)
-def test_wrong_values_get_one_line_and_exit_code_2(
-    small_mnist, capsys, options, message
-):
-    try:
-        code = train(small_mnist, *options.split())
-    except SystemExit as stop:
-        code = stop.code
-    output = capsys.readouterr()
-    assert code == 2 and output.out == ""
-    assert output.err.count("\n") == 1 and message in output.err
-
-
-def test_a_broken_file_gets_one_line_and_exit_code_2(small_mnist, tmp_path, capsys):
-    for path in Path(small_mnist).iterdir():
-        content = path.read_bytes()
-        cut = len(content) - 1 if path.name.startswith("t10k-labels") else None
-        (tmp_path / path.name).write_bytes(content[:cut])
-    assert main(["train", "--data", str(tmp_path)]) == 2
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1
-    assert "t10k-labels-idx1-ubyte: expected 200 = 200 bytes after the header" in error
-
-
-def test_a_gradient_that_cannot_be_had_is_one_line(small_mnist, capsys):
-    assert train(small_mnist, "--gradient", "complex_step", "--hidden", "relu") == 2
-    [line] = capsys.readouterr().err.splitlines()
-    assert "Expected activations with a complex derivative" in line
-
-
-def test_early_stopping_says_so(small_mnist, capsys):
-    assert train(small_mnist, "--epochs", "60", "--early-stop", "2") == 0
-    output = capsys.readouterr().out
-    assert "stopped after 2 epochs without a best" in output
-    assert "Stopped for want of improvement: seed 1 after epoch" in output
-    assert "Epoch 59" not in output
+def test_what_became_of_each_network_is_told():
+    ended = [True, False, False, True]
+    second = Record(1, [150, 190, None, 100], ended, [0, 0, 2, 0], 0.3)
+    first = Record(0, [160, 180, 120, 90], [True] * 4, [0] * 4, 0.1)
+    unlearnt = [[4, 8], [], [], [1]]
+    lines = list(summary_of(first, second, unlearnt=unlearnt, interrupted=True).lines())
+    assert lines[0] == "Interrupted after 2 of 9 epochs."
+    assert lines[1].split() == ["seed", "best", "epoch", "last"]
+    assert lines[4].split() == ["3", "60.00%", "0", "nan"]
+    assert [line.split()[:2] for line in lines[6:8]] == [
+        ["mean", "71.25%"],
+        ["sd", f"{np.std([0.8, 0.95, 0.6, 0.5], ddof=1):.2%}"],
+    ]
+    assert lines[11] == "Stopped for want of improvement: seed 2 after epoch 1."
+    assert "Diverged, seed 3: in epoch 1 layer 2 became nan or infinite." in lines[12]
+    assert lines[13] == "Stuck, most images of a digit wrong: seed 1 on 4 and 8."
+    assert lines[-1].startswith("0.20 s an epoch (median, evaluation included), 0.5 s")
 
 
 def test_a_diverged_run_says_so(small_mnist, capsys):
@@ -156,12 +143,138 @@ def test_a_diverged_run_says_so(small_mnist, capsys):
     assert "Epoch 0: nan / 200" in output and "Epoch 1" not in output
     assert "No epoch ended with a finite network." in output and "%" not in output
     assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in output
+    assert train(small_mnist, "--json", *options) == 1
+    value = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert value["runs"][0]["diverged"] == [0, 1] and value["best"]["mean"] is None
 
 
-def test_no_command_is_one_line(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        main([])
-    assert capsys.readouterr().err.count("\n") == 1
+# What it refuses.
+
+WRONG = {
+    "--eta nan": "--eta: expected a number above 0, got 'nan'",
+    "--eta 0": "--eta: expected a number above 0, got '0'",
+    "--eta three": "--eta: expected a number above 0, got 'three'",
+    "--eta 1e39": "--eta: expected a number above 0, got '1e39'",
+    "--cost cubic": "--cost: expected one of quadratic, cross_entropy, log_likelihood,",
+    "--hidden step": "--hidden: expected one of sigmoid, tanh, relu, linear, got",
+    "--sizes 784": "--sizes: expected two or more layer sizes such as 784,30,10",
+    "--sizes 784,0,10": "--sizes: expected two or more layer sizes",
+    "--sizes 784,2147483647,10": "--sizes: expected at most 268,435,456 weights, got 1",
+    "--sizes 100,30,10": "--sizes: expected 784 inputs and 10 outputs to fit the data",
+    "--sizes 784,30,4": "--sizes: expected 784 inputs and 10 outputs to fit the data",
+    "--batch-size 501": "--batch-size: expected at most 500, which is all the training",
+    "--batch-size 0": "--batch-size: expected a whole number of at least 1, got '0'",
+    "--epochs -1": "--epochs: expected a whole number of at least 1, got '-1'",
+    "--seeds 1.5": "--seeds: expected a whole number of at least 1, got '1.5'",
+    "--seeds 100001": "at least 1 and at most 100000, got '100001'",
+    "--l1 -1": "--l1: expected 0 or a number above, got '-1'",
+    "--l2 inf": "--l2: expected 0 or a number above, got 'inf'",
+    "--dropout 1": "--dropout: expected a number of at least 0 and below 1, got '1'",
+    "--dropout 0.999999999": "of at least 0 and below 1, got '0.999999999'",
+    "--momentum 0.5 --optimizer adam": "expected --optimizer sgd or nesterov with it",
+    "--momentum 2": "--momentum: expected a number of at least 0 and below 1",
+    "--optimizer nesterov": "--optimizer: expected --momentum with nesterov",
+    "--early-stop -1": "--early-stop: expected a whole number of at least 1, got '-1'",
+    "--expand all": "--expand: expected one of none, shifts, rotations, elastic, got",
+    "--train-on 5": "--batch-size: expected at most 5, which is all the training",
+    "--train-on 501": "--train-on: expected at most 500, which is all the training",
+    "--seed x": "--seed: expected a whole number of at least 0, got 'x'",
+    "--data /nowhere": "/nowhere: expected a folder of IDX files, a folder with one of",
+    "--figure a.txt": "a.txt: expected a picture's file, such as .png, .svg or .pdf",
+    "--ET 3": "unrecognized arguments: --ET 3",
+    "--json --quiet": "--quiet: not allowed with argument --json",
+    "--gradient complex_step --hidden relu": "--gradient: Expected activations with a",
+    "--out=": "empty argument (an unset shell variable?)",
+    "--data=--": "empty argument (an unset shell variable?)",
+}
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG.items(), ids=WRONG)
+def test_wrong_values_get_one_line_and_exit_code_2(
+    small_mnist, capsys, options, message
+):
+    words = ["train", "--data", small_mnist, "--epochs", "2", *options.split()]
+    assert message in refused(capsys, *words)
+
+
+def test_more_networks_than_one_expects_are_refused(capsys):
+    thousand = ",".join(map(str, range(1, 1001)))
+    error = refused(capsys, "sweep", "--eta", thousand, "--l2", thousand)
+    assert "expected at most 100,000 networks, got 1,000,000" in error
+
+
+def test_pictures_of_another_size_are_not_expanded(tmp_path, capsys):
+    rows = [f"{i % 2}," + ",".join(["128"] * 4) for i in range(60)]
+    (tmp_path / "mine.csv").write_text("\n".join(rows))
+    small = ["--data", tmp_path / "mine.csv", "--sizes", "4,2"]
+    error = refused(capsys, "train", *small, "--expand", "shifts")
+    assert "of 28 x 28 pixels, got 4 pixels" in error
+
+
+def test_a_broken_file_is_named(small_mnist, tmp_path, capsys):
+    for path in Path(small_mnist).iterdir():
+        content = path.read_bytes()
+        cut = len(content) - 1 if path.name.startswith("t10k-labels") else None
+        (tmp_path / path.name).write_bytes(content[:cut])
+    error = refused(capsys, "train", "--data", tmp_path)
+    assert "t10k-labels-idx1-ubyte: expected 200 = 200 bytes after the header" in error
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys, small_mnist):
+    net, small = tmp_path / "net.json", ["--data", small_mnist, "--sizes", "784,10"]
+    jaxnet.save_book_network(net, jaxnet.init(jax.random.key(0), [784, 10]))
+    for place in (net / "below", Path("/proc/nowhere")):
+        error = refused(capsys, "train", *small, "--out", place)
+        assert str(place) in error
+        error = refused(capsys, "export", net, place / "file.json")
+        assert str(place) in error
+
+
+def test_without_a_command_the_commands_are_named(capsys):
+    assert f"expected a command, one of {', '.join(COMMANDS)}" in refused(capsys)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_its_help(command, capsys):
+    with pytest.raises(SystemExit) as end:
+        main([command, "--help"])
+    assert end.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: jaxnet {command}") and len(text.splitlines()) > 8
+
+
+# How it ends.
+
+
+@pytest.mark.parametrize(
+    ("kind", "words", "code", "message"),
+    [
+        (KeyboardInterrupt, "", 130, "interrupted before anything was done"),
+        (JaxRuntimeError, "RESOURCE_EXHAUSTED: no room\nmore", 1, "out of memory: RES"),
+        (MemoryError, "no room", 1, "out of memory: no room"),
+    ],
+)
+def test_what_ends_a_run_early_is_one_line(
+    small_mnist, monkeypatch, capsys, kind, words, code, message
+):
+    monkeypatch.setattr("jaxnet.cli.train.follow", raising(kind, words))
+    assert train(small_mnist) == code
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1 and message in error
+
+
+@pytest.mark.parametrize("bug", [ValueError, TypeError, JaxRuntimeError, ImportError])
+def test_a_bug_is_not_presented_as_the_user_s_mistake(small_mnist, monkeypatch, bug):
+    monkeypatch.setattr("jaxnet.cli.train.follow", raising(bug, "of ours"))
+    with pytest.raises(bug, match="of ours"):
+        train(small_mnist)
+
+
+def test_an_environment_variable_shows_where_an_error_was_raised(capsys, monkeypatch):
+    monkeypatch.setenv("JAXNET_TRACEBACK", "1")
+    assert main(["describe", "nowhere"]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("Traceback") and "DataError: nowhere: expected" in error
 
 
 @contextmanager
@@ -170,7 +283,7 @@ def endless_training(folder) -> Iterator[Any]:
     # Where tests run in the background Ctrl-C is ignored, and children inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     process = subprocess.Popen(
-        [*COMMAND, "--data", folder, "--epochs", "1000000"],
+        [*COMMAND, "train", "--data", folder, "--epochs", "1000000"],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -194,26 +307,6 @@ def test_ctrl_c_keeps_what_is_done(small_mnist):
     assert "Best " in rest
 
 
-@pytest.mark.parametrize(
-    ("trouble", "code", "message"),
-    [
-        (KeyboardInterrupt(), 130, "interrupted before anything was done"),
-        (JaxRuntimeError("RESOURCE_EXHAUSTED: no room\nmore"), 1, "no room"),
-        (MemoryError("no room"), 1, "the device gave up: no room"),
-    ],
-)
-def test_what_ends_a_run_early_is_one_line(
-    small_mnist, monkeypatch, capsys, trouble, code, message
-):
-    def fail(*args, **kwargs):
-        raise trouble
-
-    monkeypatch.setattr("jaxnet.commands.train.follow", fail)
-    assert train(small_mnist) == code
-    error = capsys.readouterr().err
-    assert error.count("\n") == 1 and message in error
-
-
 def test_a_reader_that_leaves_is_no_error(small_mnist):
     """As in `jaxnet train | head -1`."""
     with endless_training(small_mnist) as process:
@@ -223,8 +316,25 @@ def test_a_reader_that_leaves_is_no_error(small_mnist):
         assert process.stderr.read() == ""
 
 
+def test_scripts_end_when_nobody_reads_what_they_print():
+    reading, writing = os.pipe()
+    os.close(reading)
+    argv, pipe = [sys.executable, "scripts/replay.py", "--list"], subprocess.PIPE
+    result = subprocess.run(argv, cwd=ROOT, stdout=writing, stderr=pipe)
+    os.close(writing)
+    assert result.stderr == b"" and result.returncode == -signal.SIGPIPE
+
+
+def test_output_on_a_full_disk_is_an_error_in_a_line():
+    command, pipe = [*COMMAND, "reproduce", "--list"], subprocess.PIPE
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=pipe)
+    assert result.returncode == 2
+    assert result.stderr == b"jaxnet reproduce: output: No space left on device\n"
+
+
 def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
-    command = [*COMMAND, "--data", small_mnist, "--epochs", "40"]
+    command = [*COMMAND, "train", "--data", small_mnist, "--epochs", "40"]
     piped = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "\x1b" not in piped.stdout + piped.stderr and piped.stderr == ""
     ours, theirs = pty.openpty()
@@ -244,9 +354,100 @@ def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
     assert b"compiling" in shown and b"/40" in shown and b"Epoch 39: " in shown
 
 
-def test_without_a_command_the_commands_are_named(capsys):
-    with pytest.raises(SystemExit) as end:
-        main([])
-    err = capsys.readouterr().err
-    assert end.value.code == 2 and err.count("\n") == 1
-    assert "expected a command, one of train, runs, evaluate," in err
+# Using a network.
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory, mnist):
+    """784-30-10 after two epochs, in the book's format."""
+    params = jaxnet.init(
+        jax.random.key(1), [784, 30, 10], init_layer=jaxnet.scaled_layer
+    )
+    state = jaxnet.start(params)
+    for i in range(2):
+        options = {"batch_size": 10, "eta": 0.5, "cost": jaxnet.cross_entropy}
+        state = jaxnet.epoch(jax.random.key(i), state, mnist.train, **options)
+    path = tmp_path_factory.mktemp("network") / "net.json"
+    jaxnet.save_book_network(path, state.params, jaxnet.cross_entropy)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory, mnist):
+    """The first six test images in a line on paper, one white on black, and none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    images = (256 * np.asarray(mnist.test.x[:8])).reshape(-1, 28, 28)
+    line = np.hstack([np.pad(255 - i, (0, 4), constant_values=255) for i in images[:6]])
+    line = np.pad(line, 20, constant_values=255).astype(np.uint8)
+    large = (4 * line.shape[1], 4 * line.shape[0])
+    Image.fromarray(line).resize(large).save(folder / "line.png")
+    one = np.pad(images[0], 30).astype(np.uint8)
+    Image.fromarray(one).save(folder / "one.png")
+    Image.new("L", (90, 90), 255).save(folder / "blank.png")
+    return folder
+
+
+def test_evaluate_says_what_the_metrics_say(
+    network, small_mnist, small_mnist_data, capsys
+):
+    options = ["evaluate", str(network), "--data", small_mnist, "--mistakes", "3"]
+    assert main([*options, "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    (params, cost), data = jaxnet.load_book_network(network), small_mnist_data.test
+    assert value["accuracy"] == pytest.approx(jaxnet.accuracy(params, data))
+    total = jaxnet.total_cost(params, data, cost)
+    assert value["cost"] == pytest.approx(float(total), rel=1e-5)
+    matrix = np.array(value["confusion"])
+    assert matrix.sum() == 200
+    assert matrix.trace() == round(200 * value["accuracy"])
+    labels = np.asarray(data.y).argmax(axis=1)
+    outputs = [mistake["output"] for mistake in value["mistakes"]]
+    assert len(outputs) == 3 and outputs == sorted(outputs, reverse=True)
+    for mistake in value["mistakes"]:
+        assert labels[mistake["image"]] == mistake["truth"] != mistake["answer"]
+    assert main(options) == 0
+    first, *rest = capsys.readouterr().out.splitlines()
+    assert first.startswith(f"{matrix.trace()} / 200 of the test images right")
+    assert len([line for line in rest if line.endswith("%")]) == 10
+
+
+def test_json_has_null_for_nan_and_infinity(capsys):
+    print_json([float("nan"), float("-inf"), 1.5])
+    assert capsys.readouterr().out == "[null,null,1.5]\n"
+
+
+def test_predict_reads_a_line_and_one_digit(network, pictures, capsys, tmp_path):
+    paths = [str(pictures / name) for name in ("line.png", "one.png")]
+    assert main(["predict", str(network), *paths, "--show", str(tmp_path)]) == 0
+    line, one = capsys.readouterr().out.splitlines()
+    assert line.startswith(f"{paths[0]}: 721041 ") and one.startswith(f"{paths[1]}: 7 ")
+    for name in ("line.png", "one.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    assert main(["predict", str(network), paths[1], "--one", "--json"]) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["digits"] == "7" and 0.5 < value["confidence"][0] <= 1
+
+
+def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
+    network, pictures, capsys, monkeypatch
+):
+    """Its name may be a word of the message; noise is found blank only later."""
+    monkeypatch.chdir(pictures)
+    noise = np.random.default_rng(0).normal(128, 8, (60, 60))
+    Image.fromarray(noise.astype(np.uint8)).save("ink", "PNG")
+    names = ("blank.png", "missing.png", "one.png", "ink")
+    assert main(["predict", str(network), *names]) == 2
+    blank, missing, one, ink = capsys.readouterr().out.splitlines()
+    assert "blank.png: expected ink on paper" in blank
+    assert "missing.png: expected a picture" in missing and ": 7 " in one
+    assert ink == "ink: expected ink on paper, got a blank picture."
+
+
+def test_a_network_of_another_form_reads_no_pictures(tmp_path, capsys):
+    path = tmp_path / "small.json"
+    jaxnet.save_book_network(path, jaxnet.init(jax.random.key(0), [4, 3, 10]))
+    error = refused(capsys, "predict", path, "a.png")
+    assert "784 inputs and 10 outputs, got 4 and 10" in error
+    for name in ("net.txt", "net"):
+        error = refused(capsys, "export", path, tmp_path / name)
+        assert "expected a file that ends in .jax, .onnx or .json" in error

@@ -1,4 +1,4 @@
-"""The embedded MNIST is MNIST; every other file is read whole or refused by name."""
+"""The embedded MNIST is MNIST; any other IDX file is read completely or rejected."""
 
 import gzip
 import hashlib
@@ -11,27 +11,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from jaxnet import DataError, load_mnist
-from jaxnet.augment import expand
-from jaxnet.datasets import read_idx
+from jaxnet.datasets import MNIST_SHA256 as SHA256
+from jaxnet.datasets import DataError, Split, describe, load_mnist, read_idx
+from jaxnet.layers import Dataset
 from tests.helpers import idx
 
 DATA = Path(__file__).parent.parent / "data"
-SHA256 = {
-    "train-images-idx3-ubyte": (
-        "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db"
-    ),
-    "train-labels-idx1-ubyte": (
-        "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5"
-    ),
-    "t10k-images-idx3-ubyte": (
-        "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7"
-    ),
-    "t10k-labels-idx1-ubyte": (
-        "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
-    ),
-}
+README = (DATA / "README.md").read_text()
 COUNTS = {
     "train": (4932, 5678, 4968, 5101, 4859, 4506, 4951, 5175, 4842, 4988),
     "validation": (991, 1064, 990, 1030, 983, 915, 967, 1090, 1009, 961),
@@ -46,206 +34,145 @@ def folder(tmp_path) -> Path:
         images = np.arange(4 * n).reshape(n, 2, 2)
         labels = np.arange(n) % 10
         (tmp_path / f"{prefix}-images-idx3-ubyte").write_bytes(idx(images))
-        packed = gzip.compress(idx(labels))
-        (tmp_path / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(packed)
+        compressed = gzip.compress(idx(labels))
+        (tmp_path / f"{prefix}-labels-idx1-ubyte.gz").write_bytes(compressed)
     return tmp_path
 
 
-@pytest.mark.parametrize("name", SHA256)
-def test_the_files_are_the_originals(name):
-    content = gzip.decompress((DATA / f"{name}.gz").read_bytes())
-    assert hashlib.sha256(content).hexdigest() == SHA256[name]
-    assert SHA256[name] in (DATA / "README.md").read_text()
-
-
-def test_bytes_are_the_same_pixels_and_expand_alike(folder):
-    numbers, pixels = load_mnist(folder), load_mnist(folder, as_bytes=True)
-    for part, whole in zip(pixels, numbers, strict=True):
-        assert part.x.dtype == jnp.uint8 and part.y.dtype == whole.y.dtype
-        np.testing.assert_array_equal(part.x / 256, whole.x)
-    one, other = (expand(data.train, side=2).x for data in (pixels, numbers))
-    np.testing.assert_array_equal(one / 256, other)
+def test_the_files_are_the_originals():
+    for name, checksum in SHA256.items():
+        content = gzip.decompress((DATA / f"{name}.gz").read_bytes())
+        assert hashlib.sha256(content).hexdigest() == checksum
+        assert checksum in README
 
 
 def test_mnist_is_split_as_in_the_book(mnist):
     for part, n in (("train", 50_000), ("validation", 10_000), ("test", 10_000)):
         data = getattr(mnist, part)
-        assert data.x.shape == (n, 784) and data.y.shape == (n, 10)
-        assert tuple(jnp.sum(data.y, axis=0).astype(int).tolist()) == COUNTS[part]
-        assert bool(jnp.all(jnp.sum(data.y, axis=1) == 1))
-    first = jnp.argmax(mnist.train.y[:6], axis=1).tolist()
-    assert first == [5, 0, 4, 1, 9, 2]
-    readme = (DATA / "README.md").read_text()
-    for counts in COUNTS.values():
-        assert " | ".join(map(str, counts)) in readme
-
-
-def test_pixels_are_bytes_over_256(mnist):
-    assert mnist.train.x.dtype == mnist.train.y.dtype == jnp.float32
-    assert float(mnist.train.x.max()) == 255 / 256
+        y = np.asarray(data.y)
+        assert data.x.shape == (n, 784) and y.shape == (n, 10)
+        assert data.x.dtype == y.dtype == jnp.float32
+        assert tuple(y.sum(axis=0).astype(int)) == COUNTS[part]
+        assert (y.sum(axis=1) == 1).all()
+        assert " | ".join(map(str, COUNTS[part])) in README
+    assert np.asarray(mnist.train.y[:6]).argmax(axis=1).tolist() == [5, 0, 4, 1, 9, 2]
+    assert mnist.train.x.devices() == {jax.devices()[0]}
+    assert np.asarray(mnist.train.x).max() == 255 / 256
     raw = read_idx(DATA / "t10k-images-idx3-ubyte.gz", 3)
-    np.testing.assert_array_equal(mnist.test.x[7] * 256, raw[7].ravel())
+    np.testing.assert_array_equal(np.asarray(mnist.test.x[7]) * 256, raw[7].ravel())
+    means = [np.asarray(part.x).mean(dtype=float) for part in mnist]
+    widely_published = 0.1307 * 255 / 256
+    assert (5 * means[0] + means[1]) / 6 == pytest.approx(widely_published, abs=5e-5)
 
 
 def test_another_folder_of_the_same_layout_loads(folder):
-    data = load_mnist(folder)
+    data, pixels = load_mnist(folder), load_mnist(str(folder), as_bytes=True)
     assert [len(part.x) for part in data] == [10, 2, 3]
     assert data.train.x[1].tolist() == [4 / 256, 5 / 256, 6 / 256, 7 / 256]
-    assert jnp.argmax(data.validation.y, axis=1).tolist() == [0, 1]
-    assert load_mnist(str(folder)).test.y.shape == (3, 10)
+    assert np.asarray(data.validation.y).argmax(axis=1).tolist() == [0, 1]
+    for part, floats in zip(pixels, data, strict=True):
+        assert part.x.dtype == jnp.uint8 and part.y.dtype == floats.y.dtype
+        np.testing.assert_array_equal(np.asarray(part.x) / 256, floats.x)
+    with jax.enable_x64(True):
+        assert load_mnist(folder).train.x.dtype == jnp.float64
 
 
-def test_under_x64_the_arrays_are_float64(folder, x64):
-    assert load_mnist(folder).train.x.dtype == jnp.float64
+def test_the_data_of_an_installed_package_are_found(tmp_path, monkeypatch, folder):
+    """In a wheel the data folder is inside the package, in a checkout next to it."""
+    package = tmp_path / "site" / "jaxnet"
+    shutil.copytree(folder, package / "data")
+    place = str(package / "datasets" / "idx.py")
+    monkeypatch.setattr("jaxnet.datasets.idx.__file__", place)
+    assert len(load_mnist().train.x) == 10
 
 
-def patch(path: Path, content: bytes) -> Path:
-    path.write_bytes(content)
-    return path
-
-
-def test_a_missing_folder_and_a_missing_file_are_named(folder):
-    with pytest.raises(DataError, match="nowhere: expected a folder"):
-        load_mnist(folder / "nowhere")
-    (folder / "t10k-images-idx3-ubyte").unlink()
-    with pytest.raises(
-        DataError, match="t10k-images-idx3-ubyte.gz: expected this file"
-    ):
-        load_mnist(folder)
+@settings(max_examples=60)
+@given(arrays(np.uint8, st.tuples(*[st.integers(1, 4)] * 3)), st.booleans())
+def test_what_is_written_as_idx_is_read(tmp_path_factory, array, compressed):
+    path = tmp_path_factory.getbasetemp() / "idx-file"
+    path.write_bytes(gzip.compress(idx(array)) if compressed else idx(array))
+    np.testing.assert_array_equal(read_idx(path, 3), array)
 
 
 IMAGES = idx(np.zeros((3, 2, 2)))
-TROUBLE = {
+BAD_FILES = {
     "empty": (b"", "got an empty file"),
-    "short magic": (b"\0\0", "got 00 00"),
     "a web page": (b"<html>gone</html>", "a web page"),
-    "a pickle": (b"\x80\x02}q\0.", "a pickle"),
-    "labels for images": (idx([1, 2, 3]), "images in place of labels, or labels"),
     "32-bit integers": (b"\0\0\x0c" + IMAGES[3:], "unsigned bytes in 3 dimensions"),
     "no dimensions": (IMAGES[:9], "12 bytes of dimensions.*got 5"),
     "truncated": (IMAGES[:-1], "3 x 2 x 2 = 12 bytes after the header, got 11"),
     "trailing byte": (IMAGES + b"\0", "got more than 12"),
     "no images": (idx(np.zeros((0, 2, 2))), "claims 0 x 2 x 2 = 0"),
     "huge": (IMAGES[:4] + b"\xff" * 12, "claims 4294967295 x 4294967295 x 42949672"),
+    "a bomb": (gzip.compress(IMAGES + bytes(10**7)), "got more than 12"),
     "truncated gzip": (gzip.compress(IMAGES)[:-9], "end-of-stream"),
     "corrupt gzip": (gzip.compress(IMAGES)[:-8] + b"12345678", "CRC"),
-    "gzip of junk": (b"\x1f\x8bjunk" * 9, "readable IDX file"),
 }
 
 
-@pytest.mark.parametrize(("content", "message"), TROUBLE.values(), ids=TROUBLE)
-def test_a_bad_file_is_refused_by_name(tmp_path, content, message):
-    path = patch(tmp_path / "some-file", content)
+@pytest.mark.parametrize(("content", "message"), BAD_FILES.values(), ids=BAD_FILES)
+def test_a_bad_idx_file_is_rejected_with_its_name(tmp_path, content, message):
+    path = tmp_path / "some-file"
+    path.write_bytes(content)
     with pytest.raises(DataError, match=f"(?s)some-file: expected .*{message}"):
         read_idx(path, 3)
 
 
-def test_a_bomb_is_not_unpacked(tmp_path):
-    """10 MB of zeros behind a header that asks for 12 bytes: only 13 are read."""
-    path = patch(tmp_path / "bomb.gz", gzip.compress(IMAGES + bytes(10**7)))
-    with pytest.raises(DataError, match="got more than 12"):
-        read_idx(path, 3)
+BAD_FOLDERS = {
+    "no file": ("t10k-images-idx3-ubyte", None, "ubyte.gz: expected this file"),
+    "11 labels": ("train-labels-idx1-ubyte.gz", [0] * 11, r"12 labels.*got \(11,\)"),
+    "label 10": ("train-labels-idx1-ubyte.gz", [0] * 11 + [10], "10 at position 11"),
+    "another size": ("t10k-images-idx3-ubyte", np.zeros((3, 2, 3)), "of one size"),
+}
 
 
-def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
-    with pytest.raises(DataError, match="expected a readable IDX file"):
+@pytest.mark.parametrize(
+    ("name", "array", "message"), BAD_FOLDERS.values(), ids=BAD_FOLDERS
+)
+def test_files_that_do_not_fit_together_are_rejected(folder, name, array, message):
+    if array is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(idx(array))
+    with pytest.raises(ValueError, match=message):
+        load_mnist(folder)
+
+
+def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_rejected(tmp_path):
+    with pytest.raises(DataError, match="nowhere: expected a folder"):
+        load_mnist(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="expected a readable IDX file.*not a file"):
         read_idx(tmp_path, 3)
 
 
-def test_labels_and_images_must_agree(folder):
-    labels = folder / "train-labels-idx1-ubyte.gz"
-    patch(labels, idx(np.zeros(11)))
-    with pytest.raises(DataError, match="expected 12 labels, one for each.*got 11"):
-        load_mnist(folder)
-    patch(labels, idx([0] * 5 + [10] + [0] * 6))
-    with pytest.raises(DataError, match="from 0 to 9, got 10 at position 5"):
-        load_mnist(folder)
-
-
-def test_training_and_test_images_must_be_of_one_size(folder):
-    patch(folder / "t10k-images-idx3-ubyte", idx(np.zeros((3, 2, 3))))
-    with pytest.raises(DataError, match="images of one size"):
-        load_mnist(folder)
-
-
-def test_data_errors_are_value_errors():
-    assert issubclass(DataError, ValueError)
-
-
-@settings(max_examples=200)
-@given(
-    shape=st.tuples(*[st.integers(1, 4)] * 3),
-    packed=st.booleans(),
-    seed=st.integers(0, 2**32 - 1),
-)
-def test_what_is_written_is_read(tmp_path_factory, shape, packed, seed):
-    array = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
-    path = tmp_path_factory.getbasetemp() / "idx-file"
-    patch(path, gzip.compress(idx(array)) if packed else idx(array))
-    np.testing.assert_array_equal(read_idx(path, 3), array)
-
-
-mutations = st.lists(
-    st.one_of(
-        st.tuples(st.just("set"), st.integers(0, 60), st.integers(0, 255)),
-        st.tuples(st.just("cut"), st.integers(0, 60), st.just(0)),
-        st.tuples(st.just("insert"), st.integers(0, 60), st.integers(0, 255)),
-        st.tuples(st.just("append"), st.integers(1, 20), st.integers(0, 255)),
-    ),
-    min_size=1,
-    max_size=4,
-)
-
-
-def mutated(content: bytes, changes) -> bytes:
-    for kind, where, value in changes:
-        where = min(where, len(content))
-        if kind == "set":
-            content = content[:where] + bytes([value]) + content[where + 1 :]
-        elif kind == "cut":
-            content = content[:where]
-        elif kind == "insert":
-            content = content[:where] + bytes([value]) + content[where:]
-        else:
-            content += bytes([value]) * where
-    return content
-
-
-@settings(max_examples=200)
-@given(changes=mutations, packed=st.booleans(), dimensions=st.sampled_from([1, 3]))
-def test_a_mutated_file_is_read_or_refused(
-    tmp_path_factory, changes, packed, dimensions
-):
-    """It is accepted with as many bytes as its header says, or raises DataError."""
-    whole = idx(np.arange(12).reshape((3, 2, 2) if dimensions == 3 else 12))
-    content = gzip.compress(whole, mtime=0) if packed else whole
-    path = tmp_path_factory.getbasetemp() / "mutated"
-    patch(path, mutated(content, changes))
-    try:
-        array = read_idx(path, dimensions)
-    except DataError as error:
-        assert str(path) in str(error)
-    else:
-        assert array.ndim == dimensions and array.dtype == np.uint8
-
-
-@settings(max_examples=200)
-@given(content=st.binary(max_size=80), dimensions=st.sampled_from([1, 3]))
-def test_any_bytes_are_read_or_refused(tmp_path_factory, content, dimensions):
-    path = patch(tmp_path_factory.getbasetemp() / "bytes", content)
-    try:
-        read_idx(path, dimensions)
-    except DataError as error:
-        assert str(path) in str(error)
-
-
-def test_the_installed_layout_is_found(tmp_path, monkeypatch, folder):
-    """In a wheel the data folder lies inside the package, in a checkout beside it."""
-    package = tmp_path / "site" / "jaxnet"
-    shutil.copytree(folder, package / "data")
-    monkeypatch.setattr("jaxnet.datasets.__file__", str(package / "datasets.py"))
-    assert len(load_mnist().train.x) == 10
-
-
-def test_loading_stays_on_the_default_device(mnist):
-    assert mnist.train.x.devices() == {jax.devices()[0]}
+def test_describe_counts_what_numpy_counts():
+    rng = np.random.default_rng(0)
+    x = rng.integers(0, 2, (20, 4), np.uint8)
+    x[:, 2] = 7
+    labels = rng.integers(0, 3, 20)
+    parts = slice(10), slice(10, 15), slice(15, 20)
+    y = np.eye(3, dtype=np.float32)[labels]
+    split = Split(*(Dataset(jnp.asarray(x[p]), jnp.asarray(y[p])) for p in parts))
+    found = describe(split)
+    assert (found["inputs"], found["shape"], found["type"]) == (4, [2, 2], "uint8")
+    assert found["classes"] == ["0", "1", "2"]
+    for part, got in zip(parts, found["parts"].values(), strict=True):
+        some, n = x[part], len(x[part])
+        assert got == {
+            "examples": n,
+            "counts": [int((labels[part] == k).sum()) for k in range(3)],
+            "least": int(some.min()),
+            "greatest": 7,
+            "mean": pytest.approx(float(some.sum()) / (4 * n), rel=1e-12),
+            "zeros": pytest.approx(1 - np.count_nonzero(some) / (4 * n), rel=1e-12),
+            "constant": int((np.ptp(some, axis=0) == 0).sum()),
+            "bytes": 4 * n + 3 * 4 * n,
+            "duplicates": n - len(np.unique(some, axis=0)),
+        }
+    assert found["parts"]["train"]["duplicates"] >= 2  # of 8 possible rows
+    assert describe(Split(*(Dataset(p.x[:, :3], p.y) for p in split)))["shape"] is None
+    for shared, (i, j) in zip(found["shared"], ((0, 1), (0, 2), (1, 2)), strict=True):
+        earlier, later = x[parts[i]], x[parts[j]]
+        same = (later[:, None] == earlier).all(axis=2).any(axis=1).sum()
+        names = split._fields
+        assert shared == {"of": names[j], "in": names[i], "examples": int(same)}

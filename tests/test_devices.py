@@ -1,32 +1,31 @@
-"""Many networks on all devices learn what each learns alone."""
+"""Many devices, and several processes, learn what one device learns."""
 
 import os
+import socket
 import subprocess
 import sys
-from dataclasses import replace
-from functools import partial
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
-import numpy as np
 import pytest
 
-import jaxnet
-from jaxnet import devices
-from jaxnet.devices import Spread
-from jaxnet.experiments import Experiment
-from jaxnet.runs import Runner, _together, capacity, run
-from tests.helpers import problem
+from jaxnet import runs
+from jaxnet.cli import devices
+from jaxnet.runs import checkpoint
+from jaxnet.runs.run import Manifest
+from tests.helpers import assert_close, refused
+
+ROOT = Path(__file__).parent.parent
+SMALL = ("--sizes", "784,4,10", "--eta", "3", "--batch-size", "10")
 
 
-def python(code, **environment):
+def python(code, *arguments, **environment):
     """What a process of its own prints, since JAX is told of devices only once."""
     done = subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         env=os.environ | environment,
-        cwd=Path(__file__).parent.parent,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=300,
@@ -35,79 +34,44 @@ def python(code, **environment):
     return done.stdout.strip()
 
 
-def test_a_function_of_one_network_becomes_one_of_many():
-    spread = Spread(3)
-    many = spread(lambda network, shared: (2 * network["w"] + shared, network["w"][0]))
-    w = jnp.arange(6.0).reshape(3, 2)
-    sums, firsts = many(spread.stack({"w": w}), spread.share(jnp.asarray(1.0)))
-    np.testing.assert_array_equal(spread.gather(sums), 2 * w + 1)
-    np.testing.assert_array_equal(spread.gather(firsts), w[:, 0])
-
-
-@pytest.mark.parametrize("together", [2, 5])
-def test_networks_may_be_one_computation(together):
-    spread = Spread(5, together)
-    many = spread(lambda key: jax.random.normal(key, (2,)))
-    keys = jax.random.split(jax.random.key(0), 5)
-    expected = jax.vmap(partial(jax.random.normal, shape=(2,)))(jax.random.clone(keys))
-    np.testing.assert_allclose(spread.gather(many(spread.stack(keys))), expected)
-
-
-THREE_DEVICES = """
-import jax
-jax.config.update("jax_num_cpu_devices", 3)
-import numpy as np, sys
+EIGHT_DEVICES = """
+import jax, sys
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update("jax_enable_x64", True)
+import numpy as np
 import jaxnet
-from jaxnet.devices import Spread
-from jaxnet.experiments import Experiment
-from jaxnet.runs import Runner, capacity, run
+from jaxnet.experiments import Experiment, Runner, over_rows, run
+from jaxnet.experiments.runner import capacity, layout
+from tests.helpers import assert_close, problem
+
+shapes = [dict(layout(n, rows=True).shape) for n in (1, 2, 3)]
+assert shapes[0] == {"networks": 1, "data": 8}
+assert shapes[1] == shapes[2] == {"networks": 2, "data": 4}
+for gradient, m in ((jaxnet.backprop, 1), (jaxnet.autodiff, 20)):
+    params, x, y = problem([5, 4, 3], m)
+    with jax.set_mesh(layout(1, rows=True)):
+        spread = jax.jit(over_rows(gradient))(params, x, y)
+    assert_close(spread, jax.jit(gradient)(params, x, y), 1e-14)
+
 data = jaxnet.load_mnist(sys.argv[1])
-e = Experiment(sizes=(784, 6, 10), epochs=2)
-*_, many = run(e, data.train, data.test, [1, 2, 3, 4, 5])
-*_, few = run(e, data.train, data.test, [4])
-assert capacity(e, 5, data.test) == 3 and Spread(2).devices == 2
-for one, other in zip(jax.tree.leaves(many.params), jax.tree.leaves(few.params)):
-    assert one.shape[0] == 5 and np.array_equal(one[3], other[0])
-assert many.accuracy.shape == (5,) and many.accuracy[3] == few.accuracy[0]
-runner = Runner(e, data.train, data.test, 3, ["eta"])
-*_, one = runner([1, 2], eta=[3.0, 0.5])
-assert one.accuracy[0] == many.accuracy[0] and one.accuracy.shape == (2,)
+e = Experiment(sizes=(784, 4, 10), epochs=2, batch_size=64)
+*_, alone = run(e, data.train, data.test, [1, 2])
+*_, spread = Runner(e, data.train, data.test, 2, rows=True)([1, 2])
+assert_close(spread.params, alone.params, 1e-13)
+assert spread.record.correct == alone.record.correct
+
+# A network on each device learns the bits that it learns alone, padded or not.
+*_, many = run(e, data.train, data.test, range(1, 10))
+assert capacity(e, 9, data.test) == 8 and layout(2).size == 2
+for one, other in zip(jax.tree.leaves(many.params), jax.tree.leaves(alone.params)):
+    assert one.shape[0] == 9 and np.array_equal(one[:2], other)
+assert many.record.correct[:2] == alone.record.correct
 print("equal")
 """
 
 
-@pytest.mark.slow
-def test_three_devices_give_the_bits_of_one(small_mnist):
-    code = f"import sys; sys.argv.append({small_mnist!r})\n{THREE_DEVICES}"
-    assert python(code) == "equal"
-
-
-def test_a_runner_compiles_once_for_all_rates_and_seeds(small_mnist_data):
-    traces = []
-
-    def counted(*args, **kwargs):
-        traces.append(None)
-        return jaxnet.backprop(*args, **kwargs)
-
-    data = small_mnist_data
-    e = Experiment(sizes=(784, 3, 10), epochs=2, gradient=counted)
-    rates = ("eta", "l2", "dropout")
-    runner = Runner(e, data.train, data.test, 2, rates)
-    before = len(traces)
-    assert before > 0
-    for seeds, eta in (([1, 2], 1.0), ([3], 0.1)):
-        n = len(seeds)
-        for after in runner(seeds, eta=[eta] * n, l2=[5.0] * n, dropout=[0.5] * n):
-            assert after.accuracy.shape == (n,)
-    assert len(traces) == before
-
-
-def test_another_eta_is_no_other_program(small_mnist_data):
-    data, e = small_mnist_data, Experiment(sizes=(784, 4, 10))
-    one, other = (
-        Runner(replace(e, eta=eta), data.train, data.test, 1) for eta in (3.0, 0.1)
-    )
-    assert one.epoch.as_text() == other.epoch.as_text()
+def test_eight_devices_learn_what_one_device_does(small_mnist):
+    assert python(EIGHT_DEVICES, small_mnist) == "equal"
 
 
 @pytest.mark.parametrize(
@@ -126,84 +90,179 @@ def test_one_network_uses_one_thread_only_if_it_is_small(
     monkeypatch.setenv("NPROC", before or "")
     if before is None:
         monkeypatch.delenv("NPROC")
+    count = jax.device_count()
     devices.prepare(networks, sizes, batch_size)
     assert os.environ.get("NPROC") == threads
+    assert jax.device_count() == count, "too late once JAX has started"
+
+
+PREPARE = """
+import os
+os.environ.pop("NPROC", None)
+from jaxnet import cli
+parser = cli._parser("train")
+parser.parse_args("train --eta 1 --l1 1 --dropout 0.5 --sizes 784,30,10".split())
+from jaxnet.cli import devices  # and none of these starts JAX
+devices.prepare(9, [784, 30, 10], 10)
+print(os.environ["NPROC"], __import__("jax").device_count())
+"""
 
 
 def test_many_networks_have_a_device_for_each_core():
-    code = (
-        "import os; os.environ.pop('NPROC', None); import jaxnet.devices as d; "
-        "d.prepare({}, [784, 30, 10], 10);"
-        "print(os.environ['NPROC'], __import__('jax').device_count())"
-    )
-    assert python(code.format(1)) == "1 1"
-    assert python(code.format(9)) == f"1 {min(9, os.cpu_count() or 1)}"
-
-
-def test_it_is_too_late_once_jax_has_started():
-    jax.devices()
-    before = jax.device_count()
-    devices.prepare(50, [784, 30, 10], 10)
-    assert jax.device_count() == before
+    assert python(PREPARE) == f"1 {min(9, os.cpu_count() or 1)}"
 
 
 KEEP = """
-import os, sys, pathlib, jax
-import jaxnet.devices
-jaxnet.devices.keep_compiled()
-print(jax.config.jax_compilation_cache_dir)
+import os
+os.environ.pop("JAX_COMPILATION_CACHE_DIR")
+import jax
+from jaxnet.cli import devices
+devices.keep_compiled()
+jax.jit(lambda x: x * 3 + 1)(2.0)
 """
 
 
 def test_what_is_compiled_is_kept_in_the_user_s_cache_folder(tmp_path):
-    folder = tmp_path / "cache"
-    unset = "import os; os.environ.pop('JAX_COMPILATION_CACHE_DIR', None)\n"
-    code = unset + KEEP + "jax.jit(lambda x: x * 3 + 1)(2.0)"
-    assert python(code, XDG_CACHE_HOME=str(folder)) == str(folder / "jaxnet")
-    assert list((folder / "jaxnet").iterdir())
-    off = {"XDG_CACHE_HOME": str(folder), "JAX_ENABLE_COMPILATION_CACHE": "0"}
-    assert python(code, **off) == "None"
-    mine = {"JAX_COMPILATION_CACHE_DIR": str(tmp_path / "mine")}
-    assert python(KEEP, **mine) == str(tmp_path / "mine")
-    (tmp_path / "file").write_text("")
-    assert python(code, XDG_CACHE_HOME=str(tmp_path / "file")) == "None"
+    python(KEEP, XDG_CACHE_HOME=str(tmp_path))
+    assert list((tmp_path / "jaxnet" / "compiled").iterdir())
 
 
-def test_params_of_a_run_can_be_used_beside_other_arrays(small_mnist_data):
-    data = small_mnist_data
-    [after] = run(
-        Experiment(sizes=(784, 4, 10), epochs=1), data.train, data.test, [1, 2]
-    )
-    params, _, _ = problem([784, 4, 10])
-    total = jax.tree.map(lambda a, b: a[0] + b, after.params, params)
-    assert total[0].w.shape == (4, 784)
-    assert capacity(Experiment(), 5, data.test) == min(5, jax.device_count())
+@pytest.mark.parametrize("case", ["turned off", "elsewhere", "not writable"])
+def test_where_it_is_not_kept(tmp_path, monkeypatch, case):
+    elsewhere = str(tmp_path / "mine") if case == "elsewhere" else None
+    (tmp_path / "file").touch()
+    place = tmp_path / "file" if case == "not writable" else tmp_path
+    monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+    names = ("jax_compilation_cache_dir", "jax_enable_compilation_cache")
+    before = {name: getattr(jax.config, name) for name in names}
+    try:
+        jax.config.update("jax_compilation_cache_dir", elsewhere)
+        jax.config.update("jax_enable_compilation_cache", case != "turned off")
+        devices.keep_compiled()
+        assert jax.config.jax_compilation_cache_dir == elsewhere  # type: ignore
+    finally:
+        for name, value in before.items():
+            jax.config.update(name, value)
 
 
-READING_OPTIONS = """
-import jax
-from jaxnet import cli
-parse = cli._parser().parse_args
-for command in ("train", "sweep"):
-    parse([command, *"--eta 1 --l1 1 --l2 1 --dropout 0.5 --momentum 0.5".split()])
-jax.config.update("jax_num_cpu_devices", 3)
-print(len(jax.devices()))
-"""
+WRONG = {
+    "--coordinator x": "expected a host and a port such as 10.0.0.1:1234, got 'x'",
+    "--coordinator x:0": "expected a host and a port such as 10.0.0.1:1234",
+    "--coordinator h:1": "expected --coordinator HOST:PORT, --processes N and "
+    "--process K together, got --coordinator alone",
+    "--process 1": "together, got --process alone",
+    "--coordinator h:1 --processes 2 --process 2": "--process: expected 0 to 1, one "
+    "number for each of the 2 processes, got 2",
+    "--coordinator nowhere.invalid:1234 --processes 2 --process 1": "a known host and",
+    "--devices 0": "--devices: expected a whole number of at least 1, got '0'",
+    "--devices 3": "--devices: expected 1, which JAX has, got 3",
+}
 
 
-def test_reading_options_does_not_start_jax():
-    assert python(READING_OPTIONS) == "3"
+@pytest.mark.parametrize("options", WRONG)
+def test_a_wrong_option_is_refused_in_one_line(options, capsys):
+    assert WRONG[options] in refused(capsys, "train", *options.split())
 
 
-@pytest.mark.parametrize(
-    "memory, at_once",
-    [({"bytes_limit": 2**26}, 10), (None, 20), ({"bytes_limit": 1}, 1)],
-)
-def test_an_accelerator_trains_as_many_networks_at_once_as_its_memory_holds(
-    small_mnist_data, monkeypatch, memory, at_once
+def test_a_port_that_is_taken_is_refused(capsys):
+    with socket.create_server(("", 0)) as taken:
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        several = ("--coordinator", address, "--processes", "2", "--process", "0")
+        error = refused(capsys, "sweep", *several)
+    assert f"a free port, got {address}: Address already in use" in error
+
+
+@pytest.fixture
+def together():
+    """A function that starts a command in two processes, to be waited for."""
+    started = []
+
+    def start(*options, **environment: str):
+        with socket.create_server(("", 0)) as server:
+            address = f"127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "jaxnet", *map(str, options)]
+        command += ["--coordinator", address, "--processes", "2", "--process"]
+        for number in ("0", "1"):
+            process = subprocess.Popen(
+                [*command, number],
+                env=os.environ | environment,
+                cwd=ROOT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            started.append(process)
+        return started[-2:]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def ended(process) -> tuple[int, str, str]:
+    out, err = process.communicate(timeout=200)
+    return process.returncode, out, err
+
+
+def alone(*options, **environment: str) -> None:
+    command = [sys.executable, "-m", "jaxnet", *map(str, options)]
+    variables = os.environ | environment
+    subprocess.run(command, env=variables, cwd=ROOT, check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_two_processes_learn_what_one_does(together, small_mnist, tmp_path):
+    train = ("train", "--data", small_mnist, *SMALL, "--epochs", "2", "--out")
+    float64 = {"JAX_ENABLE_X64": "1"}
+    first, second = together(*train, tmp_path / "two", **float64)
+    alone(*train, tmp_path / "one", **float64)
+    code, out, err = ended(first)
+    assert code == 0, err
+    assert "Epoch 1: " in out
+    assert ended(second)[:2] == (0, "")
+    with jax.enable_x64(True):
+        two, one = (runs.networks(tmp_path / name) for name in ("two", "one"))
+        assert_close(two, one, 1e-12)
+
+
+@pytest.mark.slow
+def test_a_sweep_of_two_processes_has_the_bits_of_one(together, small_mnist, tmp_path):
+    sweep = ("sweep", "--data", small_mnist, *SMALL, "--epochs", "2", "--seeds", "2")
+    sweep = (*sweep[:5], *sweep[7:], "--eta", "1,3", "--out")
+    for _ in range(2):  # the second time it is all done
+        first, second = together(*sweep, tmp_path / "two")
+        code, out, err = ended(first)
+        assert code == 0 and "4 networks" in out, err
+        assert ended(second)[:2] == (0, "")
+    alone(*sweep, tmp_path / "one")
+    curves = []
+    for name in ("two", "one"):
+        lines = (tmp_path / name).read_text().splitlines()
+        curves.append(sorted(line.partition(',"of"')[0] for line in lines))
+    assert curves[0] == curves[1] and len(curves[0]) == 5
+
+
+@pytest.mark.slow
+def test_when_a_process_is_killed_the_other_ends_and_the_run_is_resumed(
+    together, small_mnist, tmp_path
 ):
-    """A quarter of 64 MiB holds ten times 200 x 1,010 numbers of eight bytes."""
-    device = SimpleNamespace(platform="gpu", memory_stats=lambda: memory)
-    monkeypatch.setattr(jax, "devices", lambda: [device])
-    e = Experiment(sizes=(784, 1000, 10))
-    assert _together(e, 20, small_mnist_data.test) == at_once
+    kept, straight = tmp_path / "kept", tmp_path / "straight"
+    train = ("train", "--data", small_mnist, *SMALL, "--epochs", "60")
+    train += ("--batch-size", "200", "--out")  # few steps, each of which is a message
+    pair = together(*train, kept)
+    while not any(kept.glob("checkpoint-*[1-9].safetensors")):
+        assert pair[1].poll() is None
+        time.sleep(0.05)
+    pair[1].kill()
+    code, _, err = ended(pair[0])
+    assert code != 0 and err, "JAX says what happened"
+    assert not runs.read(kept).finished
+    for process in together("train", "--resume", kept):
+        assert ended(process)[0] == 0
+    for process in together(*train, straight):
+        assert ended(process)[0] == 0
+    one, other = (checkpoint.load(folder, Manifest)[0] for folder in (kept, straight))
+    assert {k: v.tobytes() for k, v in one.items()} == {
+        k: v.tobytes() for k, v in other.items()
+    }

@@ -1,13 +1,26 @@
-"""The examples in the docstrings run, and print what they say."""
+"""All public names are attributes, and the examples in the docstrings run."""
 
 import doctest
 import importlib
+import pkgutil
+import sys
 
 import jax
 import jax.numpy as jnp
 import pytest
 
 import jaxnet
+
+
+def test_every_submodule_and_public_name_is_an_attribute():
+    """Also those that nothing has imported yet, which `__getattr__` imports."""
+    submodules = {module.name for module in pkgutil.iter_modules(jaxnet.__path__)}
+    lazy = {name for name in submodules if not name.startswith("_")}
+    assert lazy | {"diagnose", "compare_gradients", "epoch"} <= set(dir(jaxnet))
+    for name in lazy:
+        assert jaxnet.__getattr__(name) is sys.modules[f"jaxnet.{name}"]
+    for name in dir(jaxnet):
+        getattr(jaxnet, name)
 
 
 @pytest.mark.parametrize("name", ["activations", "network", "sgd"])

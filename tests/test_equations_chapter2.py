@@ -7,6 +7,7 @@ import itertools
 import math
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -16,21 +17,351 @@ import pytest
 import jaxnet
 from jaxnet import Layer, oracles
 from jaxnet.activations import Activation
+from tests.equations import (
+    autodiff,
+    backprop,
+    errors,
+    forward,
+    layer_of,
+    loss,
+    network,
+    predict,
+    sigma,
+    sigma_prime,
+    stepped,
+)
 from tests.helpers import (
     assert_close,
     compiled,
     formula_of,
     numpy_gradient,
-    problem,
     relative_error,
 )
 
 SIZES = [3, 4, 5, 2]
-backprop, errors, forward, loss = map(
-    compiled, (jaxnet.backprop, jaxnet.errors, jaxnet.forward, jaxnet.loss)
+demon, matrix_product, path_sum = map(
+    compiled, (oracles.demon, oracles.matrix_product, oracles.path_sum)
 )
-autodiff, demon = compiled(jaxnet.autodiff), compiled(oracles.demon)
-each_gradient = pytest.mark.parametrize(
+
+
+@pytest.fixture
+def one(x64):
+    """A network, one example, and all that is inside by the book's loops.
+
+    Lists are numbered as in the book: w[1] belongs to the first layer, a[0] is x.
+    """
+    params, [x, *_], [y, *_] = network(SIZES)
+    w, b = ([None, *each] for each in zip(*params, strict=True))
+    z, a = [None], [x]
+    for l in (1, 2, 3):
+        sums = [
+            sum(w_jk * a_k for w_jk, a_k in zip(w_j, a[-1], strict=True))
+            for w_j in w[l]
+        ]
+        z.append(np.array(sums) + b[l])
+        a.append(sigma(z[l]))
+    return SimpleNamespace(params=params, x=x, y=y, w=w, b=b, z=z, a=a)
+
+
+def but(one, **changes):
+    """The same with other values."""
+    return SimpleNamespace(**{**vars(one), **changes})
+
+
+def numbered(layers):
+    """Layers or errors in NumPy, the first one being number 1."""
+    return [None, *jax.tree.map(np.asarray, layers)]
+
+
+def deltas(one):
+    """delta^1, ..., delta^L by `errors`."""
+    return numbered(errors(one.params, one.x, one.y)[0])
+
+
+def truth(one):
+    """delta^1, ..., delta^L as derivatives by z."""
+    return numbered(demon(one.params, one.x, one.y))
+
+
+def alone(one):
+    """The example as a mini-batch of six, for which everything is compiled anyway."""
+    return np.tile(one.x, (6, 1)), np.tile(one.y, (6, 1))
+
+
+def slopes(one, gradient):
+    return numbered(gradient(one.params, *alone(one)))
+
+
+def slope_by_a(one):
+    """The slope of the quadratic cost by the outputs."""
+    return one.a[3] - one.y
+
+
+# 2.1 to 2.3: notation, and what is asked of a cost
+
+
+def test_2_1_an_activation_by_components(one):
+    _, activations = forward(one.params, one.x)
+    for l in (1, 2, 3):
+        for j, actual in enumerate(np.asarray(activations[l])):
+            total = sum(w * a for w, a in zip(one.w[l][j], one.a[l - 1], strict=True))
+            expected = 1 / (1 + math.exp(-total - one.b[l][j]))
+            assert actual == pytest.approx(expected, rel=1e-14)
+
+
+def test_2_2_a_vectorized_function_acts_on_each_element():
+    square = Activation(lambda z: z**2, lambda z: 2 * z, "square")
+    np.testing.assert_array_equal(square.fn(jnp.array([2.0, 3.0])), [4, 9])
+
+
+def test_2_3_activations_in_matrix_form(one):
+    zs, activations = forward(one.params, one.x)
+    for l in (1, 2, 3):
+        z = one.w[l] @ one.a[l - 1] + one.b[l]
+        np.testing.assert_allclose(zs[l - 1], z, rtol=1e-13)
+        np.testing.assert_allclose(activations[l], sigma(one.z[l]), rtol=1e-13)
+
+
+def test_2_4_the_cost_is_a_mean_over_examples(x64):
+    """So its gradient is the mean of theirs."""
+    params, x, y = network(SIZES)
+    a = np.stack([predict(params, one_x) for one_x in x])
+    expected = np.sum((y - a) ** 2) / (2 * 6)
+    np.testing.assert_allclose(loss(params, x, y), expected, rtol=1e-14)
+    repeated = [(np.tile(x[i], (6, 1)), np.tile(y[i], (6, 1))) for i in range(6)]
+    singles = [jax.tree.map(np.asarray, autodiff(params, *one)) for one in repeated]
+    mean = jax.tree.map(lambda *leaves: sum(leaves) / 6, *singles)
+    assert_close(autodiff(params, x, y), mean, rtol=1e-13)
+
+
+def test_2_5_the_cost_is_a_function_of_the_outputs(one):
+    expected = sum((one.y[j] - one.a[3][j]) ** 2 for j in range(2)) / 2
+    np.testing.assert_allclose(loss(one.params, *alone(one)), expected, rtol=1e-14)
+    by_formula = formula_of(jaxnet.quadratic)(one.a[3], one.y)
+    np.testing.assert_allclose(by_formula, expected, rtol=1e-14)
+
+
+def test_2_6_hadamard_product():
+    """The book's (1, 2) . (3, 4), of an error from above and of sigma' = 2z."""
+    product = np.array([1.0, 2.0]) * np.array([3.0, 4.0])
+    np.testing.assert_array_equal(product, [3, 8])
+    square = Activation(lambda z: z**2, lambda z: 2 * z, "square")
+    identity, nothing = np.eye(2), np.zeros(2)
+    params = [layer_of(identity, nothing, each) for each in (square, jaxnet.linear)]
+    z = np.array([1.5, 2.0])
+    [delta, _], _ = errors(params, z, z**2 - [1, 2], jaxnet.linear_quadratic)
+    np.testing.assert_array_equal(delta, product)
+
+
+# 2.4: the four equations
+
+
+def test_2_7_the_error_is_what_the_demon_gains(one):
+    """A small dz at any neuron of any layer changes C by delta dz."""
+    nudged_cost = jax.jit(oracles.nudged_cost)
+    nothing = [np.zeros_like(b) for _, b in one.params]
+    before = float(nudged_cost(one.params, one.x, one.y, nothing))
+    by_hand = deltas(one)[1:]
+    for l, delta in enumerate(by_hand):
+        for j, dz in itertools.product(range(len(delta)), (1e-5, -1e-5)):
+            nudges = [*nothing[:l], dz * np.eye(len(delta))[j], *nothing[l + 1 :]]
+            gain = float(nudged_cost(one.params, one.x, one.y, nudges)) - before
+            assert abs(gain - delta[j] * dz) < dz**2
+    assert_close(by_hand, truth(one)[1:], rtol=1e-13)
+
+
+def test_bp1_the_error_of_the_output_layer_by_components(one):
+    for delta in (deltas(one), truth(one)):
+        for j in range(2):
+            expected = (one.a[3][j] - one.y[j]) * sigma_prime(one.z[3][j])
+            assert delta[3][j] == pytest.approx(expected, rel=1e-13)
+
+
+def test_bp1a_the_error_of_the_output_layer_as_a_hadamard_product(one):
+    """delta^L = grad_a C . sigma'(z^L), for the quadratic cost (a^L - y) . sigma'."""
+    slope = jax.jit(jax.grad(formula_of(jaxnet.quadratic)))(one.a[3], one.y)
+    np.testing.assert_allclose(slope, slope_by_a(one), rtol=1e-13)
+    expected = np.asarray(slope) * sigma_prime(one.z[3])
+    np.testing.assert_allclose(deltas(one)[3], expected, rtol=1e-13)
+
+
+def test_bp2_the_error_of_a_layer_from_the_next_one(one):
+    for l in (1, 2):
+        expected = (one.w[l + 1].T @ truth(one)[l + 1]) * sigma_prime(one.z[l])
+        np.testing.assert_allclose(deltas(one)[l], expected, rtol=1e-12)
+        np.testing.assert_allclose(truth(one)[l], expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("gradient", [backprop, autodiff])
+def test_bp3_and_2_8_the_derivative_by_a_bias_is_the_error(one, gradient):
+    """By components, and in shorthand dC/db = delta, a vector for each layer."""
+    slope, delta = slopes(one, gradient), truth(one)
+    for l in (1, 2, 3):
+        for j in range(len(one.b[l])):
+            assert slope[l].b[j] == pytest.approx(delta[l][j], rel=1e-12)
+    assert_close([b for _, b in slope[1:]], deltas(one)[1:], rtol=1e-12)
+
+
+@pytest.mark.parametrize("gradient", [backprop, autodiff])
+def test_bp4_and_2_9_the_derivative_by_a_weight(one, gradient):
+    """By components, and in shorthand dC/dw = a_in delta_out, an outer product."""
+    slope, delta = slopes(one, gradient), truth(one)
+    for l in (1, 2, 3):
+        for j, k in itertools.product(range(len(one.a[l])), range(len(one.a[l - 1]))):
+            expected = one.a[l - 1][k] * delta[l][j]
+            assert slope[l].w[j, k] == pytest.approx(expected, rel=1e-12)
+    entering = errors(one.params, one.x, one.y)[1]
+    outer = [np.outer(d, a) for d, a in zip(deltas(one)[1:], entering, strict=True)]
+    assert_close([w for w, _ in slope[1:]], outer, rtol=1e-12)
+
+
+@pytest.mark.parametrize("quiet", [1e-3, 0.0])
+def test_insight_a_weight_from_a_quiet_neuron_learns_slowly(one, quiet):
+    """Section 2.4: by BP4 its derivative is proportional to a_in."""
+    w, b = slopes(but(one, x=quiet * one.x), backprop)[1]
+    most = quiet * np.linalg.norm(one.x) * np.linalg.norm(b)
+    assert np.linalg.norm(w) <= most * (1 + 1e-12)
+
+
+def test_insight_a_saturated_output_learns_slowly(one):
+    """Section 2.4: by BP1 its error has the factor sigma', at most e^-z."""
+    *hidden, last = one.params
+    for z in (10.0, 20.0, 30.0):
+        saturated = [*hidden, replace(last, w=0 * last.w, b=np.full(2, z))]
+        delta = deltas(but(one, params=saturated))[3]
+        assert (np.abs(delta) < math.exp(-z)).all()
+
+
+def slope_matrices(one):
+    """Sigma'(z^1), ..., Sigma'(z^L): diagonal matrices."""
+    return [None, *(np.diag(sigma_prime(z)) for z in one.z[1:])]
+
+
+def test_2_10_output_error_as_a_matrix_times_the_slope(one):
+    expected = slope_matrices(one)[3] @ slope_by_a(one)
+    np.testing.assert_allclose(deltas(one)[3], expected, rtol=1e-13)
+    np.testing.assert_allclose(slopes(one, matrix_product)[3].b, expected, rtol=1e-13)
+
+
+def test_2_11_bp2_as_matrices(one):
+    S, delta = slope_matrices(one), deltas(one)
+    for l in (1, 2):
+        expected = S[l] @ one.w[l + 1].T @ delta[l + 1]
+        np.testing.assert_allclose(delta[l], expected, rtol=1e-12)
+        by_matrices = slopes(one, matrix_product)[l].b
+        np.testing.assert_allclose(by_matrices, expected, rtol=1e-12)
+
+
+def test_2_12_the_error_of_any_layer_as_one_product_of_matrices(one):
+    S, w = slope_matrices(one), one.w
+    product = S[1] @ w[2].T @ S[2] @ w[3].T @ S[3] @ slope_by_a(one)
+    np.testing.assert_allclose(deltas(one)[1], product, rtol=1e-12)
+    np.testing.assert_allclose(slopes(one, matrix_product)[1].b, product, rtol=1e-12)
+
+
+# 2.5: the proof, step by step, each derivative by jax
+
+
+@jax.jit
+def output_jacobian(z):
+    """da^L_k/dz^L_j as a matrix, rows k."""
+    return jax.jacobian(jaxnet.sigmoid.fn)(z)
+
+
+def test_2_13_output_error_is_the_derivative_by_z(one):
+    slope = jax.jit(jax.grad(jaxnet.quadratic.value))(one.z[3], one.y)
+    np.testing.assert_allclose(deltas(one)[3], slope, rtol=1e-13)
+
+
+def test_2_14_chain_rule_over_all_outputs(one):
+    slope, jacobian = slope_by_a(one), np.asarray(output_jacobian(one.z[3]))
+    expected = [sum(slope[k] * jacobian[k, j] for k in range(2)) for j in range(2)]
+    np.testing.assert_allclose(deltas(one)[3], expected, rtol=1e-13)
+
+
+def test_2_15_an_output_depends_on_its_own_weighted_input_only(one):
+    jacobian = np.asarray(output_jacobian(one.z[3]))
+    assert (jacobian[~np.eye(2, dtype=bool)] == 0).all()
+    expected = slope_by_a(one) * np.diag(jacobian)
+    np.testing.assert_allclose(deltas(one)[3], expected, rtol=1e-13)
+
+
+def test_2_16_which_is_bp1(one):
+    jacobian = np.diag(output_jacobian(one.z[3]))
+    np.testing.assert_allclose(jacobian, sigma_prime(one.z[3]), rtol=1e-13)
+    expected = slope_by_a(one) * sigma_prime(one.z[3])
+    np.testing.assert_allclose(deltas(one)[3], expected, rtol=1e-13)
+
+
+@partial(jax.jit, static_argnames="l")
+def next_z(params, z, l):
+    """z^(l+1) as a function of z^l."""
+    [next_z], _ = jaxnet.forward(params[l : l + 1], jaxnet.sigmoid.fn(z))
+    return next_z
+
+
+@partial(jax.jit, static_argnames="l")
+def next_jacobian(params, z, l):
+    """dz^(l+1)_k/dz^l_j as a matrix, rows k."""
+    return jax.jacobian(next_z, argnums=1)(params, z, l)
+
+
+def test_2_17_chain_rule_over_the_next_layer(one):
+    for l in (1, 2):
+        jacobian = np.asarray(next_jacobian(one.params, one.z[l], l))
+        expected = jacobian.T @ truth(one)[l + 1]
+        np.testing.assert_allclose(truth(one)[l], expected, rtol=1e-12)
+        np.testing.assert_allclose(deltas(one)[l], expected, rtol=1e-12)
+
+
+def test_2_18_the_next_weighted_input_by_components(one):
+    for l in (1, 2):
+        w, b, z = one.w[l + 1], one.b[l + 1], one.z[l]
+        expected = [
+            sum(w[k, j] * sigma(z[j]) for j in range(len(z))) + b[k]
+            for k in range(len(b))
+        ]
+        actual = next_z(one.params, z, l)
+        np.testing.assert_allclose(actual, expected, rtol=1e-13)
+        np.testing.assert_allclose(one.z[l + 1], expected, rtol=1e-13)
+
+
+def test_2_19_the_derivative_of_the_next_weighted_input(one):
+    for l in (1, 2):
+        expected = one.w[l + 1] * sigma_prime(one.z[l])[None]
+        actual = next_jacobian(one.params, one.z[l], l)
+        np.testing.assert_allclose(actual, expected, rtol=1e-12)
+
+
+def test_2_20_which_is_bp2_by_components(one):
+    delta = deltas(one)
+    for l in (1, 2):
+        for j, z in enumerate(one.z[l]):
+            w_j = one.w[l + 1][:, j]
+            total = sum(w_j[k] * delta[l + 1][k] for k in range(len(w_j)))
+            assert delta[l][j] == pytest.approx(total * sigma_prime(z), rel=1e-12)
+
+
+def test_exercise_prove_bp3_and_bp4(one):
+    """dz^l_j/db^l_i and dz^l_j/dw^l_ik, so dC/db and dC/dw by the chain rule."""
+    delta, found = truth(one), [slopes(one, each) for each in (autodiff, backprop)]
+    for l, layer in enumerate(one.params, start=1):
+        by = jax.jit(jax.jacobian(Layer.weigh))(layer, one.a[l - 1])
+        identity = np.eye(len(layer.b))
+        np.testing.assert_array_equal(by.b, identity)
+        expected = np.einsum("ji,k->jik", identity, one.a[l - 1])
+        np.testing.assert_allclose(by.w, expected, rtol=1e-13)
+        for slope in found:
+            by_chain = delta[l] @ np.asarray(by.b)
+            np.testing.assert_allclose(slope[l].b, by_chain, rtol=1e-12)
+            by_chain = np.einsum("j,jik->ik", delta[l], by.w)
+            np.testing.assert_allclose(slope[l].w, by_chain, rtol=1e-12)
+
+
+# 2.6 to 2.8: the algorithm, its exercises, and its rival
+
+
+@pytest.mark.parametrize(
     "gradient",
     [
         oracles.backprop_by_example,
@@ -41,369 +372,13 @@ each_gradient = pytest.mark.parametrize(
     ],
     ids=lambda gradient: gradient.__name__,
 )
-
-
-def sigma(z):
-    return 1 / (1 + np.exp(-z))
-
-
-def sigma_prime(z):
-    return np.exp(-z) / (1 + np.exp(-z)) ** 2
-
-
-@pytest.fixture
-def one(x64):
-    """A network, one example, and all that is inside by the book's loops.
-
-    Lists are numbered as in the book: w[1] belongs to the first layer, a[0] is x.
-    """
-    params, xs, ys = problem(SIZES, m=1)
-    nothing = np.zeros(0)
-    w, b, z = [nothing], [nothing], [nothing]
-    a = [np.asarray(xs[0])]
-    for layer in params:
-        w.append(np.asarray(layer.w))
-        b.append(np.asarray(layer.b))
-        z.append(
-            np.array(
-                [
-                    sum(w[-1][j, k] * a[-1][k] for k in range(len(a[-1]))) + b[-1][j]
-                    for j in range(len(b[-1]))
-                ]
-            )
-        )
-        a.append(sigma(z[-1]))
-    return params, xs[0], ys[0], w, b, z, a
-
-
-def true_errors(params, x, y):
-    """delta^1, ..., delta^L as derivatives by z, numbered from 1."""
-    return [None, *map(np.asarray, demon(params, x, y))]
-
-
-def cost_of(params, x, y):
-    return loss(params, x[None], y[None])
-
-
-slope_of = jax.jit(jax.grad(cost_of))
-
-
-# 2.1 to 2.3: notation, and what is asked of a cost
-
-
-def test_2_1_an_activation_by_components(one):
-    params, x, _, w, b, _, a = one
-    _, activations = forward(params, x)
-    for l in (1, 2, 3):
-        for j in range(len(a[l])):
-            total = sum(w[l][j, k] * a[l - 1][k] for k in range(len(a[l - 1])))
-            expected = 1 / (1 + math.exp(-total - b[l][j]))
-            assert float(activations[l][j]) == pytest.approx(expected, rel=1e-14)
-
-
-def test_2_2_a_vectorized_function_acts_on_each_element():
-    square = Activation(lambda z: z**2, lambda z: 2 * z, "square")
-    np.testing.assert_array_equal(square.fn(jnp.array([2.0, 3.0])), [4, 9])
-
-
-def test_2_3_activations_in_matrix_form(one):
-    params, x, _, w, b, z, a = one
-    zs, activations = forward(params, x)
-    for l in (1, 2, 3):
-        np.testing.assert_allclose(zs[l - 1], w[l] @ a[l - 1] + b[l], rtol=1e-13)
-        np.testing.assert_allclose(activations[l], sigma(z[l]), rtol=1e-13)
-
-
-def test_2_4_the_cost_is_a_mean_over_examples(x64):
-    """So its gradient is the mean of theirs."""
-    params, x, y = problem(SIZES, m=5)
-    a = np.stack([compiled(jaxnet.predict)(params, one_x) for one_x in x])
-    expected = np.sum((np.asarray(y) - a) ** 2) / (2 * 5)
-    np.testing.assert_allclose(loss(params, x, y), expected, rtol=1e-14)
-    singles = [slope_of(params, x[i], y[i]) for i in range(5)]
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / 5, *singles)
-    assert_close(autodiff(params, x, y), mean, rtol=1e-13)
-
-
-def test_2_5_the_cost_is_a_function_of_the_outputs(one):
-    params, x, y, _, _, _, a = one
-    expected = sum((float(y[j]) - a[3][j]) ** 2 for j in range(2)) / 2
-    np.testing.assert_allclose(cost_of(params, x, y), expected, rtol=1e-14)
-    np.testing.assert_allclose(
-        formula_of(jaxnet.quadratic)(jnp.asarray(a[3]), y), expected, rtol=1e-14
-    )
-
-
-def test_2_6_hadamard_product():
-    """The book's (1, 2) . (3, 4), of an error from above and of sigma' = 2z."""
-    product = jnp.array([1.0, 2.0]) * jnp.array([3.0, 4.0])
-    np.testing.assert_array_equal(product, [3, 8])
-    square = Activation(lambda z: z**2, lambda z: 2 * z, "square")
-    identity, nothing = jnp.eye(2), jnp.zeros(2)
-    params = [Layer(identity, nothing, square), Layer(identity, nothing, jaxnet.linear)]
-    z = jnp.array([1.5, 2.0])
-    deltas, _ = errors(params, z, z**2 - jnp.array([1.0, 2]), jaxnet.linear_quadratic)
-    np.testing.assert_array_equal(deltas[0], product)
-
-
-# 2.4: the four equations
-
-
-def test_2_7_the_error_is_what_the_demon_gains(one):
-    """A small dz at any neuron of any layer changes C by delta dz."""
-    params, x, y, *_ = one
-    deltas, _ = errors(params, x, y)
-    nudged_cost = jax.jit(oracles.nudged_cost)
-    nothing = [jnp.zeros_like(b) for _, b in params]
-    before = nudged_cost(params, x, y, nothing)
-    for l, delta in enumerate(deltas):
-        for j in range(len(delta)):
-            for sign in (1, -1):
-                dz = sign * 1e-5
-                nudges = list(nothing)
-                nudges[l] = nothing[l].at[j].set(dz)
-                gain = nudged_cost(params, x, y, nudges) - before
-                assert abs(float(gain - delta[j] * dz)) < dz**2
-    assert_close(deltas, demon(params, x, y), rtol=1e-13)
-
-
-def slope_of_quadratic(a, y):
-    return a - np.asarray(y)
-
-
-def test_bp1_the_error_of_the_output_layer_by_components(one):
-    params, x, y, _, _, z, a = one
-    delta = errors(params, x, y)[0][-1]
-    for j in range(2):
-        expected = (a[3][j] - float(y[j])) * sigma_prime(z[3][j])
-        assert float(delta[j]) == pytest.approx(expected, rel=1e-13)
-        assert true_errors(params, x, y)[3][j] == pytest.approx(expected, rel=1e-13)
-
-
-def test_bp1a_the_error_of_the_output_layer_as_a_hadamard_product(one):
-    """delta^L = grad_a C . sigma'(z^L), for the quadratic cost (a^L - y) . sigma'."""
-    params, x, y, _, _, z, a = one
-    slope = jax.grad(formula_of(jaxnet.quadratic))(jnp.asarray(a[3]), y)
-    np.testing.assert_allclose(slope, slope_of_quadratic(a[3], y), rtol=1e-13)
-    delta = errors(params, x, y)[0][-1]
-    np.testing.assert_allclose(delta, np.asarray(slope) * sigma_prime(z[3]), rtol=1e-13)
-
-
-def test_bp2_the_error_of_a_layer_from_the_next_one(one):
-    params, x, y, w, _, z, _ = one
-    deltas, truth = [None, *errors(params, x, y)[0]], true_errors(params, x, y)
-    for l in (1, 2):
-        expected = (w[l + 1].T @ truth[l + 1]) * sigma_prime(z[l])
-        np.testing.assert_allclose(deltas[l], expected, rtol=1e-12)
-        np.testing.assert_allclose(truth[l], expected, rtol=1e-12)
-
-
-def test_bp3_the_derivative_by_a_bias_is_the_error(one):
-    params, x, y, *_ = one
-    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
-    for l, layer in enumerate(backprop(params, x[None], y[None]), start=1):
-        np.testing.assert_allclose(layer.b, truth[l], rtol=1e-12)
-        np.testing.assert_allclose(slope[l - 1].b, truth[l], rtol=1e-12)
-
-
-def test_2_8_bp3_in_shorthand(one):
-    """dC/db = delta, a vector for each layer."""
-    params, x, y, *_ = one
-    deltas, _ = errors(params, x, y)
-    for slope in (slope_of(params, x, y), backprop(params, x[None], y[None])):
-        assert_close([b for _, b in slope], deltas, rtol=1e-12)
-
-
-def test_bp4_the_derivative_by_a_weight(one):
-    params, x, y, _, _, _, a = one
-    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
-    for l, layer in enumerate(backprop(params, x[None], y[None]), start=1):
-        for j, k in itertools.product(range(len(a[l])), range(len(a[l - 1]))):
-            expected = a[l - 1][k] * truth[l][j]
-            assert float(layer.w[j, k]) == pytest.approx(expected, rel=1e-12)
-            assert float(slope[l - 1].w[j, k]) == pytest.approx(expected, rel=1e-12)
-
-
-def test_2_9_bp4_in_shorthand(one):
-    """dC/dw = a_in delta_out, an outer product for each layer."""
-    params, x, y, *_ = one
-    deltas, entering = errors(params, x, y)
-    outer = [jnp.outer(d, a) for d, a in zip(deltas, entering, strict=True)]
-    for slope in (slope_of(params, x, y), backprop(params, x[None], y[None])):
-        assert_close([w for w, _ in slope], outer, rtol=1e-12)
-
-
-@pytest.mark.parametrize("quiet", [1e-3, 0.0])
-def test_insight_a_weight_from_a_quiet_neuron_learns_slowly(one, quiet):
-    """Section 2.4: by BP4 its derivative is proportional to a_in."""
-    params, x, y, *_ = one
-    slope = backprop(params, (quiet * x)[None], y[None])[0]
-    assert jnp.linalg.norm(slope.w) <= quiet * jnp.linalg.norm(x) * jnp.linalg.norm(
-        slope.b
-    ) * (1 + 1e-12)
-
-
-def test_insight_a_saturated_output_learns_slowly(one):
-    """Section 2.4: by BP1 its error has the factor sigma', at most e^-z."""
-    params, x, y, *_ = one
-    for z in (10.0, 20.0, 30.0):
-        saturated = [*params[:-1], Layer(0 * params[-1].w, jnp.full(2, z))]
-        deltas, _ = errors(saturated, x, y)
-        assert (jnp.abs(deltas[-1]) < math.exp(-z)).all()
-
-
-def test_2_10_output_error_as_a_matrix_times_the_slope(one):
-    params, x, y, _, _, z, a = one
-    matrix = np.diag(sigma_prime(z[3]))
-    expected = matrix @ slope_of_quadratic(a[3], y)
-    np.testing.assert_allclose(errors(params, x, y)[0][-1], expected, rtol=1e-13)
-    by_matrices = compiled(oracles.matrix_product)(params, x[None], y[None])
-    np.testing.assert_allclose(by_matrices[-1].b, expected, rtol=1e-13)
-
-
-def test_2_11_bp2_as_matrices(one):
-    params, x, y, w, _, z, _ = one
-    deltas = [None, *errors(params, x, y)[0]]
-    by_matrices = compiled(oracles.matrix_product)(params, x[None], y[None])
-    for l in (1, 2):
-        expected = np.diag(sigma_prime(z[l])) @ w[l + 1].T @ np.asarray(deltas[l + 1])
-        np.testing.assert_allclose(deltas[l], expected, rtol=1e-12)
-        np.testing.assert_allclose(by_matrices[l - 1].b, expected, rtol=1e-12)
-
-
-def test_2_12_the_error_of_any_layer_as_one_product_of_matrices(one):
-    params, x, y, w, _, z, a = one
-    S = [None, *(np.diag(sigma_prime(z[l])) for l in (1, 2, 3))]
-    product = S[1] @ w[2].T @ S[2] @ w[3].T @ S[3] @ slope_of_quadratic(a[3], y)
-    np.testing.assert_allclose(errors(params, x, y)[0][0], product, rtol=1e-12)
-    by_matrices = compiled(oracles.matrix_product)(params, x[None], y[None])
-    np.testing.assert_allclose(by_matrices[0].b, product, rtol=1e-12)
-
-
-# 2.5: the proof, step by step, each derivative by jax
-
-
-def cost_from(l, params, z, y):
-    """C as a function of z^l alone."""
-    a = jaxnet.sigmoid.fn(z)
-    for layer in params[l:]:
-        z = layer.w @ a + layer.b
-        a = jaxnet.sigmoid.fn(z)
-    return jnp.sum((y - a) ** 2) / 2
-
-
-def test_2_13_output_error_is_the_derivative_by_z(one):
-    params, x, y, _, _, z, _ = one
-    slope = jax.jit(jax.grad(partial(cost_from, 3, params)))(jnp.asarray(z[3]), y)
-    np.testing.assert_allclose(errors(params, x, y)[0][-1], slope, rtol=1e-13)
-
-
-def output_jacobian(z):
-    """da^L_k/dz^L_j as a matrix, rows k."""
-    return np.asarray(jax.jit(jax.jacobian(jaxnet.sigmoid.fn))(jnp.asarray(z)))
-
-
-def test_2_14_chain_rule_over_all_outputs(one):
-    params, x, y, _, _, z, a = one
-    slope, jacobian = slope_of_quadratic(a[3], y), output_jacobian(z[3])
-    expected = [sum(slope[k] * jacobian[k, j] for k in range(2)) for j in range(2)]
-    np.testing.assert_allclose(errors(params, x, y)[0][-1], expected, rtol=1e-13)
-
-
-def test_2_15_an_output_depends_on_its_own_weighted_input_only(one):
-    params, x, y, _, _, z, a = one
-    jacobian = output_jacobian(z[3])
-    assert (jacobian[~np.eye(2, dtype=bool)] == 0).all()
-    expected = slope_of_quadratic(a[3], y) * np.diag(jacobian)
-    np.testing.assert_allclose(errors(params, x, y)[0][-1], expected, rtol=1e-13)
-
-
-def test_2_16_which_is_bp1(one):
-    params, x, y, _, _, z, a = one
-    jacobian = np.diag(output_jacobian(z[3]))
-    np.testing.assert_allclose(jacobian, sigma_prime(z[3]), rtol=1e-13)
-    expected = slope_of_quadratic(a[3], y) * sigma_prime(z[3])
-    np.testing.assert_allclose(errors(params, x, y)[0][-1], expected, rtol=1e-13)
-
-
-def next_z(params, l, z):
-    """z^(l+1) as a function of z^l."""
-    [next_z], _ = jaxnet.forward(params[l : l + 1], jaxnet.sigmoid.fn(z))
-    return next_z
-
-
-def test_2_17_chain_rule_over_the_next_layer(one):
-    params, x, y, _, _, z, _ = one
-    deltas, truth = [None, *errors(params, x, y)[0]], true_errors(params, x, y)
-    for l in (1, 2):
-        jacobian = jax.jit(jax.jacobian(partial(next_z, params, l)))(jnp.asarray(z[l]))
-        np.testing.assert_allclose(truth[l], jacobian.T @ truth[l + 1], rtol=1e-12)
-        np.testing.assert_allclose(deltas[l], jacobian.T @ truth[l + 1], rtol=1e-12)
-
-
-def test_2_18_the_next_weighted_input_by_components(one):
-    params, _, _, w, b, z, _ = one
-    for l in (1, 2):
-        expected = [
-            sum(w[l + 1][k, j] * sigma(z[l][j]) for j in range(len(z[l]))) + b[l + 1][k]
-            for k in range(len(z[l + 1]))
-        ]
-        actual = next_z(params, l, jnp.asarray(z[l]))
-        np.testing.assert_allclose(actual, expected, rtol=1e-13)
-        np.testing.assert_allclose(z[l + 1], expected, rtol=1e-13)
-
-
-def test_2_19_the_derivative_of_the_next_weighted_input(one):
-    params, _, _, w, _, z, _ = one
-    for l in (1, 2):
-        jacobian = jax.jit(jax.jacobian(partial(next_z, params, l)))(jnp.asarray(z[l]))
-        expected = w[l + 1] * sigma_prime(z[l])[None]
-        np.testing.assert_allclose(jacobian, expected, rtol=1e-12)
-
-
-def test_2_20_which_is_bp2_by_components(one):
-    params, x, y, w, _, z, _ = one
-    deltas = [None, *errors(params, x, y)[0]]
-    for l in (1, 2):
-        for j in range(len(z[l])):
-            above = range(len(z[l + 1]))
-            total = sum(w[l + 1][k, j] * float(deltas[l + 1][k]) for k in above)
-            expected = total * sigma_prime(z[l][j])
-            assert float(deltas[l][j]) == pytest.approx(expected, rel=1e-12)
-
-
-def test_exercise_prove_bp3_and_bp4(one):
-    """dz^l_j/db^l_i and dz^l_j/dw^l_ik, so dC/db and dC/dw by the chain rule."""
-    params, x, y, _, _, _, a = one
-    truth, slope = true_errors(params, x, y), slope_of(params, x, y)
-    by_hand = backprop(params, x[None], y[None])
-
-    def weighted(layer, a):
-        return layer.w @ a + layer.b
-
-    for l, layer in enumerate(params, start=1):
-        by = jax.jit(jax.jacobian(weighted))(layer, a[l - 1])
-        np.testing.assert_array_equal(by.b, np.eye(len(layer.b)))
-        expected = np.einsum("ji,k->jik", np.eye(len(layer.b)), a[l - 1])
-        np.testing.assert_allclose(by.w, expected, rtol=1e-13)
-        by_b, by_w = truth[l] @ by.b, np.einsum("j,jik->ik", truth[l], by.w)
-        for found in (slope[l - 1], by_hand[l - 1]):
-            np.testing.assert_allclose(found.b, by_b, rtol=1e-12)
-            np.testing.assert_allclose(found.w, by_w, rtol=1e-12)
-
-
-# 2.6 to 2.8: the algorithm, its exercises, and its rival
-
-
-@each_gradient
 def test_the_backpropagation_algorithm_and_all_that_equal_it(x64, gradient):
     """Exact forms agree with the book's loops and with jax.grad in every layer."""
-    params, x, y = problem(SIZES, m=5)
-    loops = numpy_gradient(params, x, y, "cross_entropy")
-    expected = [Layer(jnp.asarray(w), jnp.asarray(b)) for w, b in loops]
-    actual = compiled(gradient)(params, x, y, jaxnet.cross_entropy)
-    assert_close(actual, expected, rtol=1e-12)
-    assert_close(actual, autodiff(params, x, y, jaxnet.cross_entropy), 1e-12)
+    params, x, y = network(SIZES)
+    actual = compiled(gradient)(params, x, y)
+    loops = [layer_of(*each) for each in numpy_gradient(params, x, y, "quadratic")]
+    assert_close(actual, loops, rtol=1e-12)
+    assert_close(actual, autodiff(params, x, y), rtol=1e-12)
 
 
 def with_neuron(number, neuron, others):
@@ -421,33 +396,32 @@ def test_exercise_backpropagation_with_a_single_modified_neuron(x64):
     """Only its own f and f' change, in the forward pass and in BP2."""
     f = Activation(jnp.sin, jnp.cos)
     hidden = (jaxnet.sigmoid, with_neuron(3, f, jaxnet.sigmoid))
-    params, x, y = problem(SIZES, m=5, hidden=hidden)
+    params, x, y = network(SIZES, hidden=hidden)
     zs, activations = forward(params, x[0])
-    expected = np.asarray(jaxnet.sigmoid.fn(zs[1])).copy()
+    expected = sigma(zs[1])
     expected[3] = np.sin(zs[1][3])
     np.testing.assert_allclose(activations[2], expected, rtol=1e-13)
     gradient = backprop(params, x, y)
     assert_close(gradient, autodiff(params, x, y), rtol=1e-12)
-    central = compiled(oracles.central_difference)(params, x, y)
-    assert_close(gradient, central, rtol=1e-7)
-    unmodified, *_ = problem(SIZES, m=5)
-    other = jax.tree.leaves(backprop(unmodified, x, y))
+    other = jax.tree.leaves(backprop(network(SIZES)[0], x, y))
     assert relative_error(jax.tree.leaves(gradient), other) > 1e-3
 
 
 def test_exercise_backpropagation_with_linear_neurons(x64):
     """sigma' = 1 everywhere, and the network equals one with a single matrix."""
-    params, x, y = problem(SIZES, m=5, hidden=jaxnet.linear, output=jaxnet.linear)
-    deltas, _ = errors(params, x[0], y[0], jaxnet.linear_quadratic)
-    output = compiled(jaxnet.predict)(params, x[0])
-    np.testing.assert_allclose(deltas[2], output - y[0], rtol=1e-13)
+    params, x, y = network(SIZES, hidden=jaxnet.linear, output=jaxnet.linear)
+    delta, _ = errors(params, x[0], y[0], jaxnet.linear_quadratic)
+    output = predict(params, x[0])
+    np.testing.assert_allclose(delta[2], output - y[0], rtol=1e-13)
     for l in (1, 0):
-        expected = params[l + 1].w.T @ deltas[l + 1]
-        np.testing.assert_allclose(deltas[l], expected, rtol=1e-13)
-    by_hand = backprop(params, x, y, jaxnet.linear_quadratic)
-    automatic = autodiff(params, x, y, jaxnet.linear_quadratic)
+        expected = params[l + 1].w.T @ np.asarray(delta[l + 1])
+        np.testing.assert_allclose(delta[l], expected, rtol=1e-13)
+    by_hand, automatic = (
+        gradient(params, x, y, jaxnet.linear_quadratic)
+        for gradient in (backprop, autodiff)
+    )
     assert_close(by_hand, automatic, rtol=1e-12)
-    w, b = np.eye(SIZES[0]), np.zeros(SIZES[0])
+    w, b = np.eye(3), np.zeros(3)
     for layer in params:
         w, b = layer.w @ w, layer.w @ b + layer.b
     np.testing.assert_allclose(w @ x[0] + b, output, rtol=1e-12)
@@ -455,21 +429,20 @@ def test_exercise_backpropagation_with_linear_neurons(x64):
 
 def test_the_algorithm_for_a_mini_batch(x64):
     """Section 2.6: w steps by eta/m times the sum of delta a^T, b by that of delta."""
-    params, x, y = problem(SIZES, m=4)
-    after = compiled(jaxnet.step)(jaxnet.start(params), x, y, eta=0.7).params
-    for l in range(3):
-        w, b = np.array(params[l].w), np.array(params[l].b)
-        for i in range(4):
-            deltas, entering = errors(params, x[i], y[i])
-            w -= 0.7 / 4 * np.outer(deltas[l], entering[l])
-            b -= 0.7 / 4 * np.asarray(deltas[l])
-        np.testing.assert_allclose(after[l].w, w, rtol=1e-12)
-        np.testing.assert_allclose(after[l].b, b, rtol=1e-12)
+    params, x, y = network(SIZES)
+    inside = [errors(params, x[i], y[i]) for i in range(6)]
+    for l, layer in enumerate(stepped(params, x, y, 0.7)):
+        by_w = sum(np.outer(delta[l], entering[l]) for delta, entering in inside)
+        by_b = sum(np.asarray(delta[l]) for delta, _ in inside)
+        expected = params[l].w - 0.7 / 6 * by_w
+        np.testing.assert_allclose(layer.w, expected, rtol=1e-12)
+        expected = params[l].b - 0.7 / 6 * by_b
+        np.testing.assert_allclose(layer.b, expected, rtol=1e-12)
 
 
 def test_problem_fully_matrix_based_mini_batches(x64):
     """Section 2.7: a column for each example gives the loop's gradients."""
-    params, x, y = problem(SIZES, m=10)
+    params, x, y = network(SIZES)
     loop = compiled(oracles.backprop_by_example)(params, x, y)
     by_matrix = compiled(oracles.backprop_by_matrix)(params, x, y)
     assert_close(by_matrix, loop, rtol=1e-12)
@@ -478,7 +451,7 @@ def test_problem_fully_matrix_based_mini_batches(x64):
 
 def test_2_21_a_finite_difference_approximates_a_derivative(x64):
     """Its error is proportional to epsilon until rounding takes over."""
-    params, x, y = problem([3, 4, 2], m=5)
+    params, x, y = network(SIZES)
     truth = backprop(params, x, y)
 
     def error(difference, epsilon):
@@ -496,110 +469,91 @@ def test_2_21_a_finite_difference_approximates_a_derivative(x64):
 
 # 2.9: the big picture
 
-
-def nudge_weight(params, l, j, k, dw):
-    layer = params[l - 1]
-    return [
-        *params[: l - 1],
-        replace(layer, w=layer.w.at[j, k].add(dw)),
-        *params[l:],
-    ]
+L, J, K, DW = 1, 2, 1, 1e-6  # a small change of the weight w^1_21
 
 
 @pytest.fixture
-def small_change(one):
-    """A weight w^1_jk, what a small change of it does, and its size."""
-    params, x, y, w, b, z, a = one
-    l, j, k, dw = 1, 2, 1, 1e-6
-    moved = nudge_weight(params, l, j, k, dw)
-    _, after = forward(moved, x)
-    return params, moved, after, (l, j, k, dw)
+def moved(one):
+    """The example after the change, with its activations by `forward`."""
+    params = jax.tree.map(np.copy, one.params)
+    params[L - 1].w[J, K] += DW
+    _, a = jax.tree.map(np.asarray, forward(params, one.x))
+    return but(one, params=params, a=a)
 
 
-def by_activation(w, z, l):
+def change_of_cost(one, moved):
+    return float(loss(moved.params, *alone(one))) - float(loss(one.params, *alone(one)))
+
+
+def by_activation(one, l):
     """da^(l+1)_q/da^l_j = sigma'(z_q) w_qj, rows q."""
-    return sigma_prime(z[l + 1])[:, None] * w[l + 1]
+    return sigma_prime(one.z[l + 1])[:, None] * one.w[l + 1]
 
 
-def test_2_22_a_small_change_of_a_weight_changes_the_cost(one, small_change):
-    params, x, y, *_ = one
-    _, moved, _, (l, j, k, dw) = small_change
-    change = float(cost_of(moved, x, y) - cost_of(params, x, y))
-    by_paths = compiled(oracles.path_sum)(params, x[None], y[None])
-    for slope in (slope_of(params, x, y), by_paths):
-        assert change == pytest.approx(float(slope[l - 1].w[j, k]) * dw, rel=1e-4)
+def test_2_22_a_small_change_of_a_weight_changes_the_cost(one, moved):
+    for gradient in (autodiff, path_sum):
+        expected = slopes(one, gradient)[L].w[J, K] * DW
+        assert change_of_cost(one, moved) == pytest.approx(expected, rel=1e-4)
 
 
-def test_2_23_it_changes_the_activation_of_its_neuron(one, small_change):
-    _, _, _, _, _, z, a = one
-    _, _, after, (l, j, k, dw) = small_change
-    change = float(after[l][j]) - a[l][j]
-    assert change == pytest.approx(sigma_prime(z[l][j]) * a[l - 1][k] * dw, rel=1e-4)
+def test_2_23_it_changes_the_activation_of_its_neuron(one, moved):
+    expected = sigma_prime(one.z[L][J]) * one.a[L - 1][K] * DW
+    assert moved.a[L][J] - one.a[L][J] == pytest.approx(expected, rel=1e-4)
 
 
-def test_2_24_which_changes_all_activations_of_the_next_layer(one, small_change):
-    _, _, _, w, _, z, a = one
-    _, _, after, (l, j, _, _) = small_change
-    change = np.asarray(after[l]) - a[l]
-    expected = by_activation(w, z, l)[:, j] * change[j]
-    np.testing.assert_allclose(np.asarray(after[l + 1]) - a[l + 1], expected, rtol=1e-4)
+def test_2_24_which_changes_all_activations_of_the_next_layer(one, moved):
+    expected = by_activation(one, L)[:, J] * (moved.a[L][J] - one.a[L][J])
+    change = moved.a[L + 1] - one.a[L + 1]
+    np.testing.assert_allclose(change, expected, rtol=1e-4)
 
 
-def test_2_25_in_terms_of_the_change_of_the_weight(one, small_change):
-    _, _, _, w, _, z, a = one
-    _, _, after, (l, j, k, dw) = small_change
-    rate = by_activation(w, z, l)[:, j] * sigma_prime(z[l][j]) * a[l - 1][k]
-    change = np.asarray(after[l + 1]) - a[l + 1]
-    np.testing.assert_allclose(change, rate * dw, rtol=1e-4)
+def test_2_25_in_terms_of_the_change_of_the_weight(one, moved):
+    rate = by_activation(one, L)[:, J] * sigma_prime(one.z[L][J]) * one.a[L - 1][K]
+    change = moved.a[L + 1] - one.a[L + 1]
+    np.testing.assert_allclose(change, rate * DW, rtol=1e-4)
 
 
-def rate_along(path, one, l, k):
-    """The product of rates along one path of neurons j, q, ..., m from w^l_jk to C."""
-    _, _, y, w, _, z, a = one
-    rate = sigma_prime(z[l][path[0]]) * a[l - 1][k]
-    for above, (j, q) in enumerate(zip(path, path[1:], strict=False), start=l):
-        rate *= by_activation(w, z, above)[q, j]
-    return rate * slope_of_quadratic(a[3], y)[path[-1]]
+def rate_along(path, one, k):
+    """The product of rates along one path of neurons j, q, m from w^1_jk to C."""
+    rate = sigma_prime(one.z[1][path[0]]) * one.a[0][k]
+    for l, (j, q) in enumerate(itertools.pairwise(path), start=1):
+        rate *= by_activation(one, l)[q, j]
+    return rate * slope_by_a(one)[path[-1]]
+
+
+def sum_over_paths(one, j, k):
+    paths = itertools.product([j], range(5), range(2))
+    return sum(rate_along(path, one, k) for path in paths)
 
 
 def test_2_26_along_one_path_the_change_is_a_product_of_rates(one):
     """All other paths cut, what reaches the cost is what went along this one."""
-    params, x, y, w, *_ = one
-    l, k, path = 1, 1, (2, 4, 0)
-    rate = rate_along(path, one, l, k)
+    k, path = 1, (2, 4, 0)
+    zs, activations = forward(one.params, one.x)
 
     def cost_along(dw):
         """C, linear in what the neurons off the path hold still."""
-        zs, activations = forward(params, x)
-        a = jaxnet.sigmoid.fn(zs[0][path[0]] + dw * x[k])
-        for above, (j, q) in enumerate(zip(path, path[1:], strict=False), start=1):
-            change = a - activations[above][j]
-            a = jaxnet.sigmoid.fn(zs[above][q] + w[above + 1][q, j] * change)
+        a = jaxnet.sigmoid.fn(zs[0][path[0]] + dw * one.x[k])
+        for l, (j, q) in enumerate(itertools.pairwise(path), start=1):
+            change = a - activations[l][j]
+            a = jaxnet.sigmoid.fn(zs[l][q] + one.w[l + 1][q, j] * change)
         output = activations[-1].at[path[-1]].set(a)
-        return formula_of(jaxnet.quadratic)(output, y)
+        return formula_of(jaxnet.quadratic)(output, one.y)
 
-    assert float(jax.jit(jax.grad(cost_along))(0.0)) == pytest.approx(rate, rel=1e-12)
+    rate = float(jax.jit(jax.grad(cost_along))(0.0))
+    assert rate == pytest.approx(rate_along(path, one, k), rel=1e-12)
 
 
-def test_2_27_over_all_paths_the_changes_add_up(one, small_change):
-    params, x, y, *_ = one
-    _, moved, _, (l, j, k, dw) = small_change
-    paths = itertools.product([j], range(5), range(2))
-    total = sum(rate_along(path, one, l, k) for path in paths)
-    change = float(cost_of(moved, x, y) - cost_of(params, x, y))
-    assert change == pytest.approx(total * dw, rel=1e-4)
-    by_paths = compiled(oracles.path_sum)(params, x[None], y[None])
-    assert float(by_paths[l - 1].w[j, k]) == pytest.approx(total, rel=1e-12)
+def test_2_27_over_all_paths_the_changes_add_up(one, moved):
+    total = sum_over_paths(one, J, K)
+    assert change_of_cost(one, moved) == pytest.approx(total * DW, rel=1e-4)
+    by_paths = slopes(one, path_sum)[L].w[J, K]
+    assert by_paths == pytest.approx(total, rel=1e-12)
 
 
 def test_2_28_a_derivative_is_a_sum_over_paths(one):
     """Path by path, and as `path_sum` lists them."""
-    params, x, y, *_ = one
-    slope = slope_of(params, x, y)
+    slope = slopes(one, autodiff)
     for j, k in itertools.product(range(4), range(3)):
-        paths = itertools.product([j], range(5), range(2))
-        total = sum(rate_along(path, one, 1, k) for path in paths)
-        assert float(slope[0].w[j, k]) == pytest.approx(total, rel=1e-12)
-    assert_close(
-        compiled(oracles.path_sum)(params, x[None], y[None]), slope, rtol=1e-12
-    )
+        assert slope[1].w[j, k] == pytest.approx(sum_over_paths(one, j, k), rel=1e-12)
+    assert_close(slopes(one, path_sum)[1:], slope[1:], rtol=1e-12)

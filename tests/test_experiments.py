@@ -1,19 +1,37 @@
-"""A seed learns the same whatever runs beside it, and a report says what it came to."""
+"""An experiment is data, and a seed learns the same whatever trains beside it."""
 
 import json
-import math
 import pickle
-from dataclasses import replace
+from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import jaxnet
-from jaxnet.experiments import CLAIMS, Experiment, claim_of
-from jaxnet.report import Record, as_json, epoch_line, lines
-from jaxnet.runs import run, sweep, unlearnt
-from tests.helpers import assert_close
+from jaxnet.experiments import (
+    CLAIMS,
+    Experiment,
+    OptionError,
+    Runner,
+    claim_of,
+    failed_classes,
+)
+from jaxnet.experiments import runner as runners
+from jaxnet.experiments.experiment import (
+    NAMES,
+    described,
+    from_description,
+    parse,
+)
+from tests.helpers import CountedBackprop, assert_close, problem
+
+SMALL = Experiment(sizes=(784, 4, 10), epochs=2)
+ENTROPY = replace(SMALL, cost=jaxnet.cross_entropy, eta=0.5)
 
 
 @pytest.fixture(scope="module")
@@ -21,24 +39,76 @@ def small(small_mnist):
     return jaxnet.load_mnist(small_mnist)
 
 
-def test_a_seed_learns_the_same_alone_and_beside_others(small):
-    experiment = Experiment(sizes=(784, 4, 10), epochs=2)
-    together = list(run(experiment, small.train, small.test, (5, 6)))
-    alone = list(run(experiment, small.train, small.test, [6]))
-    assert [epoch.number for epoch in together] == [0, 1]
-    one = jax.tree.map(lambda leaf: leaf[1], together[1].params)
-    other = jax.tree.map(lambda leaf: leaf[0], alone[1].params)
-    assert_close(one, other, rtol=1e-4)
+def run(e, data, seeds, **options):
+    """All epochs of some seeds."""
+    return list(Runner(e, data.train, data.test, len(seeds), **options)(seeds))
 
 
-def test_seeds_differ_and_gradients_agree(small):
-    experiment = Experiment(sizes=(784, 4, 10), epochs=1)
-    [by_hand] = run(experiment, small.train, small.test, (5, 6))
-    automatic = replace(experiment, gradient=jaxnet.autodiff)
-    [by_grad] = run(automatic, small.train, small.test, (5, 6))
-    assert_close(by_hand.params, by_grad.params, rtol=1e-4)
-    first, second, *_ = by_hand.params[0].w
-    assert not np.array_equal(first, second)
+def accuracies(epochs):
+    """Of shape (epochs, seeds)."""
+    return np.stack([epoch.measured for epoch in epochs]) / 200
+
+
+# The options.
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_an_experiment_comes_back_from_its_description_and_from_a_pickle(name):
+    e = CLAIMS[name].experiment
+    assert from_description(json.loads(json.dumps(described(e)))) == e
+    assert pickle.loads(pickle.dumps(e)) == e
+
+
+@pytest.mark.parametrize(
+    ("option", "name"), [(o, n) for o, names in NAMES.items() for n in names]
+)
+def test_every_named_function_comes_back_from_its_name(option, name):
+    e = replace(Experiment(), **{option: NAMES[option][name]})
+    assert described(e)[option] == name
+    assert getattr(from_description({option: name}), option) is NAMES[option][name]
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "value"),
+    [
+        ("sizes", "784, 30,10", (784, 30, 10)),
+        ("eta", "1e-3", 0.001),
+        ("halve_after", "0", None),
+        ("halve_after", "3", 3),
+        ("cost", "cross_entropy", jaxnet.cross_entropy),
+    ],
+)
+def test_a_text_stands_for_a_value(option, text, value):
+    assert parse(option, text) == value
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        ({"later": 1}, "'later': expected an option of this jaxnet"),
+        ({"eta": "3"}, "eta: expected a number above 0, got '3'"),
+        ({"eta": 10**400}, "eta: expected a number above 0"),
+        ({"dropout": 1.0}, "dropout: expected a number of at least 0 and below 1"),
+        ({"sizes": [784]}, "sizes: expected two or more layer sizes"),
+        ({"sizes": [784, 2**31 - 1, 10]}, "sizes: expected at most 268,435,456 weigh"),
+        ({"batch_size": [1]}, "batch_size: expected a whole number of at least 1"),
+        (
+            {"cost": "cubic"},
+            "cost: expected one of quadratic, cross_entropy, .*'cubic'",
+        ),
+        ({"cost": None}, "cost: expected one of quadratic"),
+    ],
+)
+def test_a_description_that_is_none_is_refused(description, message):
+    with pytest.raises(OptionError, match=message):
+        from_description(description)
+
+
+def test_every_option_is_told_or_not_for_the_command_line():
+    untold = [
+        option.name for option in fields(Experiment) if not option.metadata["help"]
+    ]
+    assert untold == ["evaluate_every", "expand", "augment"]  # two are --expand
 
 
 def test_the_book_s_experiments_are_known_whichever_way_their_gradient_is_found():
@@ -49,151 +119,196 @@ def test_the_book_s_experiments_are_known_whichever_way_their_gradient_is_found(
     assert claim_of(Experiment(evaluate_on="validation")) is None
 
 
-def test_unlearnt_names_the_classes_a_network_gives_up(small):
-    """A network that always says 3 has learnt 3 and nothing else."""
-    w = np.zeros((1, 10, 784), np.float32)
-    b = np.eye(10, dtype=np.float32)[3:4]
-    networks = [jaxnet.Layer(jax.numpy.array(w), jax.numpy.array(b))]
-    expected = [0, 1, 2, 4, 5, 6, 7, 8, 9]
-    assert unlearnt(networks, small.test) == [expected]
+# Running.
 
 
-def record(*histories, claim=None, unlearnt=None, **changes):
-    histories = np.array(histories)
-    return Record(
-        seeds=range(1, len(histories) + 1),
-        examples=200,
-        epochs=histories.shape[1],
-        claim=claim,
-        accuracies=list(histories.T),
-        seconds=[0.5, 0.1, 0.3][: histories.shape[1]],
-        compile_seconds=1.25,
-        unlearnt=unlearnt or [[]] * len(histories),
-        **changes,
-    )
+def test_a_seed_learns_the_same_alone_and_beside_others(small):
+    together, alone = run(SMALL, small, (5, 6)), run(SMALL, small, [6])
+    assert [epoch.record.epoch for epoch in together] == [0, 1]
+    one = jax.tree.map(lambda leaf: leaf[1], together[1].params)
+    other = jax.tree.map(lambda leaf: leaf[0], alone[1].params)
+    assert_close(one, other, rtol=1e-4)
+    first, second, *_ = together[1].params[0].w
+    assert not np.array_equal(first, second)
 
 
-def test_one_run_in_the_book_s_words():
-    one = record([0.5, 0.9, 0.85], claim=CLAIMS["30 hidden"])
-    assert epoch_line(0, np.array([0.5]), 200) == "Epoch 0: 100 / 200"
-    assert list(lines(one)) == [
-        "Best 90.00% (epoch 1), last 85.00%.",
-        "The book, section 1.6: 95.42%, best epoch of the best of three runs.",
-        "0.30 s an epoch (median, evaluation included), 1.2 s compiling.",
-    ]
+def test_an_experiment_is_a_loop_over_epoch(small):
+    [*_, after] = run(ENTROPY, small, [3])
+    key = jax.random.key(3)
+    state = jaxnet.start(ENTROPY.init(key))
+    for number in range(2):
+        options = ENTROPY.options()
+        epoch_key = jax.random.fold_in(key, number)
+        state = jaxnet.epoch(epoch_key, state, small.train, **options)
+    assert_close(jax.tree.map(lambda a: a[0], after.params), state.params, rtol=1e-5)
+    correct = round(200 * float(jaxnet.accuracy(state.params, small.test)))
+    assert after.record.correct == [correct]
 
 
-def test_several_runs_as_a_table_with_their_spread():
-    table = list(lines(record([0.5, 0.9], [0.6, 0.7], [0.8, 0.4])))
-    assert table[1].split() == ["1", "90.00%", "1", "90.00%"]
-    assert table[3].split() == ["3", "80.00%", "0", "40.00%"]
-    assert table[4].split() == ["mean", "80.00%", "66.67%"]
-    assert table[5].split() == ["sd", "10.00%", "25.17%"]
-    assert table[6].split() == ["median", "80.00%", "70.00%"]
-    assert table[7].split() == ["min", "70.00%", "40.00%"]
-    assert table[8].split() == ["max", "90.00%", "90.00%"]
-    line = epoch_line(1, np.array([0.9, 0.7, 0.4]), 200)
-    assert line == "Epoch 1: 133.3 / 200 (mean of 3 seeds, 80 to 180)"
+def test_a_record_has_the_counts_of_the_networks(small):
+    [*_, after] = run(SMALL, small, [1, 2])
+    for i, count in enumerate(after.record.correct):
+        params = jax.tree.map(lambda leaf, i=i: leaf[i], after.params)
+        assert count == round(200 * float(jaxnet.accuracy(params, small.test)))
+    total = jax.tree.map(lambda a, b: a[0] + b, after.params, problem([784, 4, 10])[0])
+    assert total[0].w.shape == (4, 784)  # usable beside other arrays
 
 
-def test_stuck_diverged_and_interrupted_runs_are_named():
-    """Stuck: nearly everything learnt but a few digits. Poor at all is not stuck."""
-    histories = [[0.8, 0.85], [0.8, 0.95], [0.3, 0.2], [0.5, math.nan]]
-    digits = [[4, 8], [], [0, 1, 2, 3, 4, 5], [1]]
-    ends = {"diverged": {4: (1, 2)}, "stopped": {3: 1}, "interrupted": True}
-    text = "\n".join(lines(record(*histories, unlearnt=digits, **ends)))
-    assert "Interrupted after 2 of 2 epochs." in text
-    assert "Stuck, most images of a digit wrong: seed 1 on 4 and 8.\n" in text
-    assert "Diverged, seed 4: in epoch 1 layer 2 became nan or infinite." in text
-    assert "Stopped for want of improvement: seed 3 after epoch 1." in text
-
-
-def test_a_record_as_json_has_no_nan():
-    value = as_json(record([0.5, 0.9], [0.5, math.nan]))
-    json.dumps(value, allow_nan=False)
-    assert value["runs"][0]["correct"] == [100, 180]
-    assert value["runs"][1]["correct"] == [100, None]
-    assert value["runs"][1]["best"] == 0.5 and value["runs"][1]["last"] is None
-    assert value["last"]["mean"] is None and value["best"]["max"] == 0.9
+def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
+    often = replace(SMALL, epochs=4)
+    rarely = replace(often, evaluate_every=2)
+    every, second = run(often, small, [1]), run(rarely, small, [1])
+    assert rarely.reports == len(second) == 2
+    for one, other in zip(every[1::2], second, strict=True):
+        assert one.record.correct == other.record.correct
+        assert_close(one.params, other.params, rtol=0)
+    with pytest.raises(ValueError, match="a multiple of 3"):
+        run(replace(often, evaluate_every=3), small, [1])
 
 
 def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
-    experiment = Experiment(
-        sizes=(784, 4, 10),
-        epochs=40,
-        stop_after=3,
-        cost=jaxnet.cross_entropy,
-        eta=0.5,
-    )
-    epochs = list(run(experiment, small.train, small.test, range(1, 4)))
-    history = np.stack([epoch.accuracy for epoch in epochs])
-    going = np.stack([epoch.going for epoch in epochs])
+    epochs = run(replace(ENTROPY, epochs=40, stop_after=3), small, range(1, 4))
+    history = accuracies(epochs)
+    going = np.stack([epoch.record.going for epoch in epochs])
     assert len(epochs) < 40 and not going[-1].any()
     for seed in range(3):
         stop = int(np.argmin(going[:, seed]))  # the first epoch it is not going
-        best = history[: stop + 1, seed]
-        assert np.argmax(best) == stop - 3
+        assert np.argmax(history[: stop + 1, seed]) == stop - 3
         assert (history[stop:, seed] == history[stop, seed]).all()
         frozen = [epoch.params[0].w[seed] for epoch in epochs[stop:]]
         assert all(np.array_equal(w, frozen[0]) for w in frozen)
 
 
 def test_a_schedule_changes_eta_and_not_the_run_before(small):
-    plain = Experiment(
-        sizes=(784, 4, 10), epochs=12, cost=jaxnet.cross_entropy, eta=2.0
-    )
-    halved = replace(plain, halve_after=1)
+    plain = replace(ENTROPY, epochs=12, eta=2.0)
     one, other = (
-        np.stack([e.accuracy for e in run(e_, small.train, small.test, [1])])
-        for e_ in (plain, halved)
+        accuracies(run(e, small, [1]))[:, 0]
+        for e in (plain, replace(plain, halve_after=1))
     )
-    assert (np.diff(one[:, 0]) <= 0).any()
-    fall = int(np.argmax(np.diff(one[:, 0]) <= 0)) + 1  # the first epoch without a best
+    assert (np.diff(one) <= 0).any()
+    fall = int(np.argmax(np.diff(one) <= 0)) + 1  # the first epoch without a best
     np.testing.assert_array_equal(one[: fall + 1], other[: fall + 1])
     assert (one[fall + 1 :] != other[fall + 1 : len(one)]).any()
 
 
 def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(small):
-    experiment = Experiment(
-        sizes=(784, 4, 10), epochs=3, eta=10.0, l2=1e4, cost=jaxnet.cross_entropy
-    )
-    [first, *later] = run(experiment, small.train, small.test, [1, 2])
+    [first, *later] = run(replace(ENTROPY, eta=10.0, l2=1e4), small, [1, 2])
     assert not later, "no network is going"
-    assert np.isnan(first.accuracy).all() and not first.going.any()
-    assert (first.broken_layer > 0).all()
+    assert first.record.correct == [None, None] and not any(first.record.going)
+    assert np.isnan(first.measured).all() and min(first.record.broken_layer) > 0
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(first.params))
 
 
-def test_a_sweep_trains_each_setting_as_it_trains_alone(small):
-    base = Experiment(sizes=(784, 4, 10), epochs=2, cost=jaxnet.cross_entropy)
-    seeds, etas, l2s = [3, 4], (0.5, 0.1), (0.0, 5.0)
-    swept = list(sweep(base, small.train, small.test, seeds, eta=etas, l2=l2s))
-    assert swept[0].shape == (2, 2)
-    for i, (eta, l2) in enumerate(zip(etas, l2s, strict=True)):
-        alone = run(replace(base, eta=eta, l2=l2), small.train, small.test, seeds)
-        for epoch, found in zip(alone, swept, strict=True):
-            np.testing.assert_allclose(found[i], epoch.accuracy, atol=0.011)
+def test_failed_classes_are_those_that_a_network_gives_up(small):
+    """A network that always says 3 has learnt 3 and nothing else."""
+    b = np.eye(10, dtype=np.float32)[3:4]
+    networks = [jaxnet.Layer(jnp.zeros((1, 10, 784)), jnp.asarray(b))]
+    assert failed_classes(networks, small.test) == [[0, 1, 2, 4, 5, 6, 7, 8, 9]]
 
 
-def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
-    often = Experiment(sizes=(784, 4, 10), epochs=4)
-    rarely = replace(often, evaluate_every=2)
-    every = list(run(often, small.train, small.test, [1]))
-    second = list(run(rarely, small.train, small.test, [1]))
-    assert rarely.reports == len(second) == 2
-    for one, other in zip(every[1::2], second, strict=True):
-        assert one.accuracy == other.accuracy
-        assert_close(one.params, other.params, rtol=0)
-    with pytest.raises(ValueError, match="whole groups of 3"):
-        list(run(replace(often, evaluate_every=3), small.train, small.test, [1]))
+def test_a_runner_compiles_once_for_all_rates_and_seeds(small):
+    counted = CountedBackprop()
+    rates = ("l2", "dropout")
+    e = replace(SMALL, sizes=(784, 3, 10), gradient=counted)
+    runner = Runner(e, small.train, small.test, 2, rates)
+    before = counted.traces
+    for seeds, eta in (([1, 2], 1.0), ([3], 0.1)):
+        n = len(seeds)
+        values = {"eta": [eta] * n, "l2": [5.0] * n, "dropout": [0.5] * n}
+        for after in runner(seeds, values):
+            assert after.measured.shape == (n,)
+    assert counted.traces == before > 0
 
 
-def test_a_sweep_without_values_is_refused(small):
-    with pytest.raises(ValueError, match=r"such as eta=\[0.1, 1.0\], got none"):
-        next(sweep(Experiment(), small.train, small.test, [1]))
+def test_another_eta_is_no_other_program(small):
+    one, other = (
+        Runner(replace(SMALL, eta=eta), small.train, small.test) for eta in (3.0, 0.1)
+    )
+    assert one._epoch.as_text() == other._epoch.as_text()
 
 
-@pytest.mark.parametrize("name", CLAIMS)
-def test_an_experiment_is_pickled_and_equal(name):
-    experiment = CLAIMS[name].experiment
-    assert pickle.loads(pickle.dumps(experiment)) == experiment
+@pytest.fixture(scope="module")
+def of_two(small):
+    return Runner(SMALL, small.train, small.test, 2, ["l2"])
+
+
+@pytest.mark.parametrize(
+    ("seeds", "rates", "message"),
+    [
+        ([1, 2, 3], {"l2": [0.0] * 3}, "Expected 1 to 2 seeds, got 3"),
+        ([], {"l2": []}, "Expected 1 to 2 seeds, got 0"),
+        ([1, 2], {"l2": [0.0]}, "Expected 2 values of l2, one for each network, got 1"),
+        ([1], {"l2": [-1.0]}, "Expected l2 of at least 0, got -1.0"),
+        ([1], {"l2": [0.0], "eta": [np.nan]}, "Expected eta of at least 0, got nan"),
+        ([1], {}, "Expected values of eta, l2, got eta"),
+        (
+            [1],
+            {"l2": [0.0], "l1": [0.0]},
+            "Expected values of eta, l2, got eta, l2, l1",
+        ),
+    ],
+)
+def test_networks_that_it_cannot_train_are_refused(of_two, seeds, rates, message):
+    with pytest.raises(ValueError, match=message):
+        next(of_two(seeds, rates))
+
+
+@pytest.mark.parametrize(
+    "memory, at_once",
+    [({"bytes_limit": 2**26}, 10), (None, 20), ({"bytes_limit": 1}, 1)],
+)
+def test_an_accelerator_trains_as_many_networks_at_once_as_its_memory_holds(
+    small, monkeypatch, memory, at_once
+):
+    """A quarter of 64 MiB holds ten times 200 x 1,010 numbers of eight bytes."""
+    device = SimpleNamespace(platform="gpu", memory_stats=lambda: memory)
+    monkeypatch.setattr(jax, "devices", lambda: [device])
+    e = Experiment(sizes=(784, 1000, 10))
+    assert runners.together(e, 20, small.test) == at_once
+
+
+# The schedule: eta is halved after n epochs without a best, and training stops.
+
+
+def counts(rights, **options):
+    """What `advance` makes of a network with these correct answers by epoch."""
+    e = Experiment(sizes=(2, 2), **options)
+    network = runners.begin(e, jnp.asarray(0, jnp.uint32))
+
+    def after(network, right):
+        network = runners.advance(e, network, network.state, right, 20)
+        return network, (network.scale, network.going)
+
+    rights = jnp.asarray([*rights, *[0] * (30 - len(rights))]) / 20
+    scales, going = jax.jit(lambda: jax.lax.scan(after, network, rights)[1])()
+    return scales.tolist(), going.tolist()
+
+
+@settings(max_examples=40)
+@given(
+    rights=st.lists(st.integers(0, 20), min_size=1, max_size=30),
+    patience=st.integers(1, 4),
+)
+def test_eta_is_halved_after_n_epochs_without_a_best(rights, patience):
+    scales, going = counts(rights, halve_after=patience)
+    best, since, scale = -1, 0, 1.0
+    for right, found, on in zip(rights, scales, going, strict=False):
+        since = 0 if right > best else since + 1
+        best = max(best, right)
+        if since == patience:
+            since, scale = 0, scale / 2
+        assert found == scale
+        if scale == 1 / 128:
+            return
+        assert on
+
+
+def test_a_schedule_ends_at_one_128th():
+    scales, going = counts([10] * 30, halve_after=3)
+    assert going.index(False) == 7 * 3  # 1/128 is seven halvings
+    assert scales[21] == 1 / 128
+
+
+def test_early_stopping_ends_after_n_epochs_without_a_best():
+    _, going = counts([5, 6, 6, 6, 7, 7, 7, 7], stop_after=3)
+    assert going[:8] == [True] * 7 + [False]

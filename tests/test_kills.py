@@ -1,4 +1,4 @@
-"""`train` is killed at each of its writes, and goes on to the same bits.
+"""`train` is killed at each of its writes, and resumes to the same bits.
 
 The process from which it is forked again and again is this module: `python -m` it.
 """
@@ -17,10 +17,13 @@ from functools import partial
 from pathlib import Path
 from unittest import mock
 
+import msgspec
 import pytest
 
-from jaxnet import checkpoints, folders
+from jaxnet import runs
 from jaxnet.cli import main
+from jaxnet.runs import checkpoint
+from jaxnet.runs.run import Manifest
 from tests.kills import at_step, every_step, forked, kill_myself
 
 ROOT = Path(__file__).parent.parent
@@ -38,52 +41,52 @@ def said(*words) -> tuple[int, str]:
 
 
 def begun(folder: Path) -> bool:
-    return any(folder.glob("checkpoint-*.json"))
+    return any(folder.glob(checkpoint.PATTERN))
 
 
 def train(data: str, folder: Path, epochs: int, happens=lambda *_: None) -> dict:
-    """Begin the run, or go on with it if it was begun, and keep every epoch of it."""
+    """Begin the run, or resume it if it was begun, and keep every epoch of it."""
     words = ["--data", data, *OPTIONS, "--epochs", epochs, "--out", folder]
     if begun(folder):
         words = ["--resume", folder, "--json"]
-    with every_step(happens), mock.patch("jaxnet.folders._PAUSE", 0.0):
+    with every_step(happens), mock.patch("jaxnet.runs.run._PAUSE", 0.0):
         code, text = said("train", *words)
     assert code == 0, text
     return {k: v for k, v in json.loads(text).items() if k not in TIMES}
 
 
 def kept(folder: Path) -> tuple[int, list, str]:
-    """What a folder has: epochs saved, lines, and its arrays as a checksum."""
-    run = folders.read(folder)
-    lines = [list(line._replace(seconds=0.0)) for line in run.lines]
-    digest = hashlib.sha256()
-    for place, array in sorted(checkpoints.load(folder).arrays.items()):
+    """What a folder has: epochs saved, records, and its arrays as a checksum."""
+    run, digest = runs.read(folder), hashlib.sha256()
+    records = [msgspec.structs.replace(record, seconds=0.0) for record in run.records]
+    for place, array in sorted(checkpoint.load(folder, Manifest)[0].items()):
         digest.update(f"{place}{array.dtype}{array.shape}".encode())
         digest.update(array.tobytes())
-    return run.saved, lines, digest.hexdigest()
+    return run.manifest.epochs_done, records, digest.hexdigest()
 
 
 def straight(data: str, folder: Path, epochs: int, happens=lambda *_: None) -> dict:
-    """An uninterrupted run: its results, lines, and arrays after each epoch."""
-    arrays, save = [], checkpoints.save
+    """An uninterrupted run: its results, records, and arrays after each epoch."""
+    arrays, save = [], checkpoint.save
 
     def save_and_look(*arguments):
         save(*arguments)
         arrays.append(kept(folder)[-1])
 
-    with mock.patch("jaxnet.checkpoints.save", save_and_look):
+    with mock.patch("jaxnet.runs.checkpoint.save", save_and_look):
         results = train(data, folder, epochs, happens)
     assert len(arrays) == epochs + 1
-    return {"results": results, "lines": kept(folder)[1], "arrays": arrays}
+    records = msgspec.to_builtins(kept(folder)[1])
+    return {"results": results, "records": records, "arrays": arrays}
 
 
 def check(folder: Path, expected: dict) -> int:
     """How many epochs are saved, once they are seen to be the uninterrupted run's."""
     if not begun(folder):
         return 0
-    saved, lines, arrays = kept(folder)
-    assert lines == expected["lines"][: len(lines)]
-    assert saved in (len(lines), len(lines) - 1)
+    saved, records, arrays = kept(folder)
+    assert msgspec.to_builtins(records) == expected["records"][: len(records)]
+    assert saved in (len(records), len(records) - 1)
     assert arrays == expected["arrays"][saved]
     return saved
 
@@ -93,7 +96,7 @@ def check_listed(folder: Path, epochs: int) -> None:
     code, text = said("runs", "list", folder.parent)
     if begun(folder):
         _, row = text.splitlines()
-        done = f" {len(folders.read(folder).lines)}/{epochs} "
+        done = f" {len(runs.read(folder).records)}/{epochs} "
         assert code == 0 and row.startswith("killed ") and done in row
         return
     assert code == 2 and "expected a folder of runs, from train --out" in text
@@ -108,13 +111,13 @@ def is_killed(process: int) -> bool:
 
 
 def kill_at_each_write(data: str, folder: Path, kills: int, expected: dict) -> int:
-    """The most writes that a process was let do; it goes on from what the last left.
+    """The most writes that a process was let do; it resumes from what the last left.
 
     The first is killed at its first write, the next at its second, and so on, until one
     has done two epochs; then from the first again. What the write that it is killed at
     has written is nothing, a half, or all.
     """
-    saved, write, most, epochs = 0, 1, 0, len(expected["lines"])
+    saved, write, most, epochs = 0, 1, 0, len(expected["records"])
     for number in range(kills):
         happens = at_step(write, kill_myself, part=number % 3 / 2)
         assert is_killed(forked(partial(train, data, folder, epochs, happens)))
@@ -128,11 +131,11 @@ def kill_at_each_write(data: str, folder: Path, kills: int, expected: dict) -> i
 
 def kill_at_random_times(data: str, folder: Path, kills: int, expected: dict) -> None:
     """Each process is killed up to a tenth of a second after an epoch of its own."""
-    draw, epochs = random.Random(0), len(expected["lines"])
+    draw, epochs = random.Random(0), len(expected["records"])
     for _ in range(kills):
         before = check(folder, expected)
         process = forked(partial(train, data, folder, epochs))
-        while not begun(folder) or folders.read(folder).saved == before:
+        while not begun(folder) or runs.read(folder).manifest.epochs_done == before:
             time.sleep(0.001)
         time.sleep(draw.uniform(0, 0.1))
         os.kill(process, signal.SIGKILL)
@@ -175,18 +178,20 @@ def test_train_survives_200_kills_at_its_writes_and_20_at_random(small_mnist, tm
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
-    # An epoch is 4 steps of its line, and 6 for each of its checkpoint's two files.
-    assert found["writes"] > 2 * (4 + 6 + 6)
+    # An epoch is four steps of its record, and seven of its checkpoint.
+    assert found["writes"] > 2 * (4 + 7)
     assert min(found["left"]) > 0
 
 
-def test_what_a_kill_at_any_write_would_leave_goes_on_to_the_same_bits(
+def test_what_a_kill_at_any_write_would_leave_is_resumed_to_the_same_bits(
     small_mnist, tmp_path
 ):
     """What is in the folder at each write is copied, with a half of what is written."""
     run, copies = tmp_path / "run", []
 
     def happens(file, content):
+        if not run.exists():
+            return
         copy = tmp_path / str(len(copies)) / "killed"
         copy.mkdir(parents=True)
         for path in run.iterdir():

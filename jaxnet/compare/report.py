@@ -1,11 +1,11 @@
-"""The examination of a gradient as lines for people."""
+"""The check of a gradient as lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from math import isinf
 
 from jaxnet.compare.check import GradCheck
+from jaxnet.compare.comparison import Comparison
 from jaxnet.compare.diagnosis import Equation
-from jaxnet.compare.leaves import Comparison
 
 FORMULAS = {
     "BP1": "delta^L = grad_a C . sigma'(z^L)",
@@ -17,30 +17,32 @@ FORMULAS = {
 }
 
 
-def plural(epochs: int) -> str:
-    """1 epoch, 2 epochs."""
-    return f"{epochs} epoch{'s' * (epochs != 1)}"
+def training(epochs: int) -> str:
+    """How long a network has been trained, in words."""
+    if not epochs:
+        return "untrained"
+    return f"trained for {epochs} epoch{'s' * (epochs != 1)}"
 
 
 def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
-    """The report, the verdict last."""
+    """The whole report, the verdict last."""
     for stage in found.stages:
-        when = f"trained for {plural(stage.epochs)}" if stage.epochs else "untrained"
+        compared = stage.comparison
         yield ""
         yield (
-            f"{stage.comparison.dtype}, {when}: {candidate} beside {reference}, "
-            f"tolerance {stage.comparison.tolerance:.1e}"
+            f"{compared.dtype}, {training(stage.epochs)}: {candidate} against "
+            f"{reference}, tolerance {compared.tolerance:.1e}"
         )
-        yield from _leaves(stage.comparison)
+        yield from _leaves(compared)
     if found.diverged_after is not None:
-        when = plural(found.diverged_after)
-        yield f"Trained for {when} the network is not finite: not compared."
+        when = training(found.diverged_after).capitalize()
+        yield f"{when}, the network is not finite: not compared."
     yield ""
     yield "Equation by equation, at each example: relative error in float64"
     for equation in found.equations:
         formula = FORMULAS.get(equation.name, "")
         where = f"layer {equation.layer}" if equation.layer else "all"
-        verdict = "holds" if equation.holds else f"BROKEN {equation.words}"
+        verdict = "holds" if equation.holds else f"BROKEN {equation.mistake}"
         error = _error(equation.relative_error, equation.holds)
         line = f"  {equation.name:<4}{where:<9}{formula:<48}{error:>8}  {verdict}"
         yield line.rstrip()
@@ -49,67 +51,56 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
         yield ""
         yield "Edge points, on small networks: largest relative error of a parameter"
     for edge in found.edges:
-        verdict = "agrees" if edge.agrees else edge.trouble or "DIFFERS"
+        verdict = "agrees" if edge.agrees else edge.exception or "DIFFERS"
         if not edge.agrees and not edge.required:
-            verdict = f"{verdict}, not counted: these neurons were not asked for"
-        error = "" if edge.trouble else _error(edge.relative_error, edge.agrees)
+            verdict += ", not counted: the network does not use it"
+        error = "" if edge.exception else _error(edge.relative_error, edge.agrees)
         yield f"  {edge.name:<34}{error:>8}  {verdict}"
-    yield from _work(found)
+    yield from _timings(found)
     yield ""
     yield from verdict_lines(found, candidate, reference)
 
 
 def verdict_lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
     """Whether the two agree, and which equations are broken if not."""
-    worst = max(stage.comparison.relative_error for stage in found.stages[::2])
     if found.agrees:
-        yield (
-            f"{candidate} agrees with {reference}: relative error at most {worst:.1e} "
-            "in float64."
-        )
+        worst = max(stage.comparison.relative_error for stage in found.stages[::2])
+        error = f"relative error at most {worst:.1e} in float64"
+        yield f"{candidate} agrees with {reference}: {error}."
         return
     yield f"{candidate} differs from {reference}."
-    yield from (_in_words(equation) for equation in found.broken)
+    yield from (_sentence(equation) for equation in found.broken)
     wrong = [e.name for e in found.edges if e.required and not e.agrees]
-    right = all(stage.comparison.agrees for stage in found.stages)
-    if right and wrong:
-        yield f"At the network above it is right, but not at: {', '.join(wrong)}."
+    compared = [stage.comparison for stage in found.stages]
+    dtypes = dict.fromkeys(each.dtype for each in compared if not each.agrees)
+    if wrong and not dtypes:
+        yield f"It agrees at the network above, but not at: {', '.join(wrong)}."
     elif not found.broken and not wrong:
-        dtypes = {s.comparison.dtype for s in found.stages if not s.comparison.agrees}
         yield f"All equations hold in a small network; look at {' and '.join(dtypes)}."
 
 
-def _in_words(equation: Equation) -> str:
+def _sentence(equation: Equation) -> str:
     if equation.name == "2.4":
-        return f"The mean over the mini-batch (2.4) is broken: {equation.words}."
+        return f"The mean over the mini-batch (2.4) is broken: {equation.mistake}."
     formula = FORMULAS.get(equation.name)
     where = f" in layer {equation.layer}" if equation.layer else ""
-    how = equation.words or f"off by {equation.relative_error:.1e} of its size"
-    return f"{equation.name} is broken{where}: {how}." + (
-        f" The book: {formula}." if formula else ""
-    )
+    how = equation.mistake or f"relative error {equation.relative_error:.1e}"
+    book = f" The book: {formula}." if formula else ""
+    return f"{equation.name} is broken{where}: {how}.{book}"
 
 
 def _leaves(comparison: Comparison) -> Iterator[str]:
-    yield (
-        f"  {'':<5}{'shape':>7}{'norm':>11}{'reference':>11}{'ratio-1':>9}"
-        f"{'rel err':>9}{'max abs':>9}{'max elem':>9}{'ULP 50%':>9}{'99%':>9}{'max':>9}"
-        f"{'1-cos':>9}"
-    )
+    heads = "ratio-1", "rel err", "max abs", "max elem", "ULP 50%", "99%", "max"
+    row = [f"{head:>9}" for head in (*heads, "1-cos")]
+    yield f"  {'':<5}{'shape':>7}{'norm':>11}{'reference':>11}{''.join(row)}"
     for leaf in comparison.leaves:
         shape = "x".join(map(str, leaf.shape))
         ratio = leaf.norm / leaf.reference_norm - 1 if leaf.reference_norm else 0.0
-        numbers = (
-            ratio,
-            leaf.relative_error,
-            leaf.max_absolute,
-            leaf.max_elementwise,
-        )
+        errors = ratio, leaf.relative_error, leaf.max_absolute, leaf.max_elementwise
         yield (
             f"  {leaf.name:<5}{shape:>7}{leaf.norm:>11.3e}{leaf.reference_norm:>11.3e}"
-            + "".join(f"{number:>9.1e}" for number in numbers)
-            + f"{leaf.ulp_median:>9.2g}{leaf.ulp_99:>9.2g}{leaf.ulp_max:>9.2g}"
-            + f"{leaf.one_minus_cosine:>9.1e}  {'agrees' if leaf.agrees else 'DIFFERS'}"
+            f"{_row(errors, '9.1e')}{_row(leaf.ulps, '9.2g')}"
+            f"{leaf.one_minus_cosine:>9.1e}  {'agrees' if leaf.agrees else 'DIFFERS'}"
         )
     worst = max(comparison.leaves, key=lambda leaf: leaf.relative_error)
     place = ", ".join(map(str, worst.worst))
@@ -123,46 +114,44 @@ def _opinions(found: GradCheck, candidate: str, reference: str) -> Iterator[str]
     if found.curve is None:
         return
     yield ""
-    yield "Third opinion: slopes of the cost in random directions, by differences"
-    yield _row("h", found.curve.steps, ".0e")
-    yield _row("forward", found.curve.forward, ".0e")
-    yield _row("central", found.curve.central, ".0e")
+    yield "Third opinion: differences of the cost in random directions, at steps h"
+    for name, numbers in found.curve._asdict().items():
+        head = "h" if name == "steps" else name
+        yield f"  {head:<8}{_row(numbers, '7.0e')}"
     for opinion in found.opinions:
         yield (
-            f"  {opinion.name:<4} central differences are off {candidate} by "
-            f"{opinion.from_candidate:.1e}, {reference} by {opinion.from_reference:.1e}"
+            f"  {opinion.name:<4} relative error from central differences: {candidate} "
+            f"{opinion.from_candidate:.1e}, {reference} {opinion.from_reference:.1e}"
         )
     if found.complex_step_error is not None:
         yield (
-            "  on a small network, the complex step is off "
-            f"{candidate} by {found.complex_step_error:.1e}"
+            f"  relative error from the complex step, on a small network: {candidate} "
+            f"{found.complex_step_error:.1e}"
         )
 
 
-def _error(relative: float, right: bool) -> str:
-    """The error, but no infinity where a reference of 0 is right but for rounding."""
-    return "rounding" if right and isinf(relative) else f"{relative:.1e}"
+def _error(relative_error: float, agrees: bool) -> str:
+    """The error, but not as infinite where it is rounding of a reference of 0."""
+    return "rounding" if agrees and isinf(relative_error) else f"{relative_error:.1e}"
 
 
-def _row(name: str, numbers: Sequence[float], form: str) -> str:
-    return f"  {name:<8}" + "".join(f"{number:>7{form}}" for number in numbers)
+def _row(numbers: Iterable[float], form: str) -> str:
+    return "".join(f"{number:>{form}}" for number in numbers)
 
 
-def _work(found: GradCheck) -> Iterator[str]:
+def _timings(found: GradCheck) -> Iterator[str]:
     yield ""
-    yield "Cost of a call in float32: by the clock, by XLA's counts, and by hand"
-    yield (
-        f"  {'':<22}{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"
-    )
-    for work in found.work:
-        compiling = (
-            "no" if work.compile_seconds is None else f"{work.compile_seconds:.2f} s"
-        )
+    yield "Cost of a call in float32: measured, counted by XLA, and by hand"
+    heads = f"{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"
+    yield f"  {'':<22}{heads}"
+    for timing in found.timings:
+        seconds = timing.compile_seconds
+        compiling = "no" if seconds is None else f"{seconds:.2f} s"
         flops, moved = (
             "" if count is None else f"{count / 1e6:.2f}"
-            for count in (work.flops, work.bytes)
+            for count in (timing.flops, timing.bytes)
         )
         yield (
-            f"  {work.method:<22}{compiling:>10}{1e6 * work.seconds:>8.0f} us{flops:>9}"
-            f"{work.analytic_flops / 1e6:>9.2f}{moved:>8}"
+            f"  {timing.method:<22}{compiling:>10}{1e6 * timing.seconds:>8.0f} us"
+            f"{flops:>9}{timing.analytic_flops / 1e6:>9.2f}{moved:>8}"
         )

@@ -1,20 +1,16 @@
-"""Figures from numbers, with matplotlib (the extra `figures`)."""
+"""The figures that the command line draws, with matplotlib (the extra `figures`).
 
-from jaxnet.figures.book import cost_of_gradients as cost_of_gradients
-from jaxnet.figures.book import images as images
-from jaxnet.figures.book import insights as insights
-from jaxnet.figures.book import toy_neuron as toy_neuron
-from jaxnet.figures.book import valley as valley
-from jaxnet.figures.book import weights as weights
+Each function takes numbers, writes a picture and returns its path: nothing is trained,
+measured or read from files here. A figure of your own begins with `blank` and ends with
+`save`, as those of the scripts do.
+"""
+
+from jaxnet.figures.canvas import blank as blank
 from jaxnet.figures.canvas import check_can_save as check_can_save
+from jaxnet.figures.canvas import images as images
+from jaxnet.figures.canvas import save as save
 from jaxnet.figures.comparison import gradient_comparison as gradient_comparison
-from jaxnet.figures.network import HARD_DIGITS as HARD_DIGITS
-from jaxnet.figures.network import confusion as confusion
-from jaxnet.figures.network import digits as digits
-from jaxnet.figures.network import hidden_weights as hidden_weights
-from jaxnet.figures.results import best_epochs as best_epochs
-from jaxnet.figures.results import learning_curves as learning_curves
-from jaxnet.figures.results import training_sizes as training_sizes
-from jaxnet.figures.runs import curves as curves
-from jaxnet.figures.sweeps import benchmark as benchmark
-from jaxnet.figures.sweeps import sweep as sweep
+from jaxnet.figures.pictures import pieces as pieces
+from jaxnet.figures.pictures import stages as stages
+from jaxnet.figures.training import curves as curves
+from jaxnet.figures.training import sweep as sweep

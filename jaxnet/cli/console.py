@@ -1,0 +1,84 @@
+"""What commands and scripts print: progress, counts, tables and JSON."""
+
+import signal
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from jaxtyping import Float
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+T = TypeVar("T")
+
+
+def end_with_pipe() -> None:
+    """Have the process end, as other programs do, when nobody reads what it prints."""
+    if hasattr(signal, "SIGPIPE"):
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
+    """The items, with a progress display and the time left if there is a terminal.
+
+    So many of the total were `done` before the first item.
+    """
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    console = Console(stderr=not on_terminal)
+    with Progress(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(elapsed_when_finished=True),
+        console=console,
+        transient=True,
+        redirect_stdout=on_terminal,
+        disable=not console.is_terminal,
+    ) as display:
+        task = display.add_task(f"compiling, {label}", total=total, completed=done)
+        for item in items:
+            display.update(task, advance=1, description=label)
+            yield item
+
+
+def tell(message: str) -> None:
+    """Print a line that is not a result."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def counted(n: int, noun: str) -> str:
+    """The number and the noun: 1 epoch, 30 epochs."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def percent(value: float) -> str:
+    """A fraction in per cent."""
+    return "nan" if np.isnan(value) else f"{value:.2%}"
+
+
+def aligned(rows: Sequence[Sequence[object]]) -> Iterator[str]:
+    """The rows with columns below each other, the first to the left."""
+    table = [list(map(str, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for first, *others in table:
+        cells = zip(others, widths[1:], strict=True)
+        line = "".join(f"  {cell:>{width}}" for cell, width in cells)
+        yield (first.ljust(widths[0]) + line).rstrip()
+
+
+def print_json(value: Any) -> None:
+    """Print a line of JSON, with null for nan and infinity."""
+    print(msgspec.json.encode(value).decode(), flush=True)
+
+
+def spread(values: Float[np.ndarray, " n"]) -> dict[str, float]:
+    """Mean, sample standard deviation, median, minimum and maximum."""
+    return {
+        "mean": float(np.mean(values)),
+        "sd": float(np.std(values, ddof=1)) if len(values) > 1 else 0.0,
+        "median": float(np.median(values)),
+        "min": float(np.min(values)),
+        "max": float(np.max(values)),
+    }

@@ -1,0 +1,61 @@
+"""`python -m jaxnet describe`: what a data set holds."""
+
+import argparse
+from collections.abc import Iterator
+from typing import Any
+
+from jaxnet.cli.console import aligned, print_json
+from jaxnet.datasets import class_names, describe, load_data
+
+DESCRIPTION = (
+    "Say what a data set holds: examples of each class, range, mean and zeros of the "
+    "inputs, pixels that never change, and examples that are there twice. A data set "
+    "is a folder of IDX files in MNIST's layout, a folder with one of pictures for "
+    "each class, or a CSV file of a label and pixels a line."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The data set."""
+    parser.add_argument(
+        "data", metavar="PATH", nargs="?", help="the data set (default: MNIST itself)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Load, describe, print, and return the exit code."""
+    found = describe(load_data(args.data, as_bytes=True), class_names(args.data))
+    found = {"data": args.data or "MNIST", **found}
+    if args.json:
+        print_json(found)
+    else:
+        print(*_lines(found), sep="\n")
+    return 0
+
+
+def _lines(found: dict[str, Any]) -> Iterator[str]:
+    parts, names = found["parts"].values(), found["classes"]
+    shape = " ({} x {})".format(*found["shape"]) if found["shape"] else ""
+    in_bytes = found["type"] == "uint8"
+    kind = "bytes, which stand for byte / 256" if in_bytes else "numbers"
+    yield (
+        f"{found['data']}: {found['inputs']} inputs{shape}, {kind}; "
+        f"{len(names)} classes."
+    )
+    forms = {
+        "range": "{least:.5g} to {greatest:.5g}",
+        "mean": "{mean:.5g}",
+        "zeros": "{zeros:.2%}",
+        "constant pixels": "{constant}",
+        "duplicates": "{duplicates}",
+        "memory": "{bytes:,} B",
+    }
+    rows = [["", *found["parts"]], ["examples", *(part["examples"] for part in parts)]]
+    for k, name in enumerate(names):
+        rows.append([f"  {name}", *(part["counts"][k] for part in parts)])
+    for title, form in forms.items():
+        rows.append([title, *(form.format_map(part) for part in parts)])
+    yield from aligned(rows)
+    for each in found["shared"]:
+        yield f"{each['examples']} {each['of']} examples are also in {each['in']}."

@@ -1,0 +1,49 @@
+"""`python -m jaxnet export`: a trained network for other programs."""
+
+import argparse
+from pathlib import Path
+
+from jaxnet.cli.options import UsageError, add_network, network_of
+from jaxnet.runs import (
+    StorageError,
+    save_book_network,
+    save_function,
+    save_onnx,
+)
+
+DESCRIPTION = (
+    "Write a trained network, from a run's folder or a file of the book's second "
+    "program, as a function for JAX (FILE.jax), in the ONNX format (FILE.onnx), or in "
+    "the format of the book's second program (FILE.json)."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The network, and the file."""
+    add_network(parser)
+    help = "file to write, which ends in .jax, .onnx or .json"
+    parser.add_argument("file", metavar="FILE", type=Path, help=help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Write the file and return the exit code."""
+    params, cost = network_of(args)
+    suffix = args.file.suffix
+    if suffix == ".jax":
+        save_function(args.file, params)
+    elif suffix == ".onnx":
+        save_onnx(args.file, params)
+    elif suffix == ".json":
+        try:
+            save_book_network(args.file, params, cost)
+        except StorageError:
+            raise
+        except ValueError as error:  # a network that the book's program does not have
+            raise UsageError(f"{args.file}: {error}") from error
+    else:
+        raise UsageError(
+            f"{args.file}: expected a file that ends in .jax, .onnx or .json, got "
+            f"{suffix or 'no ending'!r}"
+        )
+    print(f"wrote {args.file}")
+    return 0

@@ -1,0 +1,227 @@
+"""Options on the command line: those of an experiment, and how values are read."""
+
+import argparse
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import jax
+from msgspec import Meta
+
+from jaxnet.cli.console import tell
+from jaxnet.datasets import Split, load_data
+from jaxnet.experiments.experiment import (
+    NAMES,
+    TYPES,
+    Experiment,
+    OptionError,
+    convert,
+    described,
+    parse,
+)
+from jaxnet.gradients import autodiff, backprop
+from jaxnet.runs import Run, TrainedNetwork, load_network, read
+
+MAX_NETWORKS = 100_000  # at once: a list of more takes longer than one expects
+_FLAGS = {
+    "init_layer": "init",
+    "halve_after": "schedule",
+    "stop_after": "early-stop",
+    "evaluate_on": "evaluate",
+}
+_EXPANSIONS: dict[str, dict[str, Any]] = {
+    "none": {},
+    **{name: {"expand": value} for name, value in NAMES["expand"].items()},
+    **{name: {"augment": value} for name, value in NAMES["augment"].items()},
+}
+_ALL = "which is all the training images"
+
+
+class UsageError(Exception):
+    """Arguments that do not fit: a user's mistake, told in one line."""
+
+
+def wrong(option: str, expected: str, got: object) -> UsageError:
+    """The error for an option's value."""
+    return UsageError(f"argument {flag(option)}: expected {expected}, got {got}")
+
+
+def flag(option: str) -> str:
+    """The flag of an experiment's option."""
+    return "--" + _FLAGS.get(option, option).replace("_", "-")
+
+
+def add_fields(
+    parser: argparse.ArgumentParser,
+    names: Iterable[str] = TYPES,
+    *,
+    lists: Iterable[str] = (),
+) -> argparse._ArgumentGroup:
+    """A group with an experiment's options, of these names, and the book's defaults.
+
+    Only those that are given will be in the arguments. Those of `lists` may be several.
+    """
+    title, defaults = "the experiment", described(Experiment())
+    group = parser.add_argument_group(title, argument_default=argparse.SUPPRESS)
+    for option in fields(Experiment):
+        name, help = option.name, option.metadata["help"]
+        if not help or name not in names:
+            continue
+        metavar, read = option.metadata["metavar"], _typed(partial(parse, name))
+        if name in NAMES:
+            metavar = f"{{{','.join(NAMES[name])}}}"
+        if name in lists:
+            metavar, read = f"{metavar},...", _several(read)
+        default = as_text(defaults[name])
+        if defaults[name] is None:
+            default = "all" if name == "train_on" else "never"
+        help = f"{help} (default: {default})"
+        group.add_argument(flag(name), dest=name, type=read, metavar=metavar, help=help)
+    return group
+
+
+def add_experiment(
+    parser: argparse.ArgumentParser, *, lists: Iterable[str] = ()
+) -> None:
+    """All options of an experiment, its seeds and its data."""
+    group = add_fields(parser, lists=lists)
+    help = "each image and its four shifts, or each mini-batch anew (default: none)"
+    names = f"{{{','.join(_EXPANSIONS)}}}"
+    group.add_argument("--expand", type=choice(_EXPANSIONS), metavar=names, help=help)
+    help = "first seed (default: 1)"
+    group.add_argument("--seed", type=integer(0), metavar="K", help=help)
+    help = "networks to train, with seeds K, K + 1, ... (default: 1)"
+    seeds = integer(1, MAX_NETWORKS)
+    group.add_argument("--seeds", type=seeds, metavar="N", help=help)
+    add_data(group)
+
+
+def add_data(parser: argparse._ActionsContainer) -> None:
+    """--data PATH."""
+    help = (
+        "folder of IDX files in MNIST's layout, or with a folder of pictures for each "
+        "class, or a CSV file (default: MNIST itself)"
+    )
+    parser.add_argument("--data", metavar="PATH", help=help)
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """A trained network: RUN, and --seed K of a run that has several."""
+    parser.add_argument("network", metavar="RUN", help="a run's folder, or a book file")
+    help = "which network of a run of several seeds (default: the first)"
+    parser.add_argument("--seed", metavar="K", type=integer(0), help=help)
+
+
+def read_run(path: str | Path) -> Run:
+    """The run in a folder; a line says which checkpoints are damaged and not used."""
+    run = read(path)
+    if run.skipped:
+        tell(f"{' '.join(run.skipped)} The checkpoint before is used.")
+    return run
+
+
+def network_of(args: argparse.Namespace) -> TrainedNetwork:
+    """The network in the run's folder, or in the file, that the arguments name."""
+    if os.path.isdir(args.network):
+        read_run(args.network)
+    return load_network(args.network, args.seed)
+
+
+def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
+    """The function, with errors that argparse puts into its own message."""
+
+    def typed(text: str) -> Any:
+        try:
+            return read(text)
+        except OptionError as error:
+            raise argparse.ArgumentTypeError(error.message) from None
+
+    return typed
+
+
+def choice(names: Iterable[str]) -> Callable[[str], str]:
+    """Reads one of a few names."""
+
+    def read(text: str) -> str:
+        if text not in names:
+            expected = f"expected one of {', '.join(names)}, got {text[:40]!r}"
+            raise argparse.ArgumentTypeError(expected)
+        return text
+
+    return read
+
+
+def integer(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
+    """Reads a whole number in a range."""
+    words = f"a whole number of at least {least}"
+    kind = Annotated[int, Meta(ge=least, lt=most + 1, description=words)]
+    return _typed(lambda text: convert("", text, kind))
+
+
+def _several(read: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    """Reads different numbers with commas between."""
+
+    def read_all(text: str) -> tuple[float, ...]:
+        numbers = tuple(read(part.strip()) for part in text.split(","))
+        if len(set(numbers)) < len(numbers):
+            expected = f"expected each number once, got {text[:40]!r}"
+            raise argparse.ArgumentTypeError(expected)
+        return numbers
+
+    return read_all
+
+
+def as_text(value: object) -> str:
+    """A value as it is given on the command line."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def experiment_of(args: argparse.Namespace, **rates: float) -> Experiment:
+    """The experiment that the arguments describe.
+
+    Raises UsageError for a combination of options that has no meaning.
+    """
+    given = {name: value for name, value in vars(args).items() if name in TYPES}
+    expansion = _EXPANSIONS[given.pop("expand", "none")]
+    e = Experiment(**{**given, **expansion, **rates})
+    optimizer = described(e)["optimizer"]
+    if optimizer == "nesterov" and not e.momentum:
+        raise wrong("optimizer", "--momentum with nesterov", "none")
+    if e.momentum and optimizer not in ("sgd", "nesterov"):
+        raise wrong("momentum", "--optimizer sgd or nesterov with it", optimizer)
+    return e
+
+
+def seeds_of(args: argparse.Namespace) -> range:
+    """The seeds that the arguments ask for."""
+    first = getattr(args, "seed", 1)
+    return range(first, first + getattr(args, "seeds", 1))
+
+
+def data_for(e: Experiment, path: str | None, *, as_bytes: bool = True) -> Split:
+    """The data at a path, if the experiment fits them. Raises UsageError if not."""
+    data = load_data(path, as_bytes=as_bytes)
+    n, n_in, n_out = *data.train.x.shape, data.train.y.shape[1]
+    available = e.train_on or n
+    if e.train_on and e.train_on > n:
+        raise wrong("train_on", f"at most {n}, {_ALL}", e.train_on)
+    if (e.sizes[0], e.sizes[-1]) != (n_in, n_out):
+        fitting = f"{n_in} inputs and {n_out} outputs to fit the data"
+        raise wrong("sizes", fitting, as_text(e.sizes))
+    if e.batch_size > available:
+        raise wrong("batch_size", f"at most {available}, {_ALL}", e.batch_size)
+    if (e.expand or e.augment) and n_in != 28 * 28:
+        raise wrong("expand", "images of 28 x 28 pixels", f"{n_in} pixels")
+    if e.gradient not in (backprop, autodiff):  # an oracle, which may not apply
+        try:
+            params = jax.eval_shape(lambda: e.init(jax.random.key(0)))
+            few = data.train[: e.batch_size]
+            jax.eval_shape(partial(e.gradient, cost=e.cost), params, few.x, few.y)
+        except ValueError as error:
+            raise UsageError(f"argument --gradient: {error}") from error
+    return data

@@ -1,0 +1,83 @@
+"""`python -m jaxnet predict`: pictures of digits, read by a trained network."""
+
+import argparse
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from jaxnet.cli.console import print_json
+from jaxnet.cli.options import UsageError, add_network, network_of
+from jaxnet.datasets import DataError
+from jaxnet.runs import TrainedNetwork
+
+DESCRIPTION = (
+    "Read the digits on pictures: any size and colour, dark on light or light on dark, "
+    "one digit or several in a line, brought to the form of MNIST's images. The "
+    "network is a run's folder, from train --out, or a file of the book's second "
+    "program."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """The network, the pictures, and how to look at what is done with them."""
+    add_network(parser)
+    help = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM files"
+    parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help=help)
+    help = "each picture is one digit, and is not to be cut"
+    parser.add_argument("--one", action="store_true", help=help)
+    help = "draw what became of each picture into this folder"
+    parser.add_argument("--show", metavar="FOLDER", type=Path, help=help)
+    help = "print a JSON object for each picture"
+    parser.add_argument("--json", action="store_true", help=help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Read each picture; the exit code is 2 if one could not be read."""
+    trained = network_of(args)
+    n_in, n_out = trained.params[0].w.shape[1], trained.params[-1].w.shape[0]
+    if (n_in, n_out) != (784, 10):
+        raise UsageError(
+            f"{args.network}: expected a network of 784 inputs and 10 outputs, got "
+            f"{n_in} and {n_out}"
+        )
+    code = 0
+    for path in args.pictures:
+        try:
+            found, draw = _read(path, trained, args.one)
+        except DataError as error:
+            words = str(error)
+            if not words.startswith(f"{path}: "):  # of a part that knows no files
+                words = f"{path}: {words[0].lower()}{words[1:]}"
+            found = {"error": words}
+            code, draw = 2, None
+        if args.json:
+            print_json({"picture": str(path), **found})
+        elif draw is None:
+            print(found["error"])
+        else:
+            sure = ", ".join(f"{x:.0%}" for x in found["confidence"])
+            print(f"{path}: {found['digits']}  ({sure} sure)")
+        if args.show and draw is not None:
+            draw(args.show / f"{path.stem}.png")
+    return code
+
+
+def _read(
+    path: Path, trained: TrainedNetwork, one: bool
+) -> tuple[dict[str, Any], Callable[[Path], Path]]:
+    """What a picture says, and a function that draws how it was read."""
+    from jaxnet import figures, pictures  # which import SciPy
+
+    grey = pictures.read_picture(path)
+    if one:
+        stages = pictures.prepare(grey)
+        [outputs] = trained.outputs(stages.image.reshape(1, -1))
+        digits, sure = str(outputs.argmax()), [float(outputs.max())]
+        return {"digits": digits, "confidence": sure}, partial(figures.stages, stages)
+    pieces = pictures.segment(grey, trained.outputs)
+    found = {
+        "digits": "".join(str(piece.digit) for piece in pieces),
+        "confidence": [piece.confidence for piece in pieces],
+    }
+    return found, partial(figures.pieces, grey, pieces)

@@ -1,0 +1,70 @@
+"""`python -m jaxnet reproduce`: the book's experiments, each with many seeds."""
+
+import argparse
+from pathlib import Path
+
+from jaxnet.cli import devices
+from jaxnet.cli.console import counted, tell, track
+from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer
+from jaxnet.datasets import load_data
+from jaxnet.experiments import CLAIMS, reproduce, result
+from jaxnet.experiments.reproduce import missing, table
+
+DESCRIPTION = (
+    "Run the book's experiments with many seeds on all cores or devices, keep every "
+    "curve in a file for each, and say where the book's number lies among what was "
+    "found. Networks that are done are kept, and the same command continues from "
+    "there; processes with the same folder share the work."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Which experiments, how many seeds, and where the files are."""
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help="experiments (default: all)"
+    )
+    help = "seeds of each experiment, 1 to N (default: 20)"
+    seeds = integer(1, MAX_NETWORKS)
+    parser.add_argument("--seeds", metavar="N", default=20, type=seeds, help=help)
+    help = "where the files are kept (default: results)"
+    folder = Path("results")
+    parser.add_argument("--out", metavar="FOLDER", default=folder, type=Path, help=help)
+    parser.add_argument("--list", action="store_true", help="list the experiments")
+    help = "print only the table, of the files as they are"
+    parser.add_argument("--table", action="store_true", help=help)
+    add_data(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train what is missing, print the table, and return the exit code."""
+    names = args.names or list(CLAIMS)
+    for name in names:
+        if name not in CLAIMS:
+            raise UsageError(
+                f"expected names of `jaxnet reproduce --list`, got {name!r}"
+            )
+    if args.list:
+        for name in names:
+            number = CLAIMS[name].number
+            print(f"{name:<36}section {CLAIMS[name].section:<9}{number or ''}")
+        return 0
+    code = 0
+    if not args.table:
+        devices.prepare(args.seeds, (784, 30, 10), 10)
+        data = load_data(args.data, as_bytes=True)
+        try:
+            for name in names:
+                todo = missing(name, args.seeds, args.out)
+                if todo:
+                    tell(f"{name}: {counted(len(todo), 'network')}")
+                    for _ in reproduce(name, data, todo, args.out, track):
+                        pass
+        except KeyboardInterrupt:
+            tell("interrupted; what is done is kept")
+            code = 130
+    results = [found for name in names if (found := result(name, args.out))]
+    if not results:
+        tell(f"no results in {args.out}")
+        return code or 1
+    print(*table(results, {}), sep="\n")
+    return code

@@ -1,0 +1,151 @@
+"""What became of a training run, as lines for people and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxnet.cli.console import aligned, percent, spread
+from jaxnet.experiments.claims import Claim, best_of_epochs
+from jaxnet.experiments.runner import Record
+
+
+def epoch_line(record: Record, examples: int) -> str:
+    """The book's line for an epoch; for several seeds, their mean and range."""
+    counts = [np.nan if count is None else count for count in record.correct]
+    if len(counts) == 1:
+        return f"Epoch {record.epoch}: {counts[0]} / {examples}"
+    mean, low, high = (f(counts) for f in (np.mean, np.min, np.max))
+    return (
+        f"Epoch {record.epoch}: {mean:.1f} / {examples} "
+        f"(mean of {len(counts)} seeds, {low:.0f} to {high:.0f})"
+    )
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What is told of a run, of one or more epochs, when it ends."""
+
+    seeds: Sequence[int]
+    records: Sequence[Record]
+    history: Float[np.ndarray, "seeds epochs"]
+    epochs: int
+    unlearnt: list[list[int]]
+    compile_seconds: float
+    claim: Claim | None
+    interrupted: bool
+
+    @property
+    def best(self) -> Float[np.ndarray, " seeds"]:
+        """The accuracy of each seed's best epoch; nan if it never had one."""
+        return best_of_epochs(self.history)
+
+    @property
+    def last(self) -> Float[np.ndarray, " seeds"]:
+        """The accuracy of each seed's last epoch."""
+        return self.history[:, -1]
+
+    @property
+    def best_epoch(self) -> np.ndarray:
+        """The epoch at which each seed was first at its best."""
+        return np.where(np.isnan(self.history), -1, self.history).argmax(axis=1)
+
+    @property
+    def ends(self) -> dict[int, tuple[int, int]]:
+        """The epoch that ended each seed early, and the layer that diverged, or 0."""
+        ends: dict[int, tuple[int, int]] = {}
+        for record in self.records:
+            each = zip(self.seeds, record.going, record.broken_layer, strict=True)
+            for seed, going, layer in each:
+                if not going and seed not in ends:
+                    ends[seed] = (record.epoch, layer)
+        return ends
+
+    def as_json(self) -> dict[str, Any]:
+        """The run in JSON values, nan as null."""
+        rows, claim = [], self.claim
+        for i, seed in enumerate(self.seeds):
+            epoch, layer = self.ends.get(seed, (None, 0))
+            rows.append(
+                {
+                    "seed": seed,
+                    "correct": [record.correct[i] for record in self.records],
+                    "best": float(self.best[i]),
+                    "best_epoch": int(self.best_epoch[i]),
+                    "last": float(self.last[i]),
+                    "unlearnt": self.unlearnt[i],
+                    "diverged": [epoch, layer] if layer else None,
+                    "stopped": None if layer else epoch,
+                }
+            )
+        return {
+            "runs": rows,
+            "best": spread(self.best),
+            "last": spread(self.last),
+            "epochs_done": len(self.records),
+            "interrupted": self.interrupted,
+            "seconds_per_epoch": self._seconds,
+            "compile_seconds": self.compile_seconds,
+            "book": claim
+            and {
+                "accuracy": (claim.number or np.nan) / 100,
+                "statistic": claim.statistic.name,
+                "section": claim.section,
+            },
+        }
+
+    def lines(self) -> Iterator[str]:
+        """The run in words: results, the book's number, trouble, and time."""
+        best, last = self.best, self.last
+        if self.interrupted:
+            yield f"Interrupted after {len(self.records)} of {self.epochs} epochs."
+        if np.isnan(best).all():
+            yield "No epoch ended with a finite network."
+        elif len(self.seeds) == 1:
+            epoch = self.best_epoch[0]
+            yield f"Best {best[0]:.2%} (epoch {epoch}), last {percent(last[0])}."
+        else:
+            rows = [*zip(self.seeds, best, self.best_epoch, last, strict=True)]
+            bests, lasts = spread(best), spread(last)
+            rows += [(name, bests[name], "", lasts[name]) for name in bests]
+            table = [(a, percent(b), c, percent(d)) for a, b, c, d in rows]
+            yield from aligned([("seed", "best", "epoch", "last"), *table])
+        if self.claim is not None:
+            number, statistic = self.claim.number, self.claim.statistic.name
+            yield f"The book, section {self.claim.section}: {number:.2f}%, {statistic}."
+        stops = [
+            f"seed {seed} after epoch {epoch}"
+            for seed, (epoch, layer) in self.ends.items()
+            if not layer
+        ]
+        if stops:
+            yield f"Stopped for want of improvement: {', '.join(stops)}."
+        for seed, (epoch, layer) in self.ends.items():
+            if layer:
+                yield (
+                    f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan "
+                    "or infinite. What came before stands. Lower eta, or lambda."
+                )
+        # A network that has learnt its classes but for a few that it has given up.
+        stuck = [
+            f"seed {seed} on {' and '.join(map(str, classes))}"
+            for seed, one, classes in zip(self.seeds, last, self.unlearnt, strict=True)
+            if one > 0.5 and 1 <= len(classes) <= 3
+        ]
+        if stuck:
+            yield f"Stuck, most images of a digit wrong: {', '.join(stuck)}."
+            yield (
+                "The book's footnote 7 in section 1.6 warns of such runs: an output "
+                "neuron that starts out saturated hardly learns. Another seed may not "
+                "stick."
+            )
+        yield (
+            f"{self._seconds:.2f} s an epoch (median, evaluation included), "
+            f"{self.compile_seconds:.1f} s compiling."
+        )
+
+    @property
+    def _seconds(self) -> float:
+        return float(np.median([record.seconds for record in self.records]))

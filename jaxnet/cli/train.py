@@ -1,0 +1,199 @@
+"""`python -m jaxnet train`: the book's first network, and its variations."""
+
+import argparse
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from jaxnet import figures, runs
+from jaxnet.cli import devices
+from jaxnet.cli.console import counted, print_json, tell, track
+from jaxnet.cli.options import (
+    UsageError,
+    add_experiment,
+    data_for,
+    experiment_of,
+    flag,
+    read_run,
+    seeds_of,
+    wrong,
+)
+from jaxnet.cli.summary import Summary, epoch_line
+from jaxnet.datasets import Split
+from jaxnet.experiments import Experiment, Runner, claim_of, failed_classes
+from jaxnet.experiments.experiment import TYPES, described
+from jaxnet.experiments.sweep import environment
+from jaxnet.regularization import without_dropout
+
+DESCRIPTION = (
+    "Train a network and report its accuracy after each epoch. "
+    "Without options it is the book's first network, section 1.6. With --out, a folder "
+    "keeps the run, and --resume continues it, whatever ended it, to the same bits."
+)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """An experiment's, where it is kept, and how to print it."""
+    add_experiment(parser)
+    devices.add_devices(parser)
+    kept = parser.add_mutually_exclusive_group()
+    help = "new folder to keep the run in, such as runs/name"
+    kept.add_argument("--out", metavar="FOLDER", type=Path, help=help)
+    help = "resume with the saved options; --epochs may be raised"
+    kept.add_argument("--resume", metavar="FOLDER", type=Path, help=help)
+    help = "picture of the accuracy after each epoch"
+    parser.add_argument("--figure", metavar="FILE", type=Path, help=help)
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print one JSON object")
+    output.add_argument("--quiet", action="store_true", help="print only the results")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train, print, and return the exit code."""
+    if args.figure:
+        figures.check_can_save(args.figure)
+    saved = read_run(args.resume) if args.resume else None
+    if saved is None:
+        e, seeds = experiment_of(args), seeds_of(args)
+        path = getattr(args, "data", None)
+    else:
+        e, seeds, path = _extended(args, saved), saved.seeds, saved.manifest.data
+    first = devices.start(args, len(seeds), e.sizes, e.batch_size)
+    data = data_for(e, path)
+    here = environment()
+    with ExitStack() as stack:
+        writer = None
+        if args.out:
+            absolute = str(Path(path).absolute()) if path else None
+            context = runs.begin(args.out, e, seeds, data, here, absolute, not first)
+            writer = stack.enter_context(context)
+        elif saved:
+            _check_same(saved, data, here)
+            writer = stack.enter_context(runs.resume(args.resume, not first))
+            if writer.run.experiment.epochs < e.epochs:
+                writer.extend(e.epochs)
+        if first and not args.json:
+            _introduce(e, here, writer.run if saved and writer else None)
+        talk = first and not (args.json or args.quiet)
+        rows = args.devices is not None or args.coordinator is not None
+        summary = follow(e, data, seeds, writer, lines=talk, rows=rows)
+    if path is not None or e.expand or e.augment:
+        summary = replace(summary, claim=None)  # the book's numbers are for MNIST
+    if first and args.json:
+        about = {"command": "train", **described(e), "data": path, **here}
+        about |= {"seed": seeds[0], "seeds": len(seeds)}
+        print_json({**about, **summary.as_json()})
+    elif first:
+        print(*summary.lines(), sep="\n")
+        if summary.interrupted and writer:
+            print(f"To continue: jaxnet train --resume {writer.run.path}")
+    if first and args.figure:
+        curves = {"-".join(map(str, e.sizes)): summary.history}
+        tell(f"wrote {figures.curves(curves, args.figure)}")
+    if summary.interrupted:
+        return 130
+    return 1 if np.isnan(summary.last).any() else 0
+
+
+def follow(
+    e: Experiment,
+    data: Split,
+    seeds: range,
+    writer: runs.Writer | None = None,
+    *,
+    lines: bool = True,
+    rows: bool = False,
+) -> Summary:
+    """What becomes of a run of the experiment, printed epoch by epoch if `lines`.
+
+    Ctrl-C ends it with the epochs done so far, and before the first of them raises
+    KeyboardInterrupt. It ends early when every network has stopped or diverged.
+    """
+    evaluation = getattr(data, e.evaluate_on)
+    records = list(writer.run.records) if writer else []
+    resumed = writer.resumed if writer else None
+    epochs, compiling, params, interrupted = (), 0.0, None, False
+    if resumed:
+        params = without_dropout(resumed[1].state.params, e.dropout)
+    if writer is None or not writer.run.finished:
+        runner = Runner(e, data.train, evaluation, len(seeds), rows=rows)
+        epochs, compiling = runner(seeds, resume=resumed), runner.compile_seconds
+    try:
+        for epoch in track(epochs, e.reports, "training", len(records)):
+            if writer:
+                writer.add(epoch.record, epoch.networks)
+            records.append(epoch.record)
+            params = epoch.params
+            if lines:
+                print(epoch_line(epoch.record, len(evaluation)), flush=True)
+    except KeyboardInterrupt:
+        if not records:
+            raise
+        interrupted = True
+    unlearnt = failed_classes(params, evaluation) if params else []
+    history = runs.history(records, len(evaluation))
+    results = (seeds, records, history, e.reports, unlearnt, compiling)
+    return Summary(*results, claim_of(e), interrupted)
+
+
+def _extended(args: argparse.Namespace, run: runs.Run) -> Experiment:
+    """The saved experiment, with more epochs if they are asked for."""
+    names = [name for name in (*TYPES, "seed", "seeds", "data") if name in args]
+    if others := ", ".join(flag(name) for name in names if name != "epochs"):
+        expected = "no other options of a run than --epochs, since it keeps its own"
+        raise wrong("resume", expected, others)
+    before = run.experiment.epochs
+    epochs = getattr(args, "epochs", before)
+    if epochs < before:
+        raise wrong("epochs", f"at least {before}, which the run has", epochs)
+    return replace(run.experiment, epochs=epochs)
+
+
+def _check_same(run: runs.Run, data: Split, here: dict[str, str]) -> None:
+    dtype = run.manifest.environment.get("dtype", here["dtype"])
+    if here["dtype"] != dtype:
+        raise UsageError(
+            f"{run.path}: expected to resume in {dtype}, got {here['dtype']}. Set "
+            f"JAX_ENABLE_X64={int(dtype == 'float64')}."
+        )
+    if runs.checksum(data) != run.manifest.checksum:
+        raise UsageError(
+            f"{run.path}: expected the data that the run began with, got others. "
+            "Were the files changed?"
+        )
+
+
+def _introduce(e: Experiment, here: dict[str, str], resumed: runs.Run | None) -> None:
+    words = described(e)
+    parts = ["-".join(map(str, e.sizes)), str(e.hidden), f"{e.cost} cost"]
+    parts += [f"{words['init_layer']} initialisation", f"eta {e.eta:g}"]
+    parts += [f"mini-batch {e.batch_size}", counted(e.epochs, "epoch")]
+    parts.append(words["gradient"])
+    names = {"l1": "L1", "l2": "L2", "dropout": "dropout", "momentum": "momentum"}
+    for option, name in names.items():
+        if getattr(e, option):
+            parts.append(f"{name} {getattr(e, option):g}")
+    if words["optimizer"] != "sgd":
+        parts.append(words["optimizer"])
+    if e.halve_after:
+        epochs = counted(e.halve_after, "epoch")
+        parts.append(f"eta halved after {epochs} without a best")
+    if e.stop_after:
+        parts.append(f"stopped after {counted(e.stop_after, 'epoch')} without a best")
+    if e.expand or e.augment:
+        parts.append(f"expanded by {words['expand'] or words['augment']}")
+    if e.train_on:
+        parts.append(counted(e.train_on, "training image"))
+    parts += [f"{e.evaluate_on} data", f"{here['dtype']} on {here['device']}"]
+    print(", ".join(parts), flush=True)
+    if resumed is None:
+        return
+    done = f"{len(resumed.records)} of {e.epochs} epochs were done before"
+    print(f"{done}{': the run is finished' * resumed.finished}.", flush=True)
+    for name, value in here.items():
+        before = resumed.manifest.environment.get(name)
+        if before != value and name != "commit":
+            got = f"{name} {before}, not {value}"
+            print(f"It began with {got}: its last bits may differ.", flush=True)

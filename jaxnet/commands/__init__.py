@@ -1,1 +1,0 @@
-"""The commands of `python -m jaxnet`: what each takes, does and prints."""

@@ -1,0 +1,63 @@
+"""What one call of a gradient costs: time, and operations by two counts."""
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet.compare.candidate import Prepared
+from jaxnet.compare.internals import Problem
+from jaxnet.gradients import loss
+
+_REPEATS = 40
+
+
+class Timing(NamedTuple):
+    """What one call costs; None where the function does not compile."""
+
+    method: str
+    compile_seconds: float | None
+    seconds: float  # the median
+    flops: float | None  # counted by XLA, as are the bytes
+    bytes: float | None
+    analytic_flops: int  # of the matrix products
+
+
+def time_calls(
+    candidate: Prepared, reference: Prepared, problem: Problem
+) -> list[Timing]:
+    """The cost alone and both gradients in float32, as in training, interleaved."""
+    *arrays, cost = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), problem)
+    products = [2 * len(problem.x) * w.size for w, _ in problem.params]
+    forward, backward = sum(products), sum(products) + sum(products[1:])
+    methods: list[tuple[str, Any, dict[str, Any], int]] = [
+        ("cost alone", jax.jit(partial(loss, cost=cost)), {}, forward)
+    ]
+    for gradient in dict.fromkeys((candidate, reference)):
+        function = gradient.compiled if gradient.compiles else gradient.plain
+        options = gradient.arguments(cost)
+        methods.append((gradient.name, function, options, forward + backward))
+    timings, calls = [], []
+    for name, function, options, analytic_flops in methods:
+        seconds = flops = bytes_ = None
+        if hasattr(function, "lower"):
+            began = time.perf_counter()
+            function = function.lower(*arrays, **options).compile()
+            seconds = time.perf_counter() - began
+            analysis = function.cost_analysis() or {}
+            flops, bytes_ = analysis.get("flops"), analysis.get("bytes accessed")
+        calls.append(partial(function, *arrays, **options))
+        timings.append(Timing(name, seconds, 0.0, flops, bytes_, analytic_flops))
+    clocked = [[_seconds(call) for call in calls] for _ in range(_REPEATS)]
+    medians = np.median(clocked, axis=0).tolist()
+    return [t._replace(seconds=s) for t, s in zip(timings, medians, strict=True)]
+
+
+def _seconds(call: Callable[[], Any]) -> float:
+    began = time.perf_counter()
+    jax.block_until_ready(call())
+    return time.perf_counter() - began

@@ -1,0 +1,97 @@
+"""Files that may be broken or hostile, read so that every error names the file.
+
+Pipes and devices are rejected, since reading them might never end, and memory is
+allocated for the data that is there, never for what a header claims.
+"""
+
+import os
+import warnings
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from gzip import GzipFile
+from io import BufferedIOBase, BufferedReader
+from pathlib import Path
+from typing import Any
+
+from jaxnet.checks import require
+
+PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+MAX_PICTURE = 64_000_000  # pixels, more than most phones' pictures have
+_CHUNK = 2**26
+
+
+class DataError(ValueError):
+    """Data that cannot be used: which file, what was expected, and what it holds."""
+
+
+@contextmanager
+def naming(path: str | Path) -> Iterator[None]:
+    """A context where a DataError about arrays becomes one about the file at `path`."""
+    try:
+        yield
+    except DataError as error:
+        message = str(error)
+        raise DataError(f"{path}: {message[0].lower()}{message[1:]}") from None
+
+
+def check_file(path: str | Path) -> None:
+    """Raise OSError unless it is a regular file, or a link to one."""
+    if not os.path.isfile(path):
+        raise OSError("not a file" if os.path.exists(path) else "no such file")
+
+
+@contextmanager
+def opened(path: str | Path, kind: str) -> Iterator[BufferedReader | GzipFile]:
+    """The content of a file of this kind, decompressed while it is read if gzipped.
+
+    What goes wrong in opening or reading it is a DataError.
+    """
+    try:
+        check_file(path)
+        with open(path, "rb") as file:
+            gzipped = file.peek(2)[:2] == b"\x1f\x8b"
+            yield GzipFile(fileobj=file) if gzipped else file
+    except (OSError, EOFError, zlib.error) as error:
+        raise DataError(
+            f"{path}: expected a readable {kind} file, plain or gzipped, got an "
+            f"error: {_reason(error)}."
+        ) from error
+
+
+def read_up_to(stream: BufferedIOBase, n: int) -> bytes:
+    """The next n bytes, or as many as there are."""
+    parts = []
+    while part := stream.read(min(n, _CHUNK)):
+        parts.append(part)
+        n -= len(part)
+    return b"".join(parts)  # one part, as MNIST's files are, is not copied
+
+
+def pillow() -> Any:
+    """The module PIL.Image; raises ModuleNotFoundError, saying what to install."""
+    return require("PIL.Image", "images", "Pictures")
+
+
+@contextmanager
+def opened_picture(path: str | Path) -> Iterator[Any]:
+    """A picture as Pillow opens it; what goes wrong with it is a DataError."""
+    image = pillow()
+    try:
+        check_file(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of odd metadata; sizes are checked here
+            with image.open(path, formats=PICTURE_FORMATS) as picture:
+                width, height = picture.size
+                if width * height > MAX_PICTURE:
+                    raise ValueError(f"{width} x {height}, above {MAX_PICTURE} pixels")
+                yield picture
+    except Exception as error:  # decoders do not document what they raise
+        raise DataError(
+            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), got: "
+            f"{_reason(error)}."
+        ) from error
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "strerror", None) or error

@@ -1,0 +1,220 @@
+"""Files that survive whatever ends the process that writes them.
+
+A file is replaced in one step, or is a log of JSON lines: each line is on the disk
+before it counts, and one cut short is left out and written over. What is read is
+validated by msgspec, and nothing is executed.
+"""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from io import FileIO
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+T = TypeVar("T")
+_MAX_BYTES = 2**28  # of a log: two million epochs, or all results of the book
+
+
+class StorageError(ValueError):
+    """A file that cannot be used: which one, what was expected, and what was found."""
+
+
+def expect(valid: bool, path: str | Path, expected: str, got: str) -> None:
+    """Raise StorageError, naming the file, unless it is valid."""
+    if not valid:
+        raise StorageError(f"{path}: expected {expected}, got {got}.")
+
+
+@contextmanager
+def reported(path: str | Path, expected: str) -> Iterator[None]:
+    """A context where the system's errors become StorageErrors that name the file."""
+    try:
+        yield
+    except OSError as error:
+        expect(False, path, expected, f"an error: {error.strerror or error}")
+
+
+def read_file(path: str | Path, max_bytes: int) -> bytes:
+    """All bytes of a file. Raises StorageError for any other, or more than allowed."""
+    with reported(path, "a readable file"):
+        if not os.path.isfile(path):  # reading a pipe might never end
+            there = os.path.exists(path)
+            raise OSError("not a file" if there else "no such file")
+        size = os.path.getsize(path)
+        expect(size <= max_bytes, path, f"at most {max_bytes} bytes", str(size))
+        return Path(path).read_bytes()
+
+
+def replace_file(path: str | Path, content: bytes) -> None:
+    """Write a file in one step: as a whole, or not at all. A missing folder is made.
+
+    Raises StorageError if it cannot be written.
+    """
+    path = Path(path)
+    # One name for all attempts: what a killed process leaves, the next one overwrites.
+    temporary = path.with_name(f".{path.name}.tmp")
+    with reported(path, "to write here"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with open(temporary, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+        if os.name != "nt":  # which opens no folders
+            folder = os.open(path.parent, os.O_RDONLY)
+            try:
+                os.fsync(folder)  # or a power cut may undo the renaming
+            finally:
+                os.close(folder)
+
+
+@contextmanager
+def locked(path: str | Path, *, wait: bool = True) -> Iterator[FileIO | None]:
+    """The file, open to add to, and locked against other processes that do the same.
+
+    It is None for a locked one that is not to be waited for. The lock of a killed
+    process is free.
+    """
+    import portalocker
+
+    flags = portalocker.LOCK_EX if wait else portalocker.LOCK_EX | portalocker.LOCK_NB
+    with ExitStack() as stack:
+        with reported(path, "to write here"):
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            file: FileIO | None = stack.enter_context(open(path, "a+b", buffering=0))
+            try:
+                portalocker.lock(file, flags)  # type: ignore
+            except portalocker.AlreadyLocked:
+                file = None
+            except portalocker.LockException:
+                pass  # the file system has no locks
+        yield file
+
+
+def append_line(path: str | Path, value: Any, header: Any = None) -> None:
+    """Add a line of JSON to a file, on the disk when this returns, or not at all.
+
+    An incomplete last line is overwritten, and the first one is the header, if there is
+    one. Raises StorageError if it cannot.
+    """
+    with locked(path) as file:
+        assert file is not None
+        with reported(path, "to write here"):
+            size = _complete(file)
+            file.truncate(size)
+            lines = [header, value] if header is not None and size == 0 else [value]
+            content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+            try:
+                while content:  # a full disk takes a part, then refuses
+                    content = content[file.write(content) :]
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(size)
+                raise
+
+
+def _complete(file: FileIO) -> int:
+    """The size of a file without an incomplete last line."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - 1))
+    if file.read(1) in (b"", b"\n"):
+        return size
+    file.seek(0)
+    return file.read().rfind(b"\n") + 1
+
+
+def read_lines(path: str | Path, kind: type[T], *, skip: int = 0) -> list[T]:
+    """The values of a file's lines, without an incomplete last one; of no file, none.
+
+    The first `skip` lines are left out. Raises StorageError for a line of another kind.
+    """
+    if not os.path.lexists(path):
+        return []
+    lines = read_file(path, _MAX_BYTES).split(b"\n")[skip:-1]
+    decoder, values = msgspec.json.Decoder(kind), []
+    for number, line in enumerate(lines, start=skip + 1):
+        try:
+            values.append(decoder.decode(line))
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+            got = line[:60].decode(errors="replace")
+            expect(False, path, f"a valid line {number} ({error})", repr(got))
+    return values
+
+
+def keep_lines(path: str | Path, n: int) -> None:
+    """Cut a log after its first n lines. Raises StorageError if it cannot be cut."""
+    with reported(path, "to write here"), open(path, "a+b") as file:
+        file.seek(0)
+        file.truncate(sum(len(file.readline()) for _ in range(n)))
+
+
+class Log(Generic[T]):
+    """A file of JSON lines whose first one, the header, says what the others share.
+
+    Several processes may add to one file, and share the work: see `claim`.
+    """
+
+    def __init__(self, path: str | Path, header: dict[str, Any], kind: type[T]) -> None:
+        """Name the file. Nothing is read or written yet."""
+        self.path, self.kind = Path(path), kind
+        self._header = header
+        self._claims = self.path.with_name(f".{self.path.name}.claims")
+
+    def read(self) -> list[T]:
+        """The values of its lines.
+
+        Raises StorageError if the header is another, or a line of another kind.
+        """
+        if not os.path.lexists(self.path):
+            return []
+        first, end, _ = read_file(self.path, _MAX_BYTES).partition(b"\n")
+        whole = msgspec.json.encode(self._header)
+        if not end and whole.startswith(first):  # new, or cut in its first line
+            return []
+        try:
+            found = msgspec.json.decode(first)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+            found = None
+        kind = self._header["format"]
+        if not isinstance(found, dict) or found.get("format") != kind:
+            got = repr(first[:60].decode(errors="replace"))
+            wanted = f"a first line with the format {kind!r}"
+            raise StorageError(f"{self.path}: expected {wanted}, got {got}.")
+        self._check_header(found)
+        return read_lines(self.path, self.kind, skip=1)
+
+    def _check_header(self, found: dict[str, Any]) -> None:
+        ours = msgspec.json.decode(msgspec.json.encode(self._header))
+        for name, value in ours.items():
+            theirs = found.get(name)
+            if isinstance(value, dict) and isinstance(theirs, dict):
+                differ = [
+                    k for k in {**value, **theirs} if value.get(k) != theirs.get(k)
+                ]
+                value, theirs = (
+                    {k: each.get(k) for k in differ} for each in (value, theirs)
+                )
+            expect(value == theirs, self.path, f"{name} {value}", str(theirs)[:200])
+
+    def add(self, value: Any) -> None:
+        """Add a line; it is on the disk when this returns, or StorageError says why."""
+        append_line(self.path, value, self._header)
+
+    @contextmanager
+    def claim(self, work: Sequence[Any], *, wait: bool) -> Iterator[bool]:
+        """A context to do some work in; whether no other process is doing it."""
+        name = hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]
+        with locked(self._claims / name, wait=wait) as file:
+            yield file is not None
+
+    def forget_claims(self) -> None:
+        """Remove the files of the claims, when there is nothing left to claim."""
+        shutil.rmtree(self._claims, ignore_errors=True)

@@ -1,0 +1,406 @@
+"""How an experiment runs: many networks at once, an epoch at a time.
+
+On a CPU each device is a thread that trains one network after another, since `vmap`
+gains nothing there. On a GPU, as many networks as fit its memory are one computation.
+Devices may belong to several processes, which then all make the same calls.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import msgspec
+import numpy as np
+from jax.sharding import AxisType, Mesh, NamedSharding
+from jax.sharding import PartitionSpec as P
+from jaxtyping import Array, Float
+from msgspec import Meta
+
+from jaxnet.checks import check_numbers
+from jaxnet.experiments.experiment import Experiment
+from jaxnet.gradients import Gradient
+from jaxnet.layers import Dataset, Params
+from jaxnet.metrics import accuracy, confusion_matrix
+from jaxnet.regularization import without_dropout
+from jaxnet.sgd import State, epoch, start
+
+_LAST_SCALE = 1 / 128  # of the first eta, in the book's exercise on schedules
+_Index = Annotated[int, Meta(ge=0)]
+
+
+class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An epoch of a run: a line of its file. A list has an item for each network."""
+
+    epoch: _Index
+    correct: list[_Index | None]  # evaluation examples; None once it has diverged
+    going: list[bool]  # False once it has stopped, or diverged
+    broken_layer: list[_Index]  # the first layer that is not finite, or 0
+    seconds: Annotated[float, Meta(ge=0)]
+
+
+class Network(NamedTuple):
+    """A network on its way through an experiment, and all that its next epoch needs."""
+
+    state: State
+    correct: Array  # evaluation examples, or -1
+    best: Array
+    stale: Array  # epochs since the best
+    scale: Array  # of eta
+    going: Array
+    broken_layer: Array
+
+
+class Epoch(NamedTuple):
+    """Where the networks stand after an epoch; the first axis of arrays is networks."""
+
+    record: Record
+    examples: int  # that the networks are evaluated on
+    measured: np.ndarray  # nan where a network has diverged
+    params: Params  # the last finite ones, no neuron dropped
+    networks: Callable[[], Network]  # to resume from
+
+    @property
+    def accuracy(self) -> Float[np.ndarray, " networks"]:
+        """The accuracies on the evaluation data, nan where a network has diverged."""
+        counts = [np.nan if count is None else count for count in self.record.correct]
+        return np.array(counts, float) / self.examples
+
+
+Measure = Callable[[Experiment, Params, Dataset, Dataset], Float[Array, ""]]
+"""What is measured after an epoch, of the network, the training and evaluation data."""
+
+
+def begin(e: Experiment, seed: Array) -> Network:
+    """A seed's network before its first epoch."""
+    state = start(e.init(jax.random.key(seed)), e.options()["optimizer"])  # type: ignore
+    number = jnp.asarray(0)
+    scale = jnp.ones((), jax.tree.leaves(state.params)[0].dtype)
+    return Network(state, number - 1, number - 1, number, scale, scale > 0, number)
+
+
+def advance(
+    e: Experiment, network: Network, state: State, right: Float[Array, ""], n: int
+) -> Network:
+    """The network after an epoch that ended in this state, with `right` of n correct.
+
+    One that was stopped stays as it was, and one that has diverged as it was before.
+    """
+    layer = jnp.where(jnp.isnan(right), len(state.params), 0)
+    for l, parameters in reversed(list(enumerate(state.params, start=1))):
+        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]
+        layer = jnp.where(jnp.stack(finite).all(), layer, l)
+    correct = jnp.round(jnp.nan_to_num(right) * n).astype(network.correct.dtype)
+    better = correct > network.best
+    stale = jnp.where(better, 0, network.stale + 1)
+    scale, going = network.scale, network.going
+    if e.halve_after:  # (web 3.4): eta falls while nothing improves
+        halve = (stale > 0) & (stale % e.halve_after == 0)
+        scale = jnp.where(halve, scale / 2, scale)
+        going &= scale > _LAST_SCALE
+    if e.stop_after:
+        going &= stale < e.stop_after
+    best = jnp.where(better, correct, network.best)
+    new = Network(state, correct, best, stale, scale, going, network.broken_layer)
+    diverged = network._replace(
+        correct=jnp.full_like(correct, -1),
+        going=jnp.zeros_like(going),
+        broken_layer=layer.astype(network.broken_layer.dtype),
+    )
+    after = jax.tree.map(partial(jnp.where, layer == 0), new, diverged)
+    return jax.tree.map(partial(jnp.where, network.going), after, network)
+
+
+def next_epoch(
+    e: Experiment,
+    measure: Measure | None,
+    networks: tuple[Array, dict[str, Array], Network],
+    number: Array,
+    train: Dataset,
+    evaluation: Dataset,
+) -> tuple[Network, Params, Array]:
+    """One network after its epoch of this number, its parameters and the measure."""
+    seed, rates, network = networks
+    key = jax.random.key(seed)
+    options = {**e.options(), **rates, "eta": rates["eta"] * network.scale}
+    present = partial(without_dropout, rate=options["dropout"])
+
+    def learn(state: State, i: Array) -> tuple[State, None]:
+        return epoch(jax.random.fold_in(key, i), state, train, **options), None  # type: ignore
+
+    numbers = jnp.arange(e.evaluate_every) + number * e.evaluate_every
+    state, _ = jax.lax.scan(learn, network.state, numbers)
+    right = accuracy(present(state.params), evaluation)
+    network = advance(e, network, state, right, len(evaluation))
+    params = present(network.state.params)
+    if measure is None:
+        return network, params, network.correct
+    found = measure(e, params, train, evaluation)
+    return network, params, jnp.where(network.broken_layer == 0, found, jnp.nan)
+
+
+class Runner:
+    """An experiment compiled for a number of networks at once.
+
+    `varied` names the rates, of eta, l1, l2 and dropout, that are given for each
+    network. `measure` is taken after each epoch, by default the number of correct
+    answers to the evaluation data. With `rows`, mini-batches are spread over devices
+    that have no network of their own: equal to rounding.
+    Raises ValueError if the data do not fit the experiment.
+    """
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        train: Dataset,
+        evaluation: Dataset,
+        networks: int = 1,
+        varied: Sequence[str] = (),
+        measure: Measure | None = None,
+        rows: bool = False,
+    ) -> None:
+        """Compile; `compile_seconds` is how long it took."""
+        e = self.experiment = experiment
+        self.evaluation, self.measure = evaluation, measure
+        if e.epochs % e.evaluate_every:
+            raise ValueError(
+                f"Expected epochs to be a multiple of {e.evaluate_every}, after which "
+                f"the networks are evaluated, got {e.epochs}."
+            )
+        self.capacity, self.varied = networks, ("eta", *varied)
+        self.mesh = layout(networks, rows)
+        at_once = together(e, networks, evaluation)
+        spread = partial(over_networks, self.mesh, at_once)
+        if self.mesh.shape["data"] > 1:
+            e = replace(e, gradient=over_rows(e.gradient))
+        shared = (train[: e.train_on], evaluation)
+        if e.expand:
+            shared = (e.expand(shared[0]), evaluation)
+        self._shared = self._place(shared, P())
+        began = time.perf_counter()
+        self._begin = spread(partial(begin, e))
+        rates = {name: [0.0] for name in self.varied}  # traced: others compile nothing
+        seeds, rates = self._arguments([0], rates)
+        example = (seeds, rates, self._begin(seeds))
+        number = self._place(np.asarray(0), P())
+        compiled = spread(partial(next_epoch, e, measure)).lower(
+            example, number, *self._shared
+        )
+        self._epoch = compiled.compile()
+        self.compile_seconds = time.perf_counter() - began
+
+    def __call__(
+        self,
+        seeds: Sequence[int],
+        rates: Mapping[str, Sequence[float]] | None = None,
+        resume: tuple[int, Network] | None = None,
+    ) -> Iterator[Epoch]:
+        """Each epoch in turn, with one network for each of the seeds.
+
+        A seed draws the same streams whichever seeds train beside it. The run ends when
+        no network is going. `resume` is how many epochs were done, and the networks
+        after them. Raises ValueError for more seeds than networks, or rates that are
+        not one for each seed or out of range.
+        """
+        n = len(seeds)
+        rates = {"eta": [self.experiment.eta] * n, **(rates or {})}
+        self._check(n, rates)
+        places, rates_there = self._arguments(seeds, rates)
+        done, networks = resume or (0, None)
+        if networks is None:
+            networks = self._begin(places)
+        else:
+            networks = self._lay_out(networks)
+        for number in range(done, self.experiment.reports):
+            began = time.perf_counter()
+            networks, params, measured = self._epoch(
+                (places, rates_there, networks),
+                self._place(np.asarray(number), P()),
+                *self._shared,
+            )
+            correct, going, layers, found = (
+                np.asarray(self._gather(array))[:n]
+                for array in (
+                    *(networks.correct, networks.going, networks.broken_layer),
+                    measured,
+                )
+            )
+            record = Record(
+                number,
+                [None if count < 0 else count for count in correct.tolist()],
+                going.tolist(),
+                layers.tolist(),
+                time.perf_counter() - began,
+            )
+            found = np.where(correct < 0, np.nan, found)
+            later = partial(self._first, networks, n)
+            if jax.process_count() > 1:  # gathering takes all processes
+                gathered = later()
+                later = partial(lambda networks: networks, gathered)
+            params = self._first(params, n)
+            yield Epoch(record, len(self.evaluation), found, params, later)
+            if not going.any():
+                return
+
+    def _check(self, n: int, rates: Mapping[str, Sequence[float]]) -> None:
+        if not 1 <= n <= self.capacity:
+            raise ValueError(f"Expected 1 to {self.capacity} seeds, got {n}.")
+        if set(rates) != set(self.varied):
+            raise ValueError(
+                f"Expected values of {', '.join(self.varied)}, got {', '.join(rates)}."
+            )
+        for name, values in rates.items():
+            if len(values) != n:
+                raise ValueError(
+                    f"Expected {n} values of {name}, one for each network, got "
+                    f"{len(values)}."
+                )
+            for value in values:
+                check_numbers({name: value}, 0, 1 if name == "dropout" else np.inf)
+
+    def _arguments(
+        self, seeds: Sequence[int], rates: Mapping[str, Sequence[float]]
+    ) -> tuple[Array, dict[str, Array]]:
+        numbers = {name: np.asarray(rate, float) for name, rate in rates.items()}
+        return self._lay_out((np.asarray(seeds, np.uint32), numbers))
+
+    def _lay_out(self, networks: Any) -> Any:
+        """Arrays with an axis of networks, over the devices; the last ones may repeat.
+
+        Each device has equally many, and a process without a network has a copy.
+        """
+        devices = self.mesh.shape["networks"]
+        padded = -(-self.capacity // devices) * devices
+
+        def pad(leaf: Array | np.ndarray) -> Array | np.ndarray:
+            return leaf[np.minimum(np.arange(padded), len(leaf) - 1)]
+
+        return self._place(jax.tree.map(pad, networks), P("networks"))
+
+    def _place(self, arrays: Any, spec: P) -> Any:
+        """Arrays that every process has, laid out over the devices of all."""
+        sharding = NamedSharding(self.mesh, spec)
+        arrays = jax.tree.map(jnp.asarray, arrays)
+        if jax.process_count() == 1:
+            return jax.device_put(arrays, sharding)
+        here = jax.tree.map(np.asarray, arrays)
+        return jax.jit(lambda tree: tree, out_shardings=sharding)(here)
+
+    def _gather(self, arrays: Any) -> Any:
+        """Arrays that every process has in full."""
+        if jax.process_count() == 1:
+            return arrays
+        everywhere = NamedSharding(self.mesh, P())
+        return jax.jit(lambda tree: tree, out_shardings=everywhere)(arrays)
+
+    def _first(self, arrays: Any, n: int) -> Any:
+        """Results of the first n networks, on one device."""
+        if self.mesh.size > 1:
+            gathered = jax.device_get(self._gather(arrays))
+            return jax.tree.map(lambda leaf: jnp.asarray(leaf[:n]), gathered)
+        return jax.tree.map(lambda leaf: leaf[:n], arrays)
+
+
+def run(
+    experiment: Experiment, train: Dataset, evaluation: Dataset, seeds: Sequence[int]
+) -> Iterator[Epoch]:
+    """Each epoch of the experiment in turn, with one network for each of the seeds."""
+    yield from Runner(experiment, train, evaluation, len(seeds))(seeds)
+
+
+def layout(networks: int, rows: bool = False) -> Mesh:
+    """The mesh for a number of networks.
+
+    Devices are all there are, or one for each network; with `rows`, those left over
+    take part of each network's mini-batches, along the axis `data`.
+    """
+    available = jax.devices()
+    n = len(available)
+    if rows:
+        devices = max(k for k in range(1, n + 1) if n % k == 0 and k <= networks)
+    else:
+        devices = n if jax.process_count() > 1 else min(networks, n)
+    shape = (devices, n // devices if rows else 1)
+    return jax.make_mesh(
+        shape,
+        ("networks", "data"),
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=available[: shape[0] * shape[1]],
+    )
+
+
+def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
+    """How many networks a device trains in one computation."""
+    device = jax.devices()[0]
+    if device.platform == "cpu":
+        return 1
+    # Evaluation takes most of the memory.
+    size = 8 * len(evaluation.x) * sum(e.sizes[1:])
+    memory = (device.memory_stats() or {}).get("bytes_limit", 2**33)
+    return int(min(max(memory // (4 * size), 1), networks))
+
+
+def capacity(e: Experiment, networks: int, evaluation: Dataset) -> int:
+    """How many of so many networks train at once, on all devices."""
+    return min(layout(networks).size * together(e, networks, evaluation), networks)
+
+
+def over_networks(mesh: Mesh, at_once: int, one: Callable[..., Any]) -> Any:
+    """`one(network, *shared)` as a jitted function of many networks over the mesh."""
+    by_hand = {"networks"} if mesh.shape["data"] > 1 else set(mesh.axis_names)
+
+    def on_a_device(networks: Any, *shared: Any) -> Any:
+        return jax.lax.map(
+            lambda network: one(network, *shared),
+            networks,
+            batch_size=at_once if at_once > 1 else None,
+        )
+
+    def many(networks: Any, *shared: Any) -> Any:
+        return jax.shard_map(
+            on_a_device,
+            mesh=mesh,
+            in_specs=(P("networks"), *(P() for _ in shared)),
+            out_specs=P("networks"),
+            axis_names=by_hand,
+            check_vma=False,  # each network's own values meet the shared ones
+        )(networks, *shared)
+
+    return jax.jit(many)
+
+
+def over_rows(gradient: Gradient) -> Gradient:
+    """The same gradient of a mini-batch whose rows are spread over the axis `data`.
+
+    Each device of that axis of the mesh (`jax.set_mesh`) works on its own rows, and
+    their gradients are added: equal to rounding, whatever the number of rows.
+    """
+
+    def spread(params: Params, x: Array, y: Array, **options: Any) -> Params:
+        x, y = jax.lax.with_sharding_constraint((x, y), P("data"))
+        slopes = gradient(params, x, y, **options)
+        return jax.lax.with_sharding_constraint(slopes, P())
+
+    return spread
+
+
+def shapes(e: Experiment, networks: int) -> Network:
+    """The shapes and dtypes of the networks of a run, as from `jax.eval_shape`."""
+    seeds = jax.ShapeDtypeStruct((networks,), jnp.uint32)
+    return jax.eval_shape(jax.vmap(partial(begin, e)), seeds)
+
+
+def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
+    """For each network of a run, the classes of which it gets most examples wrong."""
+
+    @jax.jit  # one program: call by call, its parts take a second to compile
+    def matrices(params: Params, data: Dataset) -> Array:
+        return jax.vmap(lambda p: confusion_matrix(p, data))(params)
+
+    return [
+        [k for k, row in enumerate(matrix) if 2 * row[k] < row.sum()]
+        for matrix in np.asarray(matrices(params, data))
+    ]

@@ -1,0 +1,149 @@
+"""A picture of a digit in MNIST's form.
+
+MNIST's digits are light on black, fill a box of 20 x 20 pixels, and have their centre
+of mass at the centre of 28 x 28.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxnet.checks import require
+from jaxnet.datasets.files import DataError, pillow
+from jaxnet.pictures.reading import MIN_CONTRAST, Grey
+
+ndimage = require("scipy.ndimage", "images", "Pictures")
+
+SIDE, BOX = 28, 20
+INK, _PAPER = 0.25, 0.3  # parts of the ink's depth: ink above, certainly paper below
+_MIN_SPECK = 0.05  # part of the largest blot's ink, below which a blot is a speck
+_MIN_STROKE, _USUAL_STROKE = 1.9, 2.4  # pixels of the box; the median of MNIST's
+_FINE = 160  # pixels of a side at which edges and strokes are smooth
+
+Ink = Float[np.ndarray, "rows columns"]
+
+
+class Stages(NamedTuple):
+    """A picture on its way to MNIST's form; all but `grey` have ink 1 on paper 0."""
+
+    grey: Grey
+    ink: Ink
+    crop: Float[np.ndarray, "height width"]
+    box: Float[np.ndarray, "box_height box_width"]
+    image: Float[np.ndarray, "28 28"]
+
+
+def prepare(grey: Grey) -> Stages:
+    """A picture of one digit in MNIST's form, by stages, of which `image` is the last.
+
+    Levels go from 0 to 255, and the border is paper. A quadratic surface compensates
+    for uneven light, specks are dropped, and thin or thick strokes made less so.
+    Raises DataError, a ValueError, if there is no ink.
+    """
+    return normalise(grey, find_ink(grey))
+
+
+def find_ink(grey: Grey) -> Ink:
+    """Where ink is on a picture, 1 at the core of strokes, and 0 on paper.
+
+    Raises DataError, a ValueError, if there is none.
+    """
+    levels = np.asarray(grey, np.float32)
+    if levels.ndim != 2 or levels.size == 0 or not np.isfinite(levels).all():
+        raise DataError(
+            f"Expected finite levels in rows and columns, got shape {levels.shape}."
+        )
+    border = (levels[0], levels[-1], levels[:, 0], levels[:, -1])
+    depth = np.median(np.concatenate(border)) - levels
+    if np.sum(depth.clip(0) ** 2) < np.sum(depth.clip(max=0) ** 2):
+        depth = -depth
+    paper = depth <= _PAPER * _core_depth(depth)
+    for _ in range(3):
+        depth = depth - _fitted_surface(depth, paper)
+        paper = depth <= _PAPER * _core_depth(depth)
+    core = _core_depth(depth)
+    noise = 1.5 * float(np.median(np.abs(depth[paper])))  # about one sigma
+    if core < max(MIN_CONTRAST, 6 * noise):
+        raise DataError("Expected ink on paper, got a blank picture.")
+    ink = np.where(depth > max(4 * noise, 0.02 * core), depth / core, 0).clip(0, 1)
+    return without_specks(ink, _MIN_SPECK)
+
+
+def _core_depth(depth: np.ndarray) -> float:
+    """The depth of ink at the core of strokes, robust against single pixels."""
+    top = ndimage.uniform_filter(depth, 3).max()
+    return float(np.percentile(depth[depth > top / 2], 90)) if top > 0 else 0.0
+
+
+def _fitted_surface(depth: np.ndarray, paper: np.ndarray) -> np.ndarray:
+    """The quadratic surface that fits the depth of the paper best."""
+    r, c = (np.linspace(-1, 1, n, dtype=np.float32) for n in depth.shape)
+    r, c = np.broadcast_arrays(r[:, np.newaxis], c)
+    terms = np.stack([np.ones_like(r), r, c, r * r, r * c, c * c], axis=-1)
+    stride = 1 + depth.size // 20_000
+    few, heights = terms[paper][::stride], depth[paper][::stride]
+    return terms @ np.linalg.lstsq(few, heights, rcond=1e-3)[0]
+
+
+def without_specks(ink: Ink, minimum: float) -> Ink:
+    """The blots with at least this part of the largest one's ink."""
+    labels = np.zeros(ink.shape, np.int32)
+    ndimage.label(ink > 0, np.ones((3, 3)), labels)
+    masses = np.bincount(labels.ravel(), (ink * (ink > INK)).ravel())
+    return np.where(masses[labels] >= minimum * masses.max(), ink, 0)
+
+
+def normalise(grey: Grey, ink: Ink) -> Stages:
+    """The stages from the ink found on a picture to MNIST's form."""
+    crop = _with_usual_strokes(ink[extent(ink)])
+    scale = BOX / max(crop.shape)
+    height, width = (max(1, round(scale * n)) for n in crop.shape)
+    box = _resized(crop, height, width, "BOX" if scale < 1 else "BILINEAR")
+    box = np.round(255 * box.clip(0) / box.max()) / np.float32(256)
+    image = np.zeros((SIDE, SIDE), np.float32)
+    down, right = _offset(box.sum(axis=1)), _offset(box.sum(axis=0))
+    image[down : down + height, right : right + width] = box
+    return Stages(grey, ink, crop, box, image)
+
+
+def _resized(ink: np.ndarray, height: int, width: int, filter: str) -> np.ndarray:
+    image = pillow()
+    resampling = image.Resampling[filter]
+    return np.asarray(image.fromarray(ink).resize((width, height), resampling))
+
+
+def extent(ink: Ink) -> tuple[slice, slice]:
+    """The rows and the columns that have ink."""
+    places = np.nonzero(ink > INK)
+    rows, columns = (slice(int(p.min()), int(p.max()) + 1) for p in places)
+    return rows, columns
+
+
+def _offset(masses: np.ndarray) -> int:
+    """Where a box begins so that its centre of mass is within half a pixel of 14."""
+    centre = np.arange(len(masses)) @ masses / masses.sum()
+    return int(np.clip(np.ceil(SIDE / 2 - 0.5 - centre), 0, SIDE - len(masses)))
+
+
+def _with_usual_strokes(crop: np.ndarray) -> np.ndarray:
+    """The crop with strokes half as far from MNIST's usual width, as pens differ."""
+    if max(crop.shape) <= BOX:  # too coarse to measure strokes
+        return crop
+    scale = max(1.0, _FINE / max(crop.shape))
+    height, width = (round(scale * n) for n in crop.shape)
+    fine = _resized(crop, height, width, "BICUBIC")
+    length = max(fine.shape)
+    fine = np.pad(fine, 1 + length // 20)
+    strokes = fine > fine.max() / 2
+    inside, outside = (
+        np.asarray(ndimage.distance_transform_edt(part), np.float32)
+        for part in (strokes, ~strokes)
+    )
+    # In a stroke of w pixels the mean distance to the nearest paper is (w + 2) / 4.
+    before = (4 * float(inside[strokes].mean()) - 2) * BOX / length
+    after = max((before + _USUAL_STROKE) / 2, _MIN_STROKE)
+    wider = np.float32((after - before) / 2 * length / BOX)  # on each side
+    edge = (np.where(strokes, inside, 1 - outside) + wider).clip(0, 1)
+    changed = (np.maximum if wider > 0 else np.minimum)(fine, edge).clip(0, 1)
+    return changed[extent(changed)]

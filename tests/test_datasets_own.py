@@ -1,0 +1,350 @@
+"""Arrays, CSV files and folders of pictures are read completely or rejected."""
+
+import argparse
+import gzip
+import json
+from collections import Counter
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from jaxnet.cli import describe as command
+from jaxnet.datasets import (
+    DataError,
+    Split,
+    class_folders,
+    load_data,
+    load_mnist,
+    read_csv,
+    read_folder,
+    split_arrays,
+)
+
+X = np.random.default_rng(0).integers(0, 256, (12, 2, 3), np.uint8)
+LABELS = np.arange(12) % 3
+IMAGES = arrays(np.uint8, st.tuples(st.integers(3, 6), *[st.integers(1, 5)] * 2))
+
+
+def rows(split: Split) -> Counter:
+    """The examples of all parts, in no order, as (inputs, label)."""
+    return Counter(
+        (tuple(x.tolist()), int(y.argmax()))
+        for part in split
+        for x, y in zip(np.asarray(part.x), np.asarray(part.y), strict=True)
+    )
+
+
+def expected_rows(x, labels) -> Counter:
+    flat = np.reshape(x, (len(x), -1)).tolist()
+    return Counter(zip(map(tuple, flat), labels.tolist(), strict=True))
+
+
+def write_csv(path: Path, x, labels, header="") -> Path:
+    table = np.column_stack([labels, x.reshape(len(x), -1)])
+    np.savetxt(path, table, "%d", ",", header=header, comments="")
+    return path
+
+
+def write_folder(path: Path, x, labels, names=("cat", "dog", "eel"), kind="png"):
+    for name in names:
+        (path / name).mkdir(parents=True)
+    for i, (image, label) in enumerate(zip(x, labels, strict=True)):
+        Image.fromarray(image).save(path / names[label] / f"{i:03}.{kind}")
+    return path
+
+
+FRACTIONS = st.floats(0.01, 0.49)
+
+
+@settings(max_examples=20)
+@given(n=st.integers(3, 20), validation=FRACTIONS, test=FRACTIONS)
+def test_every_example_is_in_exactly_one_part(n, validation, test):
+    x, labels = np.arange(2 * n, dtype=np.uint8).reshape(n, 2), np.arange(n) % 3
+    split = split_arrays(x, labels, validation=validation, test=test)
+    assert rows(split) == expected_rows(x, labels)
+    assert all(len(part.x) == len(part.y) >= 1 for part in split)
+    assert len(split.test.x) == min(max(1, round(test * n)), n - 2)
+    assert all((np.asarray(part.y).sum(axis=1) == 1).all() for part in split)
+    split = split_arrays(
+        x[:3], labels[:3], validation=validation, test=0.99 - validation
+    )
+    assert [len(part.x) for part in split] == [1, 1, 1]
+
+
+def test_60_000_are_split_as_mnist_and_classes_without_examples_have_targets():
+    split = split_arrays(np.zeros((60_000, 1), np.uint8), np.arange(60_000) % 10)
+    assert [part.y.shape for part in split] == [(40_000, 10)] + 2 * [(10_000, 10)]
+    assert split_arrays(X, LABELS, classes=5).train.y.shape == (8, 5)
+    assert split_arrays(X, LABELS + 1).train.y.shape == (8, 4)
+
+
+def test_bytes_stay_bytes_and_floats_have_the_dtype_of_jax():
+    floats = X / 64 - 1  # exact in float32
+    for dtype in (np.float32, np.float64):
+        with jax.enable_x64(dtype == np.float64):
+            pixels, numbers = split_arrays(X, LABELS), split_arrays(floats, LABELS)
+        assert pixels.train.x.dtype == np.uint8
+        assert numbers.train.x.dtype == pixels.train.y.dtype == dtype
+        assert rows(numbers) == expected_rows(floats, LABELS)
+
+
+def test_a_seed_gives_one_split_and_another_seed_another():
+    first, again, other = (split_arrays(X, LABELS, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.train.x, again.train.x)
+    assert not np.array_equal(first.train.x, other.train.x)
+    assert not np.array_equal(first.train.x, X.reshape(12, 6)[:8])
+
+
+NAN = np.where(np.arange(48).reshape(12, 4) == 29, np.nan, 1.0)
+BAD_ARRAYS = {
+    "no pixels": ((X[:, :, :0], LABELS), {}, r"got \(12, 2, 0\)"),
+    "two examples": ((X[:2], LABELS[:2]), {}, r"at least 3, .*got \(2, 2, 3\)"),
+    "integers": ((X.astype(int), LABELS), {}, "uint8.*got int64.*astype"),
+    "nan": ((NAN, LABELS), {}, "finite inputs, .*in example 7"),
+    "too large": ((np.full((12, 4), 1e300), LABELS), {}, "above float32's"),
+    "too few labels": ((X, LABELS[:11]), {}, r"12 labels, .*got \(11,\)\.$"),
+    "one-hot labels": ((X, np.eye(3)[LABELS]), {}, r"argmax\(axis=1\)"),
+    "float labels": ((X, LABELS / 2), {}, "integers as labels, got float64"),
+    "below 0": ((X, LABELS - 1), {}, "labels from 0 to 999, got -1 at position 0"),
+    "above classes": ((X, LABELS), {"classes": 2}, "from 0 to 1, got 2 at position 2"),
+    "many classes": ((X, LABELS), {"classes": 1001}, "2 to 1000 classes, got 1001"),
+    "no test": ((X, LABELS), {"test": 0}, "above 0 .*got 0.166667 and 0"),
+}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "options", "message"), BAD_ARRAYS.values(), ids=BAD_ARRAYS
+)
+def test_arrays_that_are_no_data_set_are_rejected(arrays, options, message):
+    with pytest.raises(DataError, match=f"^Expected .*{message}"):
+        split_arrays(*arrays, **options)
+
+
+@settings(max_examples=40)
+@given(
+    IMAGES, st.sampled_from(("", "label,a,b")), st.sampled_from(("a.csv", "a.csv.gz"))
+)
+def test_what_is_written_as_csv_is_read(tmp_path_factory, x, header, name):
+    labels = 37 * np.arange(len(x)) % 1000
+    path = tmp_path_factory.getbasetemp() / name
+    read, read_labels = read_csv(write_csv(path, x, labels, header))
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, x.reshape(len(x), -1))
+    np.testing.assert_array_equal(read_labels, labels)
+
+
+SAME = {
+    "blank lines": b"\n1,2,3\n\n  \n0,255,0\n\n",
+    "windows": b"1,2,3\r\n0,255,0\r\n",
+    "a byte order mark": b"\xef\xbb\xbf1,2,3\n0,255,0",
+    "blanks": b"1, 2, 3\n 0,255 ,0\n",
+    "a header": b"label,0,1\n1,2,3\n0,255,0\n",
+    "a quoted header": b'"label","1x1","1x2"\n1,2,3\n0,255,0\n',
+    "a header in another encoding": b"\xe9tiquette,a,b\n1,2,3\n0,255,0\n",
+    "gzip by another name": gzip.compress(b"1,2,3\n0,255,0\n"),
+}
+
+
+@pytest.mark.parametrize("content", SAME.values(), ids=SAME)
+def test_the_usual_ways_of_writing_csv_are_read(tmp_path, content):
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    x, labels = read_csv(path)
+    assert x.tolist() == [[2, 3], [255, 0]] and labels.tolist() == [1, 0]
+
+
+BAD_CSV = {
+    "blank": (b"\n \n", "lines of a label and pixels, got none"),
+    "short row": (b"1,2,3\n\n1,2\n", "line 3: expected 3 columns as in line 1, got 2"),
+    "labels only": (b"1\n2\n", "line 1: expected a label and pixels with commas"),
+    "semicolons": (b"1;2;3\n0;1;2\n", "line 2: .*with commas"),
+    "above 255": (b"1,2\n1,256\n", "line 2, column 2: .*pixel.* 0 to 255, got '256'"),
+    "digits without end": (b"1," + b"9" * 9999, "line 1, column 2: .*got '9{20}'"),
+    "below 0": (b"1,-2\n", "line 1, column 2: .*got '-2'"),
+    "a fraction": (b"1,0.5\n", "line 1, column 2: .*got '0.5'. Floats can go to"),
+    "label above": (b"1,2\n1000,2\n", "line 2, column 1: .*0 to 999, got '1000'"),
+    "row numbers of pandas": (b",label,0\n0,5,1\n", "line 1, column 1: .*got ''"),
+    "a broken first row": (b"x5,0,0\n5,0,0\n", "line 1, column 1: .*got 'x5'"),
+    "not ASCII": ("1,٣\n".encode(), "line 1, column 2: .*got '٣'"),
+    "a comment": (b"1,2\n# 1,2\n", "line 2, column 1: .*got '# 1'"),
+    "truncated gzip": (gzip.compress(b"1,2\n")[:-9], "readable CSV.*end-of-stream"),
+    "two examples": (b"1,2\n0,1\n", r": expected inputs .*got \(2, 1\)"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), BAD_CSV.values(), ids=BAD_CSV)
+def test_a_bad_csv_file_is_rejected_with_its_name(tmp_path, content, message):
+    path = tmp_path / "some.csv"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"(?s)^{path}.*{message}"):
+        load_data(path)
+
+
+TOKENS = ["0", "1", "9", "25", ",", ",", "\n", "\r\n", "-", ".", "e", " ", "#", "é"]
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(TOKENS[:8]) | st.sampled_from(TOKENS), max_size=20))
+def test_any_text_is_read_as_python_reads_it_or_rejected(tmp_path_factory, content):
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes("".join(content).encode())
+    try:
+        x, labels = read_csv(path)
+    except DataError as error:
+        assert str(path) in str(error)
+    else:
+        lines = [line.split(",") for line in path.read_text("utf-8").splitlines()]
+        lines = [line for line in lines if any(map(str.strip, line))]
+        assert len(lines) - 1 <= len(x) == len(labels) <= len(lines)
+        table = [[int(field) for field in line] for line in lines[-len(x) :]]
+        assert table == np.column_stack([labels, x]).tolist()
+
+
+def test_no_more_is_decompressed_than_is_allowed(tmp_path, monkeypatch):
+    monkeypatch.setattr("jaxnet.datasets.csv._MAX_CHARACTERS", 1000)
+    path = tmp_path / "bomb.csv.gz"
+    path.write_bytes(gzip.compress(b"1,2,3\n" * 10**6))
+    with pytest.raises(DataError, match="bomb.csv.gz: expected at most 1000 char"):
+        read_csv(path)
+
+
+@pytest.mark.parametrize("kind", ["png", "bmp", "pgm", "tif"])
+@settings(max_examples=5)
+@given(x=IMAGES)
+def test_what_is_written_as_pictures_is_read(tmp_path_factory, x, kind):
+    labels = np.repeat((0, 1, 2), (1, 1, len(x) - 2))
+    path = tmp_path_factory.mktemp("pictures")
+    read, read_labels = read_folder(write_folder(path, x, labels, kind=kind))
+    np.testing.assert_array_equal(read, x)
+    np.testing.assert_array_equal(read_labels, labels)
+
+
+def test_a_picture_is_read_as_it_is_shown_in_every_8_bit_mode(tmp_path):
+    picture = Image.fromarray(X[0])
+    (tmp_path / "a").mkdir()
+    for mode in ("L", "RGB", "LA", "RGBA", "P"):
+        picture.convert(mode).save(tmp_path / "a" / f"{mode}.png")
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    turned = Image.fromarray(np.rot90(X[0]))
+    turned.save(tmp_path / "a" / "turned.png", exif=exif)
+    (tmp_path / "a" / ".DS_Store").write_bytes(b"no picture")
+    x, _ = read_folder(tmp_path)
+    np.testing.assert_array_equal(x, np.broadcast_to(X[0], (6, 2, 3)))
+
+
+def test_classes_are_in_the_order_of_names_or_of_numbers(tmp_path):
+    for name in ("10", "9", "0", ".git"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "README.md").write_text("where these are from")
+    assert [p.name for p in class_folders(tmp_path)] == ["0", "9", "10"]
+    (tmp_path / "a").mkdir()
+    assert [p.name for p in class_folders(tmp_path)] == ["0", "10", "9", "a"]
+
+
+def save(picture, name="eel/odd.png"):
+    return lambda path: picture.save(path / name)
+
+
+def animate(path: Path) -> None:
+    frames = [Image.fromarray(image) for image in X[:2]]
+    frames[0].save(path / "eel" / "odd.gif", save_all=True, append_images=frames[1:])
+
+
+def truncate(path: Path) -> None:
+    content = (path / "eel" / "002.png").read_bytes()
+    (path / "eel" / "002.png").write_bytes(content[:-30])
+
+
+GREY, WIDE = Image.fromarray(X[0]), Image.new("1", (10_000, 10_000))
+BAD_FOLDERS = {
+    "another size": (save(GREY.rotate(90, expand=True)), "2 x 3 .*000.png, got 3 x 2"),
+    "a folder inside": (lambda path: (path / "eel/more").mkdir(), "more: .*not a file"),
+    "16 bits": (save(Image.new("I;16", (3, 2))), "odd.png: .*mode I;16, not of 8 bits"),
+    "transparent": (save(Image.new("RGBA", (3, 2))), "odd.png: .*transparent pixels"),
+    "animated": (animate, "odd.gif: .*2 pictures in one file"),
+    "a bomb": (save(WIDE), "odd.png: .*10000 x 10000, above 64000000 pixels"),
+    "truncated": (truncate, "eel/002.png: expected a picture"),
+    "text": (lambda path: (path / "eel/a").write_text("x"), "eel/a: .*cannot identify"),
+    "no pictures": (lambda path: (path / "fox").mkdir(), "fox: expected pictures"),
+    "outside a class": (save(GREY, "loose.JPG"), "loose.JPG: .*in its class's folder"),
+}
+
+
+@pytest.mark.parametrize(("spoil", "message"), BAD_FOLDERS.values(), ids=BAD_FOLDERS)
+def test_a_bad_folder_is_rejected_with_its_name(tmp_path, spoil, message):
+    path = write_folder(tmp_path / "a", X, LABELS)
+    spoil(path)
+    with pytest.raises(DataError, match=f"(?s){message}"):
+        load_data(path)
+
+
+def test_a_folder_without_two_classes_is_rejected(tmp_path):
+    for path in (tmp_path, tmp_path / "none"):
+        with pytest.raises(DataError, match=f"{path}: expected a folder of pictures"):
+            read_folder(path)
+    path = write_folder(tmp_path / "one", X[:3], [0, 0, 0], ("cat",))
+    with pytest.raises(DataError, match="one: expected 2 to 1000 classes, got 1"):
+        load_data(path)
+
+
+def test_more_pixels_than_allowed_are_rejected_before_they_are_read(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setattr("jaxnet.datasets.picture_folders._MAX_PIXELS", 71)
+    with pytest.raises(DataError, match="at most 71 pixels in all, got 12 x 6"):
+        read_folder(write_folder(tmp_path / "a", X, LABELS))
+
+
+def test_load_data_reads_every_format_as_bytes_or_bytes_over_256(tmp_path, small_mnist):
+    plain = write_csv(tmp_path / "a.csv", X, LABELS)
+    compressed = write_csv(tmp_path / "A.CSV.gz", X, LABELS)
+    folder = write_folder(tmp_path / "a", X, LABELS)
+    for path in (plain, str(compressed), folder):
+        floats = load_data(path)
+        assert floats.train.x.dtype == jnp.float32
+        assert rows(floats) == expected_rows(X / np.float32(256), LABELS)
+        assert rows(load_data(path, as_bytes=True)) == expected_rows(X, LABELS)
+    other = load_data(plain, as_bytes=True, seed=3)
+    np.testing.assert_array_equal(other.test.x, split_arrays(X, LABELS, seed=3).test.x)
+    mine, theirs = load_data(small_mnist), load_mnist(small_mnist)
+    np.testing.assert_array_equal(mine.validation.x, theirs.validation.x)
+    assert len(load_data(as_bytes=True).train.x) == 50_000
+
+
+def test_load_data_says_what_it_reads_and_what_it_got(tmp_path):
+    (tmp_path / "a.npz").write_bytes(b"")
+    with pytest.raises(DataError, match="a.npz: .*IDX.*pictures.*csv.*something else"):
+        load_data(tmp_path / "a.npz")
+    with pytest.raises(DataError, match="none.csv: .*got nothing there"):
+        load_data(tmp_path / "none.csv")
+
+
+def test_the_command_prints_a_table_or_json(tmp_path, capsys):
+    x = np.zeros((12, 2, 2), np.uint8)
+    x[:, 0, 0] = 200
+    path = write_folder(tmp_path / "pets", x, LABELS)
+    parser = argparse.ArgumentParser()
+    command.add_options(parser)
+    assert command.run(parser.parse_args([str(path)])) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == (
+        f"{path}: 4 inputs (2 x 2), bytes, which stand for byte / 256; 3 classes."
+    )
+    cells = {line[:16].strip(): line[16:].split() for line in lines[1:]}
+    assert cells["examples"] == ["8", "2", "2"]
+    assert sum(map(int, cells["cat"])) == 4 and cells["range"] == ["0", "to", "200"] * 3
+    assert cells["mean"] == ["50"] * 3 and cells["zeros"] == ["75.00%"] * 3
+    assert cells["constant pixels"] == ["4"] * 3
+    assert cells["duplicates"] == ["7", "1", "1"]
+    assert lines[-3] == "2 validation examples are also in train."
+    assert command.run(parser.parse_args([str(path), "--json"])) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["data"] == str(path) and found["classes"] == ["cat", "dog", "eel"]

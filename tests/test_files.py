@@ -1,0 +1,358 @@
+"""A log and a checkpoint survive a kill at any moment, a full disk and damage."""
+
+import errno
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from jaxnet.experiments.files import (
+    Log,
+    StorageError,
+    append_line,
+    keep_lines,
+    locked,
+    read_lines,
+    replace_file,
+)
+from jaxnet.runs import checkpoint
+from tests.kills import at_step, every_step
+
+ROOT = Path(__file__).parent.parent
+HEADER = {"format": "kind 1", "experiment": {"epochs": 3, "eta": 0.5}}
+
+
+class Number(msgspec.Struct, forbid_unknown_fields=True):
+    number: int
+
+
+def log(path, **experiment) -> Log:
+    header = {**HEADER, "experiment": {**HEADER["experiment"], **experiment}}
+    return Log(path, header, Number)
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+# Lines.
+
+
+@given(numbers=st.lists(st.integers(-(2**53), 2**53), max_size=4))
+def test_what_is_added_comes_back(numbers, tmp_path_factory):
+    path = tmp_path_factory.mktemp("log") / "folder" / "file.jsonl"
+    assert log(path).read() == [] and not path.exists()
+    for number in numbers:
+        log(path).add(Number(number))
+    assert [each.number for each in log(path).read()] == numbers
+
+
+def test_a_log_cut_anywhere_keeps_its_complete_lines_and_continues(tmp_path):
+    path = tmp_path / "file.jsonl"
+    for number in (1, 2):
+        log(path).add(Number(number))
+    content = path.read_bytes()
+    for size in range(len(content)):
+        path.write_bytes(content[:size])
+        kept = content[:size].count(b"\n") - 1
+        assert [each.number for each in log(path).read()] == [1, 2][: max(kept, 0)]
+        assert path.read_bytes() == content[:size], "reading changes nothing"
+        for number in (1, 2)[max(kept, 0) :]:
+            log(path).add(Number(number))
+        assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"\x89PNG\r\n\x1a\n", b'{"format": "kind 2"}\n', b"[1]\n", b"[" * 10**5 + b"\n"],
+)
+def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content):
+    path = tmp_path / "file"
+    path.write_bytes(content)
+    with pytest.raises(StorageError, match="a first line with the format 'kind 1', go"):
+        log(path).read()
+    assert path.read_bytes() == content
+
+
+def test_another_header_is_told_by_what_differs(tmp_path):
+    log(tmp_path / "file").add(Number(1))
+    with pytest.raises(
+        StorageError, match=r"experiment {'epochs': 4}, got {'epochs': 3}"
+    ):
+        log(tmp_path / "file", epochs=4).read()
+
+
+DEEP = b"[" * 10**5
+
+
+@pytest.mark.parametrize(
+    "line", [b"{}", b'{"number": "1"}', b'{"number": 1e400}', b"\xff", b"", DEEP, b"3"]
+)
+def test_a_line_of_another_kind_is_refused_and_named(tmp_path, line):
+    path = tmp_path / "file"
+    path.write_bytes(b'{"number":1}\n' + line + b'\n{"number":3}\n')
+    with pytest.raises(StorageError, match="file: expected a valid line 2 .*, got"):
+        read_lines(path, Number)
+
+
+@pytest.mark.parametrize("rest", [b"", b"3", b'{"epo', b"3\n4\n5", b"\xff"])
+def test_a_log_is_cut_to_its_first_lines(tmp_path, rest):
+    path = tmp_path / "file"
+    path.write_bytes(b"1\n2\n" + rest)
+    keep_lines(path, 2)
+    assert path.read_bytes() == b"1\n2\n"
+    append_line(path, 3)
+    assert read_lines(path, int) == [1, 2, 3]
+    keep_lines(path, 0)
+    assert read_lines(path, int) == []
+
+
+def python(code: str) -> subprocess.Popen:
+    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
+    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe)
+
+
+def test_a_lock_is_held_by_one_process_and_free_when_it_is_killed(tmp_path):
+    code = f"""if True:
+        from jaxnet.experiments.files import locked
+        with locked({str(tmp_path / "lock")!r}):
+            print("locked", flush=True)
+            input()"""
+    with python(code) as other:
+        assert other.stdout and other.stdout.readline() == b"locked\n"
+        with locked(tmp_path / "lock", wait=False) as file:
+            assert file is None
+        other.kill()
+    with locked(tmp_path / "lock", wait=False) as file:
+        assert file is not None
+    with pytest.raises(OSError, match="^of the work$"), locked(tmp_path / "lock"):
+        raise OSError("of the work")
+
+
+def test_processes_add_lines_in_turn(tmp_path):
+    path = tmp_path / "file"
+    code = f"""if True:
+        from jaxnet.experiments.files import append_line
+        for number in range(200):
+            append_line({str(path)!r}, number, "header")"""
+    others = [python(code) for _ in range(3)]
+    for other in others:
+        other.communicate(timeout=60)
+        assert other.returncode == 0
+    header, *numbers = [json.loads(line) for line in path.read_text().splitlines()]
+    assert header == "header" and sorted(numbers) == sorted([*range(200)] * 3)
+
+
+# Checkpoints.
+
+
+class Manifest(msgspec.Struct, frozen=True):
+    number: int
+
+
+def save(folder: Path, *numbers: int) -> None:
+    """Arrays of a few pages, by which a torn or mixed checkpoint would be seen."""
+    for number in numbers:
+        w = np.full((40, 50), number, np.float32)
+        arrays = {"w": w, "n": np.asarray(number)}
+        checkpoint.save(folder, number, arrays, Manifest(number))
+
+
+def newest(folder: Path) -> int:
+    """The number of the newest checkpoint, after a look at every value."""
+    arrays, manifest, _ = checkpoint.load(folder, Manifest)
+    assert arrays["w"].shape == (40, 50) and arrays["w"].dtype == np.float32
+    assert (arrays["w"] == manifest.number).all() and arrays["n"] == manifest.number
+    return manifest.number
+
+
+def files(*numbers: int) -> list[str]:
+    return [f"checkpoint-{number:08}.safetensors" for number in numbers]
+
+
+def test_only_the_newest_two_are_kept(tmp_path):
+    folder = tmp_path / "some" / "folder"
+    for number in range(1, 12):
+        save(folder, number)
+        assert newest(folder) == number
+        assert names(folder) == files(*range(max(1, number - 1), number + 1))
+
+
+DTYPES = ["bool", "int8", "int32", "int64", "uint8", "float16", "float32", "float64"]
+
+
+@settings(max_examples=60)
+@given(
+    dtype=st.sampled_from(DTYPES),
+    shape=st.lists(st.integers(0, 3), max_size=3),
+    seed=st.integers(0, 2**31 - 1),
+)
+def test_a_round_trip_is_exact(tmp_path_factory, dtype, shape, seed):
+    """Of any bits: nan, infinities and the smallest numbers among them."""
+    bits = np.random.default_rng(seed).integers(0, 256, (*shape, 8), np.uint8)
+    array = bits[..., 0] > 99 if dtype == "bool" else bits.view(dtype)[..., 0]
+    folder = tmp_path_factory.getbasetemp() / "round-trip"
+    checkpoint.save(folder, 1, {"a": np.array(array)}, Manifest(seed))
+    (found, manifest, skipped) = checkpoint.load(folder, Manifest)
+    assert found["a"].dtype == array.dtype and found["a"].shape == array.shape
+    assert found["a"].tobytes() == array.tobytes()
+    assert manifest == Manifest(seed) and skipped == ()
+
+
+DAMAGE = {
+    "cut": lambda data: data[:-1],
+    "empty": lambda data: b"",
+    "longer": lambda data: data + b"\0",
+    "a pickle": lambda data: b"\x80\x02}q\0.",
+    "another number": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
+    "zeros": lambda data: bytes(len(data)),
+    "a huge header": lambda data: (2**63).to_bytes(8, "little"),
+    "an edited manifest": lambda data: data.replace(b"number", b"numbed"),
+    "an edited shape": lambda data: data.replace(b"[40,50]", b"[50,40]"),
+}
+
+
+@pytest.mark.parametrize("change", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, change):
+    def damage(number: int) -> None:
+        path = tmp_path / files(number)[0]
+        path.write_bytes(change(path.read_bytes()))
+
+    save(tmp_path, 1, 2)
+    damage(2)
+    assert newest(tmp_path) == 1
+    *_, [reason] = checkpoint.load(tmp_path, Manifest)
+    message = (
+        "00000002.safetensors: expected (safetensors|a checkpoint as it was saved)"
+    )
+    assert re.search(message, reason) and len(reason.splitlines()) == 1
+    damage(1)
+    with pytest.raises(StorageError) as info:
+        checkpoint.load(tmp_path, Manifest)
+    assert str(info.value).startswith(
+        f"{tmp_path}: expected a folder with a checkpoint"
+    )
+    save(tmp_path, 3)
+    assert newest(tmp_path) == 3
+
+
+@settings(max_examples=100)
+@given(where=st.floats(0, 1), removed=st.integers(0, 3), inserted=st.binary(max_size=3))
+def test_changed_bytes_are_seen(tmp_path_factory, where, removed, inserted):
+    folder = tmp_path_factory.getbasetemp() / "changed"
+    if not folder.exists():
+        save(folder, 1, 2)
+    path = folder / files(2)[0]
+    content = path.read_bytes()
+    start = int(where * len(content))
+    changed = content[:start] + inserted + content[start + removed :]
+    path.write_bytes(changed)
+    try:
+        number = newest(folder)
+        # Blanks may pad the header.
+        same = changed.split() == content.split()
+        assert number == 2 if changed == content else number == 1 or same
+    finally:
+        path.write_bytes(content)
+
+
+def test_another_network_is_refused(tmp_path):
+    save(tmp_path, 1)
+    arrays, *_ = checkpoint.load(tmp_path, Manifest)
+    for like, message in (
+        (
+            {**arrays, "w": np.zeros((4, 5))},
+            r"float64\[4,5\] in .*, got float32\[40,50\]",
+        ),
+        ({"w": arrays["w"]}, r"expected none in .*'n'.*, got int64"),
+        ({**arrays, "b": np.zeros(2)}, r"expected float64\[2\] in .*'b'.*, got none"),
+    ):
+        with pytest.raises(StorageError, match=message):
+            checkpoint.restore(tmp_path, checkpoint.by_path(arrays), like)
+
+
+def test_no_checkpoint_is_refused(tmp_path):
+    (tmp_path / "file").touch()
+    (tmp_path / "checkpoint-old.safetensors").touch()
+    for place in ("", "nowhere", "file"):
+        folder = tmp_path / place
+        message = f"{folder}: expected a folder with a checkpoint, got none."
+        with pytest.raises(StorageError, match=message):
+            checkpoint.load(folder, Manifest)
+    (tmp_path / files(1)[0]).symlink_to(files(1)[0])
+    with pytest.raises(StorageError, match="an error: not a file"):
+        checkpoint.load(tmp_path, Manifest)
+
+
+# Disks.
+
+
+@pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EIO])
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, trouble):
+    def refuse():
+        raise OSError(trouble, "what the system says")
+
+    save(tmp_path, 1, 2)
+    for k in count(1):
+        before = newest(tmp_path)
+        try:
+            with every_step(at_step(k, refuse)):
+                save(tmp_path, before + 1)
+        except StorageError as error:
+            message = "expected to write here, got an error: what the system says."
+            assert str(error).endswith(message)
+            assert newest(tmp_path) in (before, before + 1)
+            save(tmp_path, newest(tmp_path) + 1)
+            assert len(names(tmp_path)) == 2
+        else:
+            assert k > 5
+            return
+
+
+def test_a_disk_that_takes_a_part_of_a_file(tmp_path):
+    save(tmp_path, 1, 2)
+    append_line(tmp_path / "log", 1)
+    before = names(tmp_path)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limits[1]))
+        for use in (
+            lambda: save(tmp_path, 3),
+            lambda: append_line(tmp_path / "log", "a" * 6000),
+            lambda: replace_file(tmp_path / "file", b"a" * 6000),
+        ):
+            with pytest.raises(
+                StorageError, match="write here, got an error: File too"
+            ):
+                use()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert newest(tmp_path) == 2 and names(tmp_path) == before
+    append_line(tmp_path / "log", 2)
+    assert read_lines(tmp_path / "log", int) == [1, 2]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file" / "below", Path("/proc/nowhere")):
+        for use in (
+            lambda place=place: save(place, 1),
+            lambda place=place: append_line(place / "log", 1),
+            lambda place=place: replace_file(place / "new", b""),
+            lambda place=place: locked(place / "lock").__enter__(),
+        ):
+            with pytest.raises(
+                StorageError, match=f"{place}.*: expected to write here"
+            ):
+                use()
+    assert os.path.getsize(tmp_path / "file") == 0

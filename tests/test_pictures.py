@@ -1,0 +1,287 @@
+"""Pictures come back as the MNIST digits they were made of, and lines are cut apart."""
+
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from jaxnet import figures
+from jaxnet.datasets import DataError, load_data
+from jaxnet.pictures import prepare, read_picture, segment
+from scripts import handwriting as script
+
+
+@pytest.fixture(scope="module")
+def digits(mnist):
+    return np.asarray(mnist.test.x[:200]).reshape(-1, 28, 28)
+
+
+@pytest.fixture(scope="module")
+def classify(mnist):
+    """A network that can read digits that touch, which few can; it runs in NumPy."""
+    params = script.trained(mnist.train, epochs=2, hidden=60, seed=1)
+    layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
+
+    def outputs(x):
+        for w, b in layers:
+            x = 1 / (1 + np.exp(-(x @ w.T + b)))
+        return x
+
+    return outputs
+
+
+def on_paper(digit, size=1, margins=((3, 3), (3, 3))):
+    """Levels 0 to 255 of a digit enlarged by an integer factor."""
+    return 255 - np.pad(np.kron(256 * digit, np.ones((size, size))), margins)
+
+
+def correlation(one, other):
+    return np.corrcoef(one.ravel(), other.ravel())[0, 1]
+
+
+def likeness(one, other):
+    """The correlation of images, one of which may be shifted by a pixel.
+
+    A centre of mass half-way between two pixels may come to lie on either.
+    """
+    shifts = [(down, right) for down in (-1, 0, 1) for right in (-1, 0, 1)]
+    return max(correlation(np.roll(one, by, (0, 1)), other) for by in shifts)
+
+
+@pytest.mark.parametrize(("size", "least"), [(1, 0.999), (2, 0.97), (5, 0.97)])
+def test_a_digit_comes_back_as_itself(digits, size, least):
+    """Larger ones only nearly, since strokes of unusual widths are made less so."""
+    images = [prepare(on_paper(digit, size)).image for digit in digits[:20]]
+    found = [likeness(*pair) for pair in zip(images, digits, strict=False)]
+    assert np.median(found) > least and min(found) > 0.65
+
+
+def test_an_image_has_mnist_s_form(digits):
+    for digit in digits[:20]:
+        image = prepare(on_paper(digit, 3)).image
+        rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
+        assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
+        assert image.shape == (28, 28) and image.max() == 255 / 256
+        np.testing.assert_array_equal(image * 256, np.round(image * 256))
+        for axis in (0, 1):
+            centre = np.arange(28) @ image.sum(axis=1 - axis) / image.sum()
+            assert abs(centre - 14) <= 0.5 + 1e-4
+
+
+@settings(max_examples=12)
+@given(
+    number=st.integers(0, 199),
+    size=st.sampled_from([1, 2, 3]),
+    margins=st.tuples(*[st.tuples(*[st.integers(1, 40)] * 2)] * 2),
+)
+def test_place_and_size_do_not_matter(digits, number, size, margins):
+    plain = prepare(on_paper(digits[number], size)).image
+    image = prepare(on_paper(digits[number], size, margins)).image
+    assert likeness(image, plain) > 0.99
+    assert likeness(prepare(on_paper(digits[number], 6)).image, plain) > 0.9
+
+
+@settings(max_examples=12)
+@given(number=st.integers(0, 199), slope=st.floats(-30, 30), least=st.floats(0.4, 1))
+def test_uneven_light_and_faint_ink_do_not_matter(digits, number, slope, least):
+    levels = 40 + 180 * (1 - least * digits[number].clip(max=1))
+    lit = np.pad(levels, 8, constant_values=220) + np.linspace(-slope, slope, 44)
+    assert correlation(prepare(lit).image, prepare(levels).image) > 0.95
+
+
+def test_specks_are_not_cropped_to(digits):
+    levels = on_paper(digits[0], 3, ((40, 40), (40, 40)))
+    expected = prepare(levels).image
+    levels[5:7, 5:7] = levels[-8:-6, -20:-18] = 0
+    assert correlation(prepare(levels).image, expected) > 0.9999
+
+
+@pytest.mark.parametrize(("pen", "width"), [(36, 3.0), (24, 2.4), (12, 1.9), (1, 1.9)])
+def test_strokes_come_half_way_to_the_usual_width(pen, width):
+    """MNIST's is 2.4 in a box of 20, where these pens are 3.6, 2.4, 1.2 and 0.1."""
+    levels = np.full((300, 300), 255.0)
+    levels[50:250, 140 : 140 + pen] = 0
+    levels[50 : 50 + pen, 60:240] = 0
+    widths = prepare(levels).image[14:22].sum(axis=1)
+    np.testing.assert_allclose(widths, width, atol=0.3)
+
+
+@settings(max_examples=100)
+@given(
+    levels=arrays(
+        np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), fill=st.nothing()
+    )
+)
+def test_any_levels_are_prepared_or_rejected(levels):
+    try:
+        stages = prepare(levels)
+    except DataError as error:
+        assert "Expected ink on paper" in str(error)
+    else:
+        assert np.isfinite(stages.image).all()
+        assert 0 <= stages.image.min() < stages.image.max() == 255 / 256
+
+
+def test_levels_without_ink_are_rejected():
+    for levels in (np.zeros((0, 3)), np.zeros((4, 0)), np.full((5, 5), np.nan)):
+        with pytest.raises(DataError, match="Expected finite levels in rows and col"):
+            prepare(levels)
+    rng = np.random.default_rng(0)
+    for sigma in (0, 1, 5, 20):
+        with pytest.raises(DataError, match="got a blank picture"):
+            prepare(rng.normal(200, sigma, (90, 120)))
+
+
+def read_back(folder, levels, mode=None, kind="png", **options):
+    """The image of a digit that was saved as a picture."""
+    path, picture = folder / f"a.{kind}", Image.fromarray(levels)
+    (picture.convert(mode) if mode else picture).save(path, **options)
+    return prepare(read_picture(path)).image
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "I;16", "I", "F"])
+def test_every_mode_is_read(digits, tmp_path, mode):
+    levels = on_paper(digits[0], 3).astype(np.uint8)
+    if mode == "I;16":
+        levels, mode = levels.astype(np.uint16) * 200, None
+    elif mode == "F":
+        levels, mode = levels.astype(np.float32) / 1000 - 7, None
+    assert likeness(read_back(tmp_path, levels, mode, "tiff"), digits[0]) > 0.8
+
+
+COLOURS = {
+    "blue on white": ((30, 40, 160), (250, 248, 240)),
+    "yellow on white": ((255, 240, 0), (255, 255, 255)),
+    "red on a green as bright": ((150, 60, 60), (60, 105, 60)),
+    "white on black": ((255, 255, 255), (0, 0, 0)),
+}
+
+
+@pytest.mark.parametrize(("ink", "paper"), COLOURS.values(), ids=COLOURS)
+def test_coloured_ink_is_read(digits, tmp_path, ink, paper):
+    part = np.kron(digits[0], np.ones((3, 3)))[..., np.newaxis]
+    levels = np.array(paper) + part * np.subtract(ink, paper)
+    assert likeness(read_back(tmp_path, levels.astype(np.uint8)), digits[0]) > 0.9
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_what_is_drawn_on_a_transparent_background_is_ink(digits, tmp_path, level):
+    alpha = (256 * digits[0]).astype(np.uint8)
+    levels = np.stack([*[np.full_like(alpha, level)] * 3, alpha], axis=-1)
+    assert likeness(read_back(tmp_path, levels), digits[0]) > 0.99
+
+
+def test_a_photograph_is_turned_upright(digits, tmp_path):
+    lying, exif = np.rot90(on_paper(digits[0], 3)).astype(np.uint8), Image.Exif()
+    exif[0x0112] = 6  # to be turned clockwise by 90 degrees
+    image = read_back(tmp_path, lying, kind="jpg", exif=exif, quality=95)
+    assert likeness(image, digits[0]) > 0.9
+
+
+def test_a_large_picture_is_reduced(tmp_path):
+    levels = np.full((100, 4000), 255, np.uint8)
+    levels[20:80, 1000:1020] = 0
+    Image.fromarray(levels).save(tmp_path / "picture.png")
+    assert read_picture(tmp_path / "picture.png").shape == (40, 1600)
+
+
+def saved(picture):
+    return lambda path: picture.save(path)
+
+
+BAD_PICTURES = {
+    "empty": (lambda path: path.touch(), "expected a picture"),
+    "text": (lambda path: path.write_text("not a picture"), "expected a picture"),
+    "a folder": (lambda path: path.mkdir(), "expected a picture.*got: not a file"),
+    "blank": (saved(Image.new("RGB", (30, 30), "white")), "got a blank picture"),
+    "huge": (saved(Image.new("1", (8001, 8001))), "8001 x 8001, above 64000000 pixels"),
+}
+
+
+@pytest.mark.parametrize(("write", "message"), BAD_PICTURES.values(), ids=BAD_PICTURES)
+def test_a_bad_picture_is_rejected_with_its_name(tmp_path, write, message):
+    write(tmp_path / "some.png")
+    with pytest.raises(DataError, match=f"some.png: .*{message}"):
+        read_picture(tmp_path / "some.png")
+
+
+@pytest.mark.parametrize("read", [read_picture, load_data])
+def test_without_pillow_the_error_says_what_to_install(monkeypatch, tmp_path, read):
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "a.png").touch()
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(ModuleNotFoundError, match=r"Pictures need .*jaxnet\[images\]"):
+        read(tmp_path)
+
+
+def line_of(digits, gap):
+    """Levels of digits side by side, cropped, with `gap` empty columns between."""
+    parts = []
+    for digit in digits:
+        columns = np.flatnonzero(digit.any(axis=0))
+        parts.append(np.pad(digit[:, columns[0] : columns[-1] + 1], ((0, 0), (0, gap))))
+    return on_paper(np.concatenate(parts, axis=1), 2, ((9, 9), (9, 9)))
+
+
+@pytest.mark.parametrize("gap", [0, 1, 8])
+def test_the_book_s_504192_is_read(mnist, classify, gap):
+    first = np.asarray(mnist.train.x[:6]).reshape(6, 28, 28)
+    for levels in (line_of(first, gap), 255 - line_of(first, gap)):
+        pieces = segment(levels, classify)
+        assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
+        lefts = [piece.box[1] for piece in pieces]
+        assert lefts == sorted(lefts)
+        for piece, digit in zip(pieces, first, strict=True):
+            assert 0 < piece.confidence <= 1
+            if gap:
+                assert likeness(piece.image, digit) > 0.85
+
+
+def test_a_single_digit_is_mostly_one_piece(mnist, digits, classify):
+    labels = np.asarray(mnist.test.y[:40]).argmax(axis=1)
+    answers = [segment(on_paper(digit, 2), classify) for digit in digits[:40]]
+    single = np.array([len(pieces) == 1 for pieces in answers])
+    first = np.array([pieces[0].digit for pieces in answers])
+    assert single.mean() > 0.9 and (single & (first == labels)).mean() > 0.85
+
+
+def test_a_box_is_where_the_digit_is(digits, classify):
+    levels = on_paper(digits[0], 2, ((11, 5), (7, 60)))
+    [piece] = segment(levels, classify)
+    top, left, bottom, right = piece.box
+    ink = levels < 255 * 0.75
+    assert ink[top:bottom, left:right].sum() == ink.sum()
+    assert all(edge.any() for edge in (ink[top], ink[bottom - 1]))
+    assert ink[:, left].any() and ink[:, right - 1].any()
+
+
+def test_what_cannot_be_cut_is_rejected(classify):
+    dash = np.full((40, 300), 255.0)
+    dash[15:25, 20:280] = 0
+    with pytest.raises(DataError, match="cannot be cut up"):
+        segment(dash, classify)
+    with pytest.raises(DataError, match="got a blank picture"):
+        segment(np.full((40, 300), 255.0), classify)
+
+
+def test_drawings_are_made(digits, classify, tmp_path):
+    levels = line_of(digits[:3], 2)
+    for path in (
+        figures.stages(prepare(on_paper(digits[0])), tmp_path / "stages.png"),
+        figures.pieces(levels, segment(levels, classify), tmp_path / "pieces.png"),
+    ):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 100
+
+
+@pytest.mark.slow
+def test_the_script_measures_what_it_claims(tmp_path):
+    found = script.main(out=tmp_path, pictures=20, lines=2, hidden=30, epochs=1)
+    assert found["pictures, in MNIST's form"] > 0.8
+    assert found["pictures, whole made 28 x 28"] < 0.5
+    assert found["drawn with a pen, in MNIST's form"] == 1
+    assert len(list(tmp_path.glob("*.png"))) == 5

@@ -1,0 +1,283 @@
+"""The book's own files are read exactly or refused by name, and written as a whole."""
+
+import copy
+import json
+import os
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet.runs import BookNetwork, StorageError, book
+from tests.helpers import assert_close, problem
+
+load, save = book.load_book_network, book.save_book_network
+SMALL = {
+    "sizes": [2, 3, 1],
+    "weights": [[[0.5, -1.0], [2, 0.25], [1e-3, 3.0]], [[1.0, -2.0, 0.125]]],
+    "biases": [[[0.1], [-0.2], [3]], [[-1.5]]],
+    "cost": "CrossEntropyCost",
+}
+TEXT = json.dumps(SMALL).encode()
+
+
+def write(path: Path, document) -> Path:
+    text = document if isinstance(document, bytes) else json.dumps(document).encode()
+    path.write_bytes(text)
+    return path
+
+
+def changed(*keys, to) -> dict:
+    """SMALL with another value in the place that the keys lead to."""
+    document = copy.deepcopy(SMALL)
+    place = document
+    for key in keys[:-1]:
+        place = place[key]
+    place[keys[-1]] = to
+    return document
+
+
+def test_the_books_file_is_read(tmp_path):
+    params, cost = load(write(tmp_path / "net", SMALL))
+    assert cost is jaxnet.cross_entropy
+    assert [layer.w.shape for layer in params] == [(3, 2), (1, 3)]
+    assert params[0].w.dtype == params[0].b.dtype == jnp.float32
+    assert params[0].w.tolist()[1] == [2.0, 0.25]
+    assert params[1].b.tolist() == [-1.5]
+    quadratic = write(tmp_path / "net", changed("cost", to="QuadraticCost"))
+    assert load(str(quadratic)).cost is jaxnet.quadratic
+
+
+def test_a_loaded_network_predicts_as_the_book_says(tmp_path, x64):
+    params, _ = load(write(tmp_path / "net", SMALL))
+    a = x = np.array([[0.3], [-0.7]])
+    for w, b in zip(SMALL["weights"], SMALL["biases"], strict=True):
+        a = 1 / (1 + np.exp(-(np.array(w) @ a + np.array(b))))
+    assert_close(jaxnet.predict(params, jnp.asarray(x[:, 0])), a[:, 0], 1e-14)
+
+
+def test_what_is_saved_has_the_books_layout(tmp_path):
+    save(tmp_path / "net", problem([4, 3, 2])[0])
+    document = json.loads((tmp_path / "net").read_text())
+    assert list(document) == ["sizes", "weights", "biases", "cost"]
+    assert document["sizes"] == [4, 3, 2] and document["cost"] == "QuadraticCost"
+    assert [np.shape(w) for w in document["weights"]] == [(3, 4), (2, 3)]
+    assert [np.shape(b) for b in document["biases"]] == [(3, 1), (2, 1)]
+
+
+@pytest.mark.parametrize("cost", [jaxnet.quadratic, jaxnet.cross_entropy], ids=str)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_round_trip_is_exact_and_replaces_the_file(tmp_path, dtype, cost):
+    path, rng = tmp_path / "some" / "folder" / "net", np.random.default_rng(0)
+    with jax.enable_x64(dtype is np.float64):
+        for sizes in ([1, 1], [4, 1, 3], [2, 3, 4, 1]):
+            params = jax.tree.map(
+                lambda p: (p * 10.0 ** rng.uniform(-30, 30, p.shape)).astype(dtype),
+                jax.tree.map(np.asarray, problem(sizes)[0]),
+            )
+            save(path, params, cost)
+            loaded = load(path)
+            assert isinstance(loaded, BookNetwork) and loaded.cost is cost
+            same = jax.tree.map(np.array_equal, loaded.params, params)
+            assert all(jax.tree.leaves(same)) and loaded.params[0].w.dtype == dtype
+    assert list(path.parent.iterdir()) == [path]
+
+
+SIGMOIDS, NAN = problem([2, 3, 1])[0], jnp.full(1, jnp.nan)
+NOT_SAVED = {
+    "linear_quadratic": (SIGMOIDS, jaxnet.linear_quadratic, "a cost that the book's f"),
+    "log_likelihood": (SIGMOIDS, jaxnet.log_likelihood, "a cost that the book's files"),
+    "tanh": (problem([2, 3, 1], hidden=jaxnet.tanh)[0], None, "got tanh, sigmoid"),
+    "nothing": ([], None, "a network"),
+    "layers in another order": (SIGMOIDS[::-1], None, "layer 2 to take"),
+    "two networks": (jax.tree.map(lambda p: jnp.stack([p, p]), SIGMOIDS), None, "vmap"),
+    "nan": ([SIGMOIDS[0], jaxnet.Layer(SIGMOIDS[1].w, NAN)], None, "finite weights"),
+    "infinity": ([jaxnet.Layer(SIGMOIDS[0].w / 0, SIGMOIDS[0].b)], None, "finite weig"),
+}
+
+
+@pytest.mark.parametrize(
+    ("params", "cost", "message"), NOT_SAVED.values(), ids=NOT_SAVED
+)
+def test_what_the_books_file_cannot_hold_is_not_saved(tmp_path, params, cost, message):
+    with pytest.raises((TypeError, ValueError), match=f"Expected .*{message}"):
+        save(tmp_path / "net", params, cost or jaxnet.quadratic)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("function", ["fsync", "replace"])
+@pytest.mark.parametrize("trouble", [OSError(28, "No space left"), KeyboardInterrupt()])
+def test_the_previous_file_survives(tmp_path, monkeypatch, function, trouble):
+    path = write(tmp_path / "net", SMALL)
+
+    def fail(*_):
+        raise trouble
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, function, fail)
+        with pytest.raises((StorageError, KeyboardInterrupt)) as info:
+            save(path, SIGMOIDS)
+    assert info.type is KeyboardInterrupt or "No space left" in str(info.value)
+    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == TEXT
+
+
+@pytest.mark.parametrize("place", ["", "net/below"])
+def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
+    write(tmp_path / "net", SMALL)
+    path = tmp_path / place
+    with pytest.raises(StorageError, match=f"{path}: expected to write here, got an"):
+        save(path, SIGMOIDS)
+    assert [file.name for file in tmp_path.iterdir()] == ["net"]
+
+
+REFUSED = {
+    "empty": (b"", "got an error: Input data was truncated"),
+    "cut": (TEXT[:-9], "got an error: Input data was truncated"),
+    "not Unicode": (b'{"\xff": 1}', "got an error: "),
+    "a pickle": (b"\x80\x02}q\0.", "got an error: JSON is malformed"),
+    "two documents": (TEXT * 2, "trailing characters"),
+    "a list": (b"[1, 2]", "`object`, got `array`"),
+    "no layers": (changed("weights", to=1), "`array`, got `int` - at `..weights`"),
+    "deep objects": (b'{"a":' * 10**5, "got an error: maximum recursion"),
+    "endless integer": (b'{"sizes": ' + b"9" * 10**4 + b"}", "got an error: Number ou"),
+    "unknown cost": (changed("cost", to="Hinge"), "CrossEntropyCost, got 'Hinge'"),
+    "long cost": (changed("cost", to="H" * 1000), "CrossEntropyCost, got 'HHH"),
+    "no cost": (changed("cost", to=None), "`str`, got `null` - at `..cost`"),
+    "one size": (changed("sizes", to=[2]), "length >= 2 - at `..sizes`"),
+    "size, not sizes": (changed("sizes", to=2), "`array`, got `int` - at `..sizes`"),
+    "half a neuron": (changed("sizes", 1, to=3.0), "got `float` - at `..sizes.1.`"),
+    "true neurons": (changed("sizes", 2, to=True), "got `bool` - at `..sizes.2.`"),
+    "no neurons": (changed("sizes", 2, to=0), "`int` >= 1 - at `..sizes.2.`"),
+    "huge size": (changed("sizes", 0, to=10**4000), "`int` <= .* at `..sizes.0.`"),
+    "other sizes": (changed("sizes", 1, to=4), "4 rows of 2 in weights.0., got 3 rows"),
+    "more sizes": (changed("sizes", to=[2, 3, 1, 1]), "3 layers in weights, got 2"),
+    "no weights": (changed("weights", to={}), "got `object` - at `..weights`"),
+    "no rows": (changed("weights", 0, to=[]), "in weights.0., got 0 rows of 0"),
+    "ragged": (changed("weights", 0, 1, to=[1]), "in weights.0., got .* different len"),
+    "a wrapped number": (
+        changed("weights", 1, 0, 2, to=[1]),
+        "at `..weights.1..0..2.`",
+    ),
+    "a wrapped layer": (
+        changed("weights", 0, to=[[[1, 2]] * 3]),
+        "`array` - at `..weig",
+    ),
+    "flat bias": (changed("biases", 1, to=[-1.5]), "got `float` - at `..biases.1..0.`"),
+    "row bias": (
+        changed("biases", 0, to=[[1, 2, 3]]),
+        "3 rows of 1 in biases.0., got 1",
+    ),
+    "text": (changed("biases", 1, 0, 0, to="1"), "got `str` - at `..biases.1..0..0.`"),
+    "true": (
+        changed("weights", 0, 0, 0, to=True),
+        "got `bool` - at `..weights.0..0..0",
+    ),
+    "null": (
+        changed("weights", 0, 0, 0, to=None),
+        "got `null` - at `..weights.0..0..0",
+    ),
+    "nan": (changed("weights", 0, 0, 0, to=np.nan), "got an error: JSON is malformed"),
+    "infinity": (
+        changed("biases", 1, 0, 0, to=-np.inf),
+        "got an error: JSON is malform",
+    ),
+    "1e39": (
+        changed("biases", 1, 0, 0, to=1e39),
+        "finite float32 numbers in biases.1.",
+    ),
+    "1e999": (TEXT.replace(b"3.0", b"1e999"), "out of range - at `..weights.0..2..1.`"),
+    "huge integer": (
+        changed("biases", 1, 0, 0, to=10**400),
+        "out of range - at `..bia",
+    ),
+} | {
+    f"no {key}": (
+        {k: v for k, v in SMALL.items() if k != key},
+        f"required field `{key}",
+    )
+    for key in SMALL
+}
+
+
+@pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED)
+def test_a_bad_file_is_refused_by_name(tmp_path, content, message):
+    path = write(tmp_path / "some-file", content)
+    with pytest.raises(StorageError, match=f"some-file: expected .*{message}") as info:
+        load(path)
+    assert len(str(info.value).splitlines()) == 1 and len(str(info.value)) < 400
+    assert isinstance(info.value, ValueError)
+
+
+def test_what_is_no_file_is_refused(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place in (".", "nowhere", "pipe", "a\0b", "a" * 300):
+        with pytest.raises(
+            StorageError, match="expected a readable file, got an error"
+        ):
+            load(tmp_path / place)
+
+
+def test_a_file_too_large_is_not_parsed(tmp_path, monkeypatch):
+    path = write(tmp_path / "net", SMALL)
+    monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT))
+    load(path)
+    monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT) - 1)
+    with pytest.raises(
+        StorageError, match=f"at most {len(TEXT) - 1} bytes, got {len(TEXT)}"
+    ):
+        load(path)
+
+
+def places(value, keys=()):
+    """The keys that lead to each value inside a document."""
+    inside = value.items() if isinstance(value, dict) else enumerate(value)
+    for key, inner in inside:
+        yield (*keys, key), inner
+        if isinstance(inner, list):
+            yield from places(inner, (*keys, key))
+
+
+def changed_files():
+    """SMALL with each value changed in many ways, and then each byte of its text."""
+    others = [None, True, 0, 2, 1e300, 10**400, np.nan, "QuadraticCost", [], [1.0], {}]
+    for keys, value in places(SMALL):
+        for other in (*others, [value], [value, value]):
+            yield json.dumps(changed(*keys, to=other)).encode()
+    parts = [
+        b"",
+        b"[",
+        b"]",
+        b",",
+        b":",
+        b"1",
+        b"-",
+        b"e9",
+        b'"',
+        b"NaN",
+        b"\x80",
+        b"\n",
+    ]
+    for i in range(len(TEXT)):
+        for part in (*parts, TEXT[i:]):
+            yield TEXT[:i] + part + TEXT[i + 1 :]
+
+
+def test_a_changed_file_is_read_or_refused(tmp_path):
+    """If it is read, then as a network of finite numbers that fits together."""
+    loaded = []
+    for content in changed_files():
+        path = write(tmp_path / "net", content)
+        try:
+            params, cost = load(path)
+        except StorageError as error:
+            text = str(error)
+            assert text.startswith(f"{path}: expected ") and ", got " in text
+            assert len(text.splitlines()) == 1
+        else:
+            jaxnet.checks.check_params(params)
+            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+            loaded.append(cost)
+    assert set(loaded) == {jaxnet.quadratic, jaxnet.cross_entropy}

@@ -1,0 +1,367 @@
+"""Sweeps and claims keep what is trained, and continue from there."""
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import jaxnet
+from jaxnet.cli import main
+from jaxnet.cli.sweep import _table, summaries
+from jaxnet.experiments import (
+    CLAIMS,
+    Claim,
+    Experiment,
+    Result,
+    Runner,
+    StorageError,
+    Trained,
+    reproduce,
+    result,
+    sweep,
+)
+from jaxnet.experiments import claims as book
+from jaxnet.experiments.reproduce import file_of, missing, table
+from jaxnet.experiments.sweep import environment, log_of, train_networks
+from scripts import tables
+from scripts.reproduce import lines
+from tests.helpers import refused
+
+reproduction = sys.modules["jaxnet.experiments.reproduce"]
+ROOT = Path(__file__).parent.parent
+SMALL = Experiment(sizes=(784, 4, 10), epochs=2, eta=0.5, cost=jaxnet.cross_entropy)
+
+
+def no_progress(items, total, label):
+    return iter(items)
+
+
+# In a script.
+
+
+def test_a_sweep_trains_each_setting_as_it_trains_alone(small_mnist_data):
+    train, _, test = small_mnist_data
+    found = list(sweep(SMALL, train, test, [3, 4], eta=[0.5, 0.1], l2=[0.0, 5.0]))
+    settings = [({"eta": 0.5, "l2": 0.0}, 3), ({"eta": 0.5, "l2": 0.0}, 4)]
+    settings += [({"eta": 0.1, "l2": 5.0}, 3), ({"eta": 0.1, "l2": 5.0}, 4)]
+    assert [(network.rates, network.seed) for network in found] == settings
+    for network in found:
+        alone = replace(SMALL, **network.rates)
+        epochs = list(Runner(alone, train, test)([network.seed]))
+        expected = [epoch.record.correct[0] for epoch in epochs]
+        np.testing.assert_allclose(network.values, np.array(expected, float), atol=2)
+        np.testing.assert_allclose(200 * network.accuracy, network.values, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({}, r"such as eta=\[0.1, 1.0\], got none"),
+        ({"eta": [0.1, 1.0], "l2": [5.0]}, "got {'eta': 2, 'l2': 1}"),
+        ({"momentum": [0.1]}, "each of eta, l1, l2, dropout"),
+        (
+            {"eta": [0.1], "dropout": [1.0]},
+            "dropout of at least 0 and below 1, got 1.0",
+        ),
+    ],
+)
+def test_values_that_no_network_can_have_are_refused(small_mnist_data, values, message):
+    train, _, test = small_mnist_data
+    with pytest.raises(ValueError, match=message):
+        next(sweep(SMALL, train, test, [1], **values))
+
+
+def test_processes_that_share_a_file_share_the_work(small_mnist_data, tmp_path):
+    """What another process has claimed is waited for, and trained if it is killed."""
+    train, _, test = small_mnist_data
+    networks = [({"eta": eta}, 1) for eta in (0.5, 0.1)]
+    [first, second] = train_networks(SMALL, train, test, networks)
+    log = log_of(tmp_path / "sweep.jsonl", SMALL)
+    claimed = log_of(tmp_path / "sweep.jsonl", SMALL)
+    with claimed.claim([networks[0]], wait=False) as free:
+        assert free
+        ours = train_networks(SMALL, train, test, networks, log=log)
+        assert next(ours).rates == second.rates, "the other network comes first"
+        log.add(first)  # by the other process
+    [theirs] = ours
+    assert theirs.rates == first.rates
+    assert len(log.read()) == 2 and not list(tmp_path.glob(".*"))
+
+
+# On the command line.
+
+
+def options(small_mnist, *more):
+    small = ["--data", small_mnist, "--sizes", "784,4,10", "--epochs", "2"]
+    return ["sweep", *small, "--eta", "0.5,3", "--seeds", "2", *more]
+
+
+def test_a_sweep_says_what_train_says(small_mnist, capsys, tmp_path):
+    file, figure = tmp_path / "sweep.jsonl", tmp_path / "heat.png"
+    more = ("--l2", "0,5", "--out", str(file), "--figure", str(figure))
+    assert main(options(small_mnist, *more)) == 0
+    text = capsys.readouterr().out
+    assert "4 settings x 2 seeds = 8 networks, 0 done before" in text
+    assert figure.read_bytes().startswith(b"\x89PNG")
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(lines) == 9
+    train = ["train", *options(small_mnist)[1:7], "--json"]
+    assert main([*train, "--eta", "3", "--l2", "5", "--seed", "2"]) == 0
+    [alone] = json.loads(capsys.readouterr().out)["runs"]
+    rates = {"eta": 3.0, "l1": 0.0, "l2": 5.0, "dropout": 0.0}
+    [same] = [x for x in lines[1:] if x["rates"] == rates and x["seed"] == 2]
+    assert same["curve"] == alone["correct"]
+
+
+def test_a_sweep_continues_and_takes_more_values_and_seeds(
+    small_mnist, capsys, tmp_path
+):
+    out = ("--out", str(tmp_path / "sweep.jsonl"))
+    assert main(options(small_mnist, *out)) == 0
+    capsys.readouterr()
+    assert main(options(small_mnist, *out, "--seeds", "3", "--eta", "0.5,1,3")) == 0
+    assert "3 seeds = 9 networks, 4 done before" in capsys.readouterr().out
+    assert main(options(small_mnist, *out, "--json")) == 0
+    value = json.loads(capsys.readouterr().out)
+    assert value["done"] == value["networks"] == 4 and len(value["settings"]) == 2
+    error = refused(capsys, *options(small_mnist, *out, "--cost", "cross_entropy"))
+    assert "expected experiment {'cost': 'cross_entropy'}, got {'cost': 'quadr" in error
+    error = refused(capsys, "sweep", *options(small_mnist, *out)[3:])
+    assert "sweep.jsonl: expected data None, got " in error
+
+
+@pytest.mark.parametrize("values", ["", "1,", "1,1", "1,nan", "0"])
+def test_wrong_values_are_refused_in_a_line(small_mnist, capsys, values):
+    error = refused(capsys, *options(small_mnist, "--eta", values))
+    assert "--eta: expected" in error
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_a_sweep_ended_anywhere_continues(small_mnist, capsys, tmp_path, sent):
+    """The second process trains only what the first has not kept."""
+    file = tmp_path / "sweep.jsonl"
+    more = ("--out", str(file), "--epochs", "10", "--seeds", "10")
+    command = [sys.executable, "-m", "jaxnet", *options(small_mnist, *more)]
+    # Where tests run in the background Ctrl-C is ignored, and children inherit that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(
+        command, stdout=pipe, text=True, cwd=ROOT, env=os.environ
+    )
+    signal.signal(signal.SIGINT, before)
+    with process:
+        while not file.exists() or file.read_bytes().count(b"\n") < 4:
+            assert process.poll() is None
+        process.send_signal(sent)
+        text, _ = process.communicate(timeout=60)
+    done = file.read_bytes().count(b"\n") - 1
+    assert 3 <= done < 20
+    if sent == signal.SIGINT:
+        assert process.returncode == 130
+        said = [f"Interrupted: {n} of 20 networks are done." for n in (done - 1, done)]
+        assert said[0] in text or said[1] in text  # the last one just as it was kept
+    assert main(options(small_mnist, *more)) == 0
+    assert f"20 networks, {done} done before" in capsys.readouterr().out
+    assert file.read_bytes().count(b"\n") == 21
+
+
+def trained(curve, seed=1, **rates):
+    also = {"of": 10, "unlearnt": [], "seconds": 1.0, "rates": rates}
+    return Trained(seed=seed, curve=curve, **also)
+
+
+def test_the_table_says_what_the_curves_say():
+    found = {
+        (0.5, 0.0, 5.0, 0.0): [trained([5, 9, 8]), trained([5, 7, 6], seed=2)],
+        (0.5, 0.0, 1.0, 0.0): [trained([3, None, None])],
+    }
+    rows = summaries(found)
+    row = rows[0.5, 0.0, 5.0, 0.0]
+    assert row["seeds"] == 2 and row["max"] == 0.9
+    assert row["mean"] == pytest.approx(0.8) and row["last"] == pytest.approx(0.7)
+    assert row["sd"] == pytest.approx(np.std([0.9, 0.7], ddof=1))
+    head, first, second = _table(rows, ["l2"])
+    assert head.split() == ["L2", "seeds", "best", "sd", "max", "last"]
+    assert first.split()[:3] == ["5", "2", "80.00%"] and first.endswith("<- best mean")
+    assert second.split() == ["1", "1", "30.00%", "0.00%", "30.00%", "nan%"]
+
+
+def test_a_figure_that_cannot_be_written_is_refused_before_the_work(
+    small_mnist, capsys
+):
+    error = refused(capsys, *options(small_mnist, "--figure", "heat.txt"))
+    assert "such as .png, .svg or .pdf, got '.txt'" in error
+
+
+# The book's claims.
+
+
+@pytest.fixture
+def short_claims(monkeypatch):
+    """Three short experiments in place of the book's."""
+    e = replace(SMALL, epochs=3)
+    short = {
+        "one": Claim(e, 50.0, book.BEST, "1.6"),
+        "the same": Claim(e, 40.0, book.LAST, "1.6"),
+        "a cost": Claim(replace(e, l2=5.0), 2.0, book.LAST, "3", book.TRAINING_COST),
+    }
+    monkeypatch.setattr(reproduction, "CLAIMS", short)
+    return short
+
+
+def found_of(curves, statistic=book.BEST, unlearnt=None, number=95.0):
+    claim = Claim(Experiment(), number, statistic, "1.6")
+    curves = np.array(curves, float)
+    return Result("name", claim, curves, unlearnt or [[]] * len(curves), 1.0)
+
+
+def test_a_claim_continues_and_has_the_curves_of_a_run(
+    short_claims, small_mnist_data, tmp_path
+):
+    assert result("one", tmp_path) is None
+    assert missing("one", 4, tmp_path) == [1, 2, 3, 4]
+    arguments = (tmp_path, no_progress)
+    assert len(list(reproduce("one", small_mnist_data, [1, 2], *arguments))) == 2
+    assert missing("one", 4, tmp_path) == [3, 4]
+    list(reproduce("one", small_mnist_data, [3, 4], *arguments))
+    found, (train, _, test) = result("one", tmp_path), small_mnist_data
+    assert found is not None and found.curves.shape == (4, 3)
+    e = short_claims["one"].experiment
+    expected = [epoch.measured / 2 for epoch in Runner(e, train, test, 4)([1, 2, 3, 4])]
+    np.testing.assert_allclose(found.curves.T, expected, atol=1)
+    path = file_of("one", tmp_path)
+    text = path.read_text()
+    path.write_text(text + text.splitlines(keepends=True)[2])  # there twice
+    again = result("one", tmp_path)
+    assert again is not None and np.array_equal(again.curves, found.curves)
+    line = json.loads(text.splitlines()[1])
+    assert {"seed", "curve", "seconds", "jax", "device", "dtype", "commit"} <= set(line)
+
+
+def test_two_claims_about_one_experiment_share_a_file(short_claims, tmp_path):
+    assert file_of("one", tmp_path) == file_of("the same", tmp_path)
+    assert file_of("one", tmp_path) != file_of("a cost", tmp_path)
+
+
+MEASURES = {
+    book.TRAINING_COST: lambda p, data: total(p, data.train),
+    book.EVALUATION_COST: lambda p, data: total(p, data.test),
+    book.TRAINING_ACCURACY: lambda p, data: 100 * jaxnet.accuracy(p, data.train),
+}
+
+
+def total(params, data):
+    """The cost as the book's second program measures it."""
+    options = {"l2": 5.0, "n": len(data.x)}
+    return jaxnet.total_cost(params, data, jaxnet.cross_entropy, **options)
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda measure: measure.name)
+def test_what_is_measured_is_of_the_network(
+    short_claims, small_mnist_data, tmp_path, measure
+):
+    data, claim = small_mnist_data, replace(short_claims["a cost"], measure=measure)
+    short_claims["a cost"] = claim
+    list(reproduce("a cost", data, [1], tmp_path, no_progress))
+    found = result("a cost", tmp_path)
+    *_, after = Runner(claim.experiment, data.train, data.test)([1])
+    params = [jaxnet.Layer(w[0], b[0]) for w, b in after.params]
+    assert found is not None
+    expected = pytest.approx(float(MEASURES[measure](params, data)), rel=1e-5)
+    assert found.curves[0, -1] == expected
+
+
+def test_a_file_of_other_settings_or_of_no_networks_is_refused(short_claims, tmp_path):
+    path = file_of("one", tmp_path)
+    log_of(path, replace(short_claims["one"].experiment, eta=0.4)).add(trained([1]))
+    with pytest.raises(StorageError, match="experiment {'eta': 0.5}, got {'eta': 0.4}"):
+        missing("one", 2, tmp_path)
+    path.unlink()
+    log_of(path, short_claims["one"].experiment).add(trained([1]))
+    content = path.read_text()
+    valid = {"seed": 1, "curve": [None], "of": 10, "unlearnt": [], "seconds": 1.0}
+    wrong = [{**valid, k: v} for k, v in (("of", 0), ("curve", []), ("unlearnt", [[]]))]
+    wrong += [{**valid, "rates": {"eta": -1}}, {**valid, "curve": "12"}, 3.0]
+    wrong += [{k: v for k, v in valid.items() if k != name} for name in valid]
+    for line in wrong:
+        path.write_text(content + json.dumps(line) + "\n")
+        with pytest.raises(StorageError, match="expected a valid line 3 "):
+            result("one", tmp_path)
+
+
+def test_an_experiment_of_which_nothing_is_a_number_has_a_row(short_claims, tmp_path):
+    """Without NumPy's warnings of medians and deviations of nothing."""
+    log = log_of(file_of("one", tmp_path), short_claims["one"].experiment)
+    log.add(trained([None]))
+    log.add(trained([None, None], seed=2))
+    found = result("one", tmp_path)
+    assert found is not None
+    *_, row = table([found], {})
+    assert "| - [-, -] | - | - +- 0.00 | none | 2 |" in row
+
+
+def test_statistics_are_the_book_s_own():
+    curves = [[90, 95, 94], [91, 93, 92], [60, 70, math.nan]]
+    np.testing.assert_array_equal(found_of(curves, book.BEST).draws, [95, 93, 70])
+    last = found_of(curves, book.LAST).draws
+    np.testing.assert_array_equal(last, [94, 92, math.nan])
+    draws = found_of(curves, book.BEST_OF_THREE).draws
+    for value, chance in ((95, 1 - (2 / 3) ** 3), (93, 7 / 27), (70, 1 / 27)):
+        assert np.mean(draws == value) == pytest.approx(chance, abs=0.02)
+
+
+def test_a_row_says_where_the_book_s_number_lies():
+    curves = [[90.0, x] for x in (93, 94, 95, 96)]
+    [*_, row] = table([found_of(curves, book.LAST, number=94.5)], {})
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells[:4] == ["name", "1.6", "94.50", "last epoch"]
+    assert cells[4].startswith("94.50 [93.15, 95.85") and cells[5] == "above 50%"
+    assert cells[6] == "94.50 +- 1.29" and cells[7:] == ["none", "4", "1.0"]
+    [*_, row] = table([found_of(curves, book.LAST, number=97.0)], {"name": "; why"})
+    assert "| above all; why |" in row
+    [*_, row] = table([found_of(curves, book.LAST, number=92.0)], {})
+    assert "| below all |" in row
+
+
+def test_stuck_networks_are_those_that_gave_up_a_few_classes():
+    found = found_of([[85.0], [95.0], [20.0]], unlearnt=[[4, 8], [], [0, 1, 2, 3, 5]])
+    assert found.stuck == {0: [4, 8]}
+    assert "1 on 4, 8" in table([found], {})[-1]
+
+
+def test_a_checkout_on_a_machine_without_git_has_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert environment()["commit"] == ""
+
+
+def test_the_command_trains_what_is_missing(
+    short_claims, small_mnist, tmp_path, capsys, monkeypatch
+):
+    monkeypatch.setattr("jaxnet.cli.reproduce.CLAIMS", short_claims)
+    words = ["--data", small_mnist, "--out", str(tmp_path), "--seeds", "2"]
+    assert main(["reproduce", "one", "the same", *words]) == 0
+    first = capsys.readouterr()
+    assert first.err.splitlines() == ["one: 2 networks"]  # the same file has both
+    assert len(first.out.splitlines()) == 4
+    assert main(["reproduce", "one", *words, "--table"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == first.out.splitlines()[-2]
+    assert "expected names of" in refused(capsys, "reproduce", "nothing", *words)
+    assert main(["reproduce", "--list"]) == 0
+    assert capsys.readouterr().out.splitlines()[0].split()[0] == "one"
+
+
+def test_every_claim_of_the_book_has_its_results():
+    for name in CLAIMS:
+        found = result(name, tables.RESULTS)
+        assert found is not None and len(found.curves) == 20, name
+
+
+def test_readme_has_the_table_of_the_files():
+    assert tables.inside("reproduce") == lines()
