@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     if args.list:
         for name in names:
             number = CLAIMS[name].number
-            print(f"{name:<36}section {CLAIMS[name].section:<9}{number or ''}")
+            print(f"{name:<38}section {CLAIMS[name].section:<9}{number or ''}")
         return 0
     code = 0
     if not args.table:

@@ -46,8 +46,9 @@ def load_book_network(path: str | Path) -> BookNetwork:
     Numbers are rounded to the default precision, which is float32 unless x64 is on.
     Raises StorageError, a ValueError, naming the file and the place in it.
     """
+    content = read_file(path, _MAX_BYTES)
     try:
-        found = msgspec.json.decode(read_file(path, _MAX_BYTES), type=_Document)
+        found = msgspec.json.decode(content, type=_Document)
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path}: expected a network of the book's second program, got an error: "
