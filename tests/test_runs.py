@@ -76,8 +76,12 @@ EVERY_OPTIMIZER = {
 }
 EVERY_OPTIMIZER["nesterov, all at once"] += " --momentum 0.5"
 EVERY_OPTIMIZER["momentum, all at once"] = "--momentum 0.5"
+QUICK = ("sgd", "adagrad", "adam", "diverging")
 CASES_OF_ALL = [
-    *(pytest.param(options, id=name) for name, options in CASES.items()),
+    *(
+        pytest.param(options, id=name, marks=() if name in QUICK else pytest.mark.slow)
+        for name, options in CASES.items()
+    ),
     *(
         pytest.param(f"{options} {ALL_AT_ONCE}", id=name, marks=pytest.mark.slow)
         for name, options in EVERY_OPTIMIZER.items()

@@ -144,8 +144,8 @@ def read_lines(path: str | Path, kind: type[T], *, skip: int = 0) -> list[T]:
         try:
             values.append(decoder.decode(line))
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            got = line[:60].decode(errors="replace")
-            expect(False, path, f"a valid line {number} ({error})", repr(got))
+            got, why = line[:60].decode(errors="replace"), str(error)[:100]
+            expect(False, path, f"a valid line {number} ({why})", repr(got))
     return values
 
 
@@ -202,7 +202,7 @@ class Log(Generic[T]):
                 value, theirs = (
                     {k: each.get(k) for k in differ} for each in (value, theirs)
                 )
-            expect(value == theirs, self.path, f"{name} {value}", str(theirs)[:200])
+            expect(value == theirs, self.path, f"{name} {value}"[:200], str(theirs)[:200])
 
     def add(self, value: Any) -> None:
         """Add a line; it is on the disk when this returns, or StorageError says why."""

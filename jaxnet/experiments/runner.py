@@ -29,7 +29,7 @@ from jaxnet.regularization import without_dropout
 from jaxnet.sgd import State, epoch, start
 
 _LAST_SCALE = 1 / 128  # of the first eta, in the book's exercise on schedules
-_Index = Annotated[int, Meta(ge=0)]
+_Index = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

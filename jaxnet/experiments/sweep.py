@@ -28,7 +28,7 @@ RATES = {"eta": "eta", "l1": "L1", "l2": "L2", "dropout": "dropout"}
 """The rates that a sweep can vary, and what they are called in tables."""
 
 _NotNegative = Annotated[float, Meta(ge=0)]
-_Count = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Rates = Mapping[str, float]
 Group = Sequence[tuple[Rates, int]]  # rates and a seed for each network
 Progress = Callable[[Iterable[list["Trained"]], int, str], Iterator[list["Trained"]]]
@@ -41,7 +41,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rates: dict[str, _NotNegative] = {}  # where they are not the experiment's own
     curve: Annotated[list[float | None], Meta(min_length=1)]
     """What was measured after each epoch, by default correct answers, or None."""
-    of: Annotated[int, Meta(ge=1)]  # evaluation examples
+    of: Annotated[int, Meta(ge=1, lt=2**53)]  # evaluation examples
     unlearnt: list[_Count]  # the classes of which most examples are wrong
     seconds: _NotNegative
     jaxnet: str = ""

@@ -110,7 +110,10 @@ def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
     try:
         return arrays, msgspec.json.decode(text, type=kind)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise StorageError(f"{path}: {error}.") from error
+        raise StorageError(
+            f"{path}: expected a manifest of this jaxnet, got an error: "
+            f"{str(error)[:100]}."
+        ) from error
 
 
 def _kind(leaf: Any) -> str:

@@ -58,9 +58,9 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seeds: Annotated[int, Meta(ge=1, lt=2**31)]
     data: str | None  # path
     checksum: str  # of the data
-    examples: Annotated[int, Meta(ge=1)]  # that accuracies are measured on
+    examples: Annotated[int, Meta(ge=1, lt=2**53)]  # that accuracies are measured on
     environment: dict[str, str]
-    epochs_done: Annotated[int, Meta(ge=0)]
+    epochs_done: Annotated[int, Meta(ge=0, lt=2**53)]
 
 
 @dataclass(frozen=True)
