@@ -75,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Of an option's value `--` argparse makes an empty list.
     if any(word == "" or re.match("--[^=]*=(--)?$", word) for word in argv):
         parser.error(f"{args.command}: empty argument (an unset shell variable?)")
+    if any("\0" in word for word in argv):
+        parser.error(f"{args.command}: expected names of files, got a null character")
     return _run(args)
 
 
