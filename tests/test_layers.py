@@ -196,7 +196,6 @@ def convolutional(output=jaxnet.sigmoid):
         Convolution(normal(3, 1, 3, 3), normal(3), jaxnet.tanh),  # 3 x 6 x 6
         MaxPool(2, jaxnet.sigmoid),  # 3 x 3 x 3
         Convolution(normal(4, 3, 2, 2), normal(4), jaxnet.relu),  # 4 x 2 x 2
-        MaxPool(1),
         Layer(normal(5, 16), normal(5)),
         Layer(normal(3, 5), normal(3), output),
     ]
