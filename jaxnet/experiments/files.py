@@ -202,7 +202,8 @@ class Log(Generic[T]):
                 value, theirs = (
                     {k: each.get(k) for k in differ} for each in (value, theirs)
                 )
-            expect(value == theirs, self.path, f"{name} {value}"[:200], str(theirs)[:200])
+            wanted = f"{name} {value}"[:200]
+            expect(value == theirs, self.path, wanted, str(theirs)[:200])
 
     def add(self, value: Any) -> None:
         """Add a line; it is on the disk when this returns, or StorageError says why."""
