@@ -84,7 +84,7 @@ def weights(sizes: Sequence[int]) -> list[int]:
 
 
 def flops(sizes: Sequence[int], examples: int) -> float:
-    """Floating-point operations that learning from so many examples needs."""
+    """Floating-point operations in learning from this number of examples."""
     first, *others = weights(sizes)
     # Two for each weight forward, two for its gradient, two for the error below.
     return examples * (4.0 * first + 6.0 * sum(others))

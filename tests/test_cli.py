@@ -130,7 +130,7 @@ def test_what_became_of_each_network_is_told():
         ["mean", "71.25%"],
         ["sd", f"{np.std([0.8, 0.95, 0.6, 0.5], ddof=1):.2%}"],
     ]
-    assert lines[11] == "Stopped for want of improvement: seed 2 after epoch 1."
+    assert lines[11] == "Stopped, as accuracy no longer improved: seed 2 after epoch 1."
     assert "Diverged, seed 3: in epoch 1 layer 2 became nan or infinite." in lines[12]
     assert lines[13] == "Stuck, most images of a digit wrong: seed 1 on 4 and 8."
     assert lines[-1].startswith("0.20 s an epoch (median, evaluation included), 0.5 s")

@@ -1,4 +1,4 @@
-"""An experiment is data, and a seed learns the same whatever trains beside it."""
+"""An experiment is data, and a seed learns the same whatever trains with it."""
 
 import json
 import pickle

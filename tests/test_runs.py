@@ -1,4 +1,4 @@
-"""A run that a folder keeps is resumed to the same bits, whatever ended it."""
+"""A run that a folder keeps is resumed to the same bits, however it ended."""
 
 import argparse
 import json

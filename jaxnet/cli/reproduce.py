@@ -12,7 +12,7 @@ from jaxnet.experiments.reproduce import missing, table
 
 DESCRIPTION = (
     "Run the book's experiments with many seeds on all cores or devices, keep every "
-    "curve in a file for each, and say where the book's number lies among what was "
+    "curve in a file for each, and compare the book's number with the distribution "
     "found. Networks that are done are kept, and the same command continues from "
     "there; processes with the same folder share the work."
 )

@@ -17,7 +17,7 @@ DESCRIPTION = (
     "List the runs that `train --out` has kept, or compare some of them. The "
     "accuracies of a run with several seeds are means over them."
 )
-_ALSO = ("seed", "seeds", "data")  # what a run has beside its experiment
+_ALSO = ("seed", "seeds", "data")  # what a run has besides its experiment
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

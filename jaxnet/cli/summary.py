@@ -121,12 +121,12 @@ class Summary:
             if not layer
         ]
         if stops:
-            yield f"Stopped for want of improvement: {', '.join(stops)}."
+            yield f"Stopped, as accuracy no longer improved: {', '.join(stops)}."
         for seed, (epoch, layer) in self.ends.items():
             if layer:
                 yield (
                     f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan "
-                    "or infinite. What came before stands. Lower eta, or lambda."
+                    "or infinite. Earlier epochs are kept. Lower eta, or lambda."
                 )
         # A network that has learnt its classes but for a few that it has given up.
         stuck = [

@@ -30,7 +30,7 @@ from jaxnet.regularization import without_dropout
 DESCRIPTION = (
     "Train a network and report its accuracy after each epoch. "
     "Without options it is the book's first network, section 1.6. With --out, a folder "
-    "keeps the run, and --resume continues it, whatever ended it, to the same bits."
+    "keeps the run, and --resume continues it, however it ended, to the same bits."
 )
 
 

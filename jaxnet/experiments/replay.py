@@ -190,7 +190,7 @@ class Replayed(NamedTuple):
 
     @property
     def equal(self) -> bool:
-        """Equal as counts, or as costs to so many digits."""
+        """Equal as counts, or as costs to `digits` decimals."""
         tolerance = 0.0 if self.digits is None else 10.0**-self.digits
         return self.difference <= tolerance
 

@@ -200,7 +200,7 @@ class Runner:
     ) -> Iterator[Epoch]:
         """Each epoch in turn, with one network for each of the seeds.
 
-        A seed draws the same streams whichever seeds train beside it. The run ends when
+        A seed draws the same streams whichever seeds train with it. The run ends when
         no network is going. `resume` is how many epochs were done, and the networks
         after them. Raises ValueError for more seeds than networks, or rates that are
         not one for each seed or out of range.
@@ -344,7 +344,7 @@ def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
 
 
 def capacity(e: Experiment, networks: int, evaluation: Dataset) -> int:
-    """How many of so many networks train at once, on all devices."""
+    """How many of the networks train at once, on all devices."""
     return min(layout(networks).size * together(e, networks, evaluation), networks)
 
 

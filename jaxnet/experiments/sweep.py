@@ -81,7 +81,7 @@ def identity(rates: Rates, seed: int) -> Hashable:
 
 
 def environment() -> dict[str, str]:
-    """What a result depends on beside its experiment, its seed and its data."""
+    """What a result depends on besides its experiment, its seed and its data."""
     checkout, commit = Path(__file__).parents[2], ""
     if (checkout / ".git").exists():  # or it would be another project's commit
         command = ["git", "rev-parse", "--short", "HEAD"]

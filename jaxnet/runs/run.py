@@ -1,4 +1,4 @@
-"""A run in a folder: to look at, to compare, and to resume whatever ended it.
+"""A run in a folder: to look at, to compare, and to resume however it ended.
 
 `metrics.jsonl` has a `Record` for each epoch. The newest checkpoint has the networks,
 with all that training them further takes, and its manifest says what they are. The
