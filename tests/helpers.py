@@ -10,16 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet import Activation, oracles, sigmoid
+from jaxnet import Activation, sigmoid
 from jaxnet.cli import main
-
-EXACT_ORACLES = (  # equal to `backprop` up to rounding
-    oracles.backprop_by_example,
-    oracles.backprop_by_matrix,
-    oracles.matrix_product,
-    oracles.path_sum,
-    oracles.complex_step,
-)
 
 
 def idx(array) -> bytes:
