@@ -59,7 +59,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> Any:
-    """A subpackage, or one of its functions, imported at its first use."""
+    """Import a subpackage, or one of its functions, at its first use."""
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     if name in _submodules():
@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """All public names, those that are not imported yet included."""
+    """All public names, including those that are not imported yet."""
     return sorted({*globals(), *_LAZY, *_submodules()})
 
 

@@ -33,7 +33,7 @@ class Activation(Named):
     name: str = ""
 
     def __post_init__(self) -> None:
-        """Take the name of the function if there is no other."""
+        """Use the function's name if none is given."""
         name = self.name or getattr(self.fn, "__name__", type(self.fn).__name__)
         object.__setattr__(self, "name", name)
 

@@ -22,9 +22,9 @@ from jaxnet.layers import Dataset, Layer, Params
 
 
 def check_activation(activation: object, *, hidden: bool) -> None:
-    """Raise TypeError unless it is an Activation, and ValueError for a hidden softmax.
+    """Raise TypeError unless it is an Activation.
 
-    A hidden activation needs a derivative that is elementwise.
+    Raises ValueError for a hidden activation without an elementwise derivative.
     """
     if not isinstance(activation, Activation):
         raise TypeError(
@@ -73,9 +73,9 @@ def check_params(params: Params) -> None:
 
 
 def check_cost(params: Params, cost: object) -> None:
-    """Raise TypeError unless it is a Cost, and ValueError if the outputs do not suit.
+    """Raise TypeError unless it is a Cost for this network.
 
-    The last layer must have the cost's output activation.
+    Raises ValueError unless the last layer has the cost's output activation.
     """
     if not isinstance(cost, Cost):
         raise TypeError(f"Expected a Cost such as jaxnet.quadratic, got {cost!r}.")
@@ -171,7 +171,7 @@ def check_integer(
 def check_numbers(
     numbers: Mapping[str, Any], minimum: int | float, below: int | float = math.inf
 ) -> None:
-    """Raise unless each is one number in the range, or traced as one."""
+    """Raise unless each is a number in the range, or a traced scalar."""
     for name, number in numbers.items():
         if not isinstance(number, int | float | np.number | np.ndarray | jax.Array):
             raise TypeError(f"Expected a number {name}, got {_kind(number)}.")
@@ -197,7 +197,7 @@ def check_callable(name: str, value: object, example: str) -> None:
 
 
 class MissingPackage(ModuleNotFoundError):
-    """A package that an extra of jaxnet would have installed."""
+    """An optional package is missing; the message says which extra installs it."""
 
 
 def require(name: str, extra: str, purpose: str) -> Any:
@@ -229,7 +229,7 @@ def _check_array(name: str, array: Any) -> None:
 
 
 def _is_concrete(array: Array) -> bool:
-    """Whether its values can be looked at here."""
+    """Whether its values can be read here: neither traced nor on another machine."""
     return not isinstance(array, Tracer) and getattr(
         array, "is_fully_addressable", True
     )

@@ -21,7 +21,7 @@ def descend(
 ) -> PyTree:
     """The points that `steps` steps of gradient descent visit, v itself first.
 
-    v' = v - eta grad C(v)  (1.11, 1.15). With a momentum co-efficient mu, the velocity
+    v' = v - eta grad C(v)  (1.11, 1.15). With a momentum coefficient mu, the velocity
     is u' = mu u - eta grad C(v) and v' = v + u'  (web 107, 108).
     Raises TypeError unless cost is a function, and ValueError for numbers out of range.
     """

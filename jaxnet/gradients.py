@@ -1,7 +1,7 @@
 """The gradient of the mean cost of a mini-batch, by hand and by `jax.grad`: chapter 2.
 
 `errors` is for one example, as the book derives it; `backprop` then contracts over the
-mini-batch, which is as fast as `jax.grad` where a mean of gradients is not.
+mini-batch, which is as fast as `jax.grad`, unlike a mean of gradients.
 """
 
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def loss(
     """The mean cost of m examples, C = 1/m sum_x C_x  (1.6, 2.4).
 
     Raises ValueError if x and y are not examples for this network, as rows, or its
-    outputs do not suit the cost.
+    output activation is not the cost's.
     """
     check_examples(params, x, y)
     check_cost(params, cost)
@@ -90,7 +90,7 @@ def backprop(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> P
 def as_layers(slopes: Any, params: Params) -> Params:
     """A gradient as a list of layers like `params`, also one of pairs (dw, db).
 
-    Raises ValueError if its shapes are others.
+    Raises ValueError if the shapes differ.
     """
     leaves, expected = jax.tree.leaves(slopes), jax.tree.leaves(params)
     shapes, needed = ([jnp.shape(a) for a in each] for each in (leaves, expected))

@@ -29,7 +29,7 @@ Params = list[Any]  # of layers of any kind: a network, or a gradient of its cos
 class Layer:
     """A fully connected layer, or a gradient with respect to its weights and biases.
 
-    It unpacks as `w, b = layer`.
+    It is also a pair: `w, b = layer`, and `layer[0]` is w.
     """
 
     w: Float[Array, "out in"]
@@ -39,6 +39,10 @@ class Layer:
     def __iter__(self) -> Iterator[Array]:
         """The weights, then the biases."""
         return iter((self.w, self.b))
+
+    def __getitem__(self, i: int) -> Array:
+        """The weights for 0, the biases for 1."""
+        return (self.w, self.b)[i]
 
     def weigh(self, a: Float[Array, "..."]) -> Float[Array, " out"]:
         """The weighted input z = w a + b  (2.3), of inputs of any shape in a row."""

@@ -1,4 +1,4 @@
-"""How well a network does, as numbers: chapters 1.4 and 1.6.
+"""How well a network performs: chapters 1.4 and 1.6.
 
 Answers are read from the weighted inputs z^L, which have the order of the activations
 a^L without its ties where those saturate.
@@ -86,7 +86,7 @@ def monitor(
     l1: Scalar = 0.0,
     l2: Scalar = 0.0,
 ) -> Callable[[Params], dict[str, Float[Array, ""]]]:
-    """A function for `train(evaluate=)`: costs and accuracies as a dictionary.
+    """A function for `train(evaluate=)` that returns costs and accuracies.
 
     Its keys are `training_cost`, `training_accuracy` and, given evaluation data,
     `evaluation_cost` and `evaluation_accuracy`. Costs are those of `total_cost`.

@@ -1,4 +1,4 @@
-"""Networks: how they begin and what they compute. Chapters 1.6 and 2.1.
+"""Networks: initialisation and the forward pass. Chapters 1.6 and 2.1.
 
 Everything here is for one example, in the book's notation; for a mini-batch, use
 `jax.vmap`. `forward` returns all intermediate values: under `jit`, those that are not

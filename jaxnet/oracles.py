@@ -170,7 +170,7 @@ def demon(
 ) -> list[Float[Array, "..."]]:
     """What the demon of 2.4 gains at each neuron, dC/dz^1, ..., dC/dz^L  (2.7).
 
-    By `jax.grad` of `nudged_cost` at no nudge, so independent of `errors`.
+    By `jax.grad` of `nudged_cost` at nudges of 0, so independent of `errors`.
     """
     nothing = [jnp.zeros_like(z) for z in forward(params, x)[0]]
     return jax.grad(nudged_cost, argnums=3)(params, x, y, nothing, cost)  # type: ignore
@@ -183,7 +183,7 @@ def forward_difference(
     cost: Cost = quadratic,
     epsilon: Scalar | None = None,
 ) -> Params:
-    """dC/dw_j = (C(w + epsilon e_j) - C(w)) / epsilon, about  (2.21).
+    """dC/dw_j = (C(w + epsilon e_j) - C(w)) / epsilon, approximately  (2.21).
 
     One forward pass for each weight and bias, and one more. The error is proportional
     to epsilon until rounding dominates; the default balances the two for weights of
@@ -205,9 +205,9 @@ def central_difference(
     cost: Cost = quadratic,
     epsilon: Scalar | None = None,
 ) -> Params:
-    """dC/dw_j = (C(w + epsilon e_j) - C(w - epsilon e_j)) / 2 epsilon, about.
+    """dC/dw_j = (C(w + epsilon e_j) - C(w - epsilon e_j)) / 2 epsilon, approximately.
 
-    Two forward passes for each weight and bias; the error is as epsilon squared.
+    Two forward passes for each weight and bias; the error is proportional to epsilon^2.
     """
     h = _spacing(params) ** (1 / 3) if epsilon is None else epsilon
 

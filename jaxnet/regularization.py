@@ -1,4 +1,4 @@
-"""What keeps a network from overfitting: L2, L1 and dropout. Web, chapter 3.
+"""Regularization against overfitting: L2, L1 and dropout. Web, chapter 3.
 
 Each turns a gradient, by hand or automatic, into that of another cost or network.
 """

@@ -1,14 +1,16 @@
 """The book's mini-batch descent written in several ways, for `benchmark.py` to time.
 
 Each is a sigmoid network with the quadratic cost that learns from mini-batches in
-random order by w' = w - eta/m sum_x dC_x/dw, in float32. The docstrings say where one
-differs.
+random order by w' = w - eta/m sum_x dC_x/dw, in float32. There are two kinds. A Python
+loop over steps is how each framework's tutorial trains. In a scan, the steps of an
+epoch are one program, as in `jaxnet.epoch`, so that only the step itself differs.
+Docstrings say where one differs otherwise.
 """
 
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.util import find_spec
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import jax
@@ -76,6 +78,38 @@ def _python_loop(
         return learn(order.permutation(examples)[: steps * m].reshape(-1, m))
 
     return Way(run, steps * m / examples)
+
+
+def _scan(learn: Callable[..., Any], start: Any, data: jaxnet.Dataset, m: int) -> Way:
+    """An epoch as one program, `learn(state, x, y)` being its step."""
+    x, y = map(jnp.asarray, _numbers(data))
+    steps = len(x) // m
+    keys = iter(jax.random.split(jax.random.key(1), 10_000))
+
+    @jax.jit
+    def all_steps(key, state, x, y):
+        def once(state, batch):
+            return learn(state, x[batch], y[batch]), None
+
+        order = jax.random.permutation(key, len(x))[: steps * m]
+        return jax.lax.scan(once, state, order.reshape(-1, m))[0]
+
+    return Way(lambda: all_steps(next(keys), start, x, y), steps * m / len(x))
+
+
+def jax_grad_in_scan(sizes, data, m, eta) -> Way:
+    """JAX alone: pairs (w, b), `jax.grad` of the mean cost, and SGD by hand."""
+
+    def cost(layers, a, y):
+        for w, b in layers:
+            a = jax.nn.sigmoid(a @ w.T + b)
+        return _quadratic(a, y)
+
+    def learn(layers, x, y):
+        slopes = jax.grad(cost)(layers, x, y)
+        return jax.tree.map(lambda w, slope: w - eta * slope, layers, slopes)
+
+    return _scan(learn, [tuple(layer) for layer in _params(sizes)], data, m)
 
 
 def jitted_step(sizes, data, m, eta) -> Way:
@@ -162,8 +196,7 @@ def numpy_by_mini_batch(sizes, data, m, eta) -> Way:
     return _python_loop(learn, len(x), m, 1000)
 
 
-def pytorch(sizes, data, m, eta) -> Way:
-    """PyTorch as its tutorials have it: modules, autograd, `optim.SGD`, eager."""
+def _pytorch(sizes, data, m, eta, *, compiled: bool) -> Way:
     torch: Any = import_module("torch")
     torch.set_num_threads(1)
     x, y = map(torch.from_numpy, _numbers(data))
@@ -173,25 +206,39 @@ def pytorch(sizes, data, m, eta) -> Way:
     model = torch.nn.Sequential(*modules)
     optimizer = torch.optim.SGD(model.parameters(), lr=eta)
 
+    def step(x, y):
+        optimizer.zero_grad()
+        cost = ((model(x) - y) ** 2).sum() / (2 * m)
+        cost.backward()
+        optimizer.step()
+
+    once = torch.compile(step) if compiled else step
+
     def learn(places: np.ndarray) -> None:
         for batch in torch.from_numpy(places):
-            optimizer.zero_grad()
-            cost = ((model(x[batch]) - y[batch]) ** 2).sum() / (2 * m)
-            cost.backward()
-            optimizer.step()
+            once(x[batch], y[batch])
 
     return _python_loop(learn, len(x), m, 500)
+
+
+def pytorch(sizes, data, m, eta) -> Way:
+    """PyTorch as its tutorials have it: modules, autograd, `optim.SGD`, eager."""
+    return _pytorch(sizes, data, m, eta, compiled=False)
+
+
+def pytorch_compiled(sizes, data, m, eta) -> Way:
+    """The same with the step, its backward pass and update in `torch.compile`."""
+    return _pytorch(sizes, data, m, eta, compiled=True)
 
 
 def _quadratic(outputs: jax.Array, y: jax.Array) -> jax.Array:
     return jnp.mean(jnp.sum((outputs - y) ** 2, axis=1)) / 2
 
 
-def equinox(sizes, data, m, eta) -> Way:
-    """Equinox: an `nn.MLP`, `filter_jit` and `filter_value_and_grad`, optax."""
+def _equinox(sizes, eta) -> tuple[Any, Callable[..., Any]]:
+    """A model with the state of its optimizer, and a step."""
     eqx: Any = import_module("equinox")
-    x, y = _numbers(data)
-    first = eqx.nn.MLP(
+    model = eqx.nn.MLP(
         *(sizes[0], sizes[-1], sizes[1], len(sizes) - 2),
         activation=jax.nn.sigmoid,
         final_activation=jax.nn.sigmoid,
@@ -202,25 +249,46 @@ def equinox(sizes, data, m, eta) -> Way:
     def cost(model, x, y):
         return _quadratic(jax.vmap(model)(x), y)
 
-    @eqx.filter_jit
-    def step(model, memory, x, y):
-        _, slope = eqx.filter_value_and_grad(cost)(model, x, y)
+    def step(state, x, y):
+        model, memory = state
+        slope = eqx.filter_grad(cost)(model, x, y)
         updates, memory = optimizer.update(slope, memory)
         return eqx.apply_updates(model, updates), memory
 
+    return (model, optimizer.init(eqx.filter(model, eqx.is_array))), step
+
+
+def equinox(sizes, data, m, eta) -> Way:
+    """Equinox: an `nn.MLP`, `filter_jit` and `filter_grad`, optax."""
+    eqx: Any = import_module("equinox")
+    x, y = _numbers(data)
+    start, step = _equinox(sizes, eta)
+    step = eqx.filter_jit(step)
+
     def learn(places: np.ndarray) -> Any:
-        model, memory = first, optimizer.init(eqx.filter(first, eqx.is_array))
+        state = start
         for batch in places:
-            model, memory = step(model, memory, x[batch], y[batch])
-        return jax.tree.leaves(eqx.filter(model, eqx.is_array))
+            state = step(state, x[batch], y[batch])
+        return jax.tree.leaves(eqx.filter(state, eqx.is_array))
 
     return _python_loop(learn, len(x), m, 500)
 
 
-def flax(sizes, data, m, eta) -> Way:
-    """Flax NNX: `nnx.Linear`, `nnx.jit`, `nnx.Optimizer`."""
+def equinox_in_scan(sizes, data, m, eta) -> Way:
+    """The same step of Equinox in a scan."""
+    eqx: Any = import_module("equinox")
+    start, step = _equinox(sizes, eta)
+    arrays, rest = eqx.partition(start, eqx.is_array)
+
+    def learn(arrays, x, y):
+        return eqx.filter(step(eqx.combine(arrays, rest), x, y), eqx.is_array)
+
+    return _scan(learn, arrays, data, m)
+
+
+def _flax(sizes, eta) -> tuple[Any, Any, Callable[..., None]]:
+    """A model, its optimizer, and a step that changes them in place."""
     nnx: Any = import_module("flax.nnx")
-    x, y = _numbers(data)
 
     class Network(nnx.Module):
         def __init__(self, rngs: Any) -> None:
@@ -235,10 +303,19 @@ def flax(sizes, data, m, eta) -> Way:
     model = Network(nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, optax.sgd(eta), wrt=nnx.Param)
 
-    @nnx.jit
     def step(model, optimizer, x, y):
         slope = nnx.grad(lambda model: _quadratic(model(x), y))(model)
         optimizer.update(model, slope)
+
+    return model, optimizer, step
+
+
+def flax(sizes, data, m, eta) -> Way:
+    """Flax NNX: `nnx.Linear`, `nnx.jit`, `nnx.Optimizer`."""
+    nnx: Any = import_module("flax.nnx")
+    x, y = _numbers(data)
+    model, optimizer, step = _flax(sizes, eta)
+    step = nnx.jit(step)
 
     def learn(places: np.ndarray) -> Any:
         for batch in places:
@@ -246,6 +323,20 @@ def flax(sizes, data, m, eta) -> Way:
         return jax.tree.leaves(nnx.state(model, nnx.Param))
 
     return _python_loop(learn, len(x), m, 500)
+
+
+def flax_in_scan(sizes, data, m, eta) -> Way:
+    """The same step of Flax in a scan, by `nnx.split` and `nnx.merge`."""
+    nnx: Any = import_module("flax.nnx")
+    model, optimizer, step = _flax(sizes, eta)
+    graph, start = nnx.split((model, optimizer))
+
+    def learn(state, x, y):
+        both = nnx.merge(graph, state)
+        step(*both, x, y)
+        return nnx.state(both)
+
+    return _scan(learn, start, data, m)
 
 
 def scikit_learn(sizes, data, m, eta) -> Way:
@@ -270,12 +361,24 @@ def scikit_learn(sizes, data, m, eta) -> Way:
     return Way(run, images / len(x))
 
 
-_NEEDS = {"torch": pytorch, "equinox": equinox, "flax": flax, "sklearn": scikit_learn}
+_NEEDS: dict[str, tuple[Begin, ...]] = {
+    "torch": (pytorch, pytorch_compiled),
+    "equinox": (equinox, equinox_in_scan),
+    "flax": (flax, flax_in_scan),
+    "sklearn": (scikit_learn,),
+}
+
+
+ONE_PROGRAM = {
+    *("epoch", "epoch_on_floats", "epoch_by_jax_grad"),
+    *("jax_grad_in_scan", "equinox_in_scan", "flax_in_scan"),
+}
+"""The ways that are one program for an epoch; the others are loops of steps."""
 
 
 def available() -> dict[str, Begin]:
     """The ways whose packages are installed, ours first."""
     ours = (epoch, epoch_on_floats, epoch_by_jax_grad, jitted_step)
-    by_hand = (numpy_by_example, numpy_by_mini_batch)
-    others = [begin for package, begin in _NEEDS.items() if find_spec(package)]
-    return {begin.__name__: begin for begin in (*ours, *by_hand, *others)}
+    by_hand = (jax_grad_in_scan, numpy_by_example, numpy_by_mini_batch)
+    others = [ways for package, ways in _NEEDS.items() if find_spec(package)]
+    return {way.__name__: way for way in (*ours, *by_hand, *chain(*others))}

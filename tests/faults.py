@@ -1,17 +1,49 @@
-"""Backpropagation in four pieces, any of which can be replaced by a wrong one."""
+"""Backpropagation in four pieces, any of which can be replaced by a wrong one.
+
+It is in NumPy, for which nothing is compiled. Activations and costs that are not in
+the tables here are jaxnet's own.
+"""
 
 from dataclasses import replace
-from functools import partial
 from types import SimpleNamespace
 
 import jax
-import jax.numpy as jnp
+import numpy as np
 
-from jaxnet import forward
+import jaxnet
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def sigmoid_prime(z):
+    return sigmoid(z) * sigmoid(-z)
+
+
+IN_NUMPY = {
+    jaxnet.sigmoid.fn: sigmoid,
+    jaxnet.sigmoid.prime: sigmoid_prime,
+    jaxnet.tanh.fn: np.tanh,
+    jaxnet.tanh.prime: lambda z: 1 - np.tanh(z) ** 2,
+    jaxnet.relu.fn: lambda z: z * (z > 0),
+    jaxnet.relu.prime: lambda z: 1.0 * (z > 0),
+    jaxnet.linear.fn: lambda z: z,
+    jaxnet.linear.prime: np.ones_like,
+    jaxnet.quadratic.delta: lambda z, y: (sigmoid(z) - y) * sigmoid_prime(z),
+    jaxnet.cross_entropy.delta: lambda z, y: sigmoid(z) - y,
+    jaxnet.linear_quadratic.delta: lambda z, y: z - y,
+}
+
+
+def in_numpy(function):
+    """The function in NumPy, here of rows."""
+    own = IN_NUMPY.get(function, function)
+    return lambda *arrays: np.asarray(own(*arrays))
 
 
 def bp1(c):
-    return jax.vmap(c.cost.delta)(c.z[c.L], c.y)
+    return in_numpy(c.cost.delta)(c.z[c.L], c.y)
 
 
 def bp2(c, l):
@@ -48,15 +80,16 @@ def backprop_with(bp1=bp1, **wrong):
         return f(c, l)
 
     def gradient(params, x, y, cost):
-        zs, activations = jax.vmap(partial(forward, params))(x)
-        L, layers = len(params), dict(enumerate(params, 1))
-        c = SimpleNamespace(
-            cost=cost, y=y, L=L, a=activations, z=dict(enumerate(zs, 1))
-        )
+        params, x, y = jax.tree.map(np.asarray, (params, x, y))
+        layers = dict(enumerate(params, 1))
+        c = SimpleNamespace(cost=cost, y=y, L=len(params), a={0: x}, z={})
+        for l, layer in layers.items():
+            c.z[l] = c.a[l - 1] @ layer.w.T + layer.b
+            c.a[l] = in_numpy(layer.activation.fn)(c.z[l])
         c.w = {l: layer.w for l, layer in layers.items()}
-        c.prime = {l: layer.activation.prime for l, layer in layers.items()}
-        c.delta = {L: bp1(c)}
-        for l in range(L - 1, 0, -1):
+        c.prime = {l: in_numpy(layer.activation.prime) for l, layer in layers.items()}
+        c.delta = {c.L: bp1(c)}
+        for l in range(c.L - 1, 0, -1):
             c.delta[l] = piece("bp2", c, l)
         return [
             replace(layer, w=piece("bp4", c, l), b=piece("bp3", c, l))
@@ -66,10 +99,16 @@ def backprop_with(bp1=bp1, **wrong):
     return gradient
 
 
+right = backprop_with()
+
+
 def of_changed(change):
     """The right gradient of the network that `change(params)` makes."""
-    right = backprop_with()
-    return lambda params, x, y, cost: right(change(params), x, y, cost)
+
+    def gradient(params, x, y, cost):
+        return right(change(jax.tree.map(np.asarray, params)), x, y, cost)
+
+    return gradient
 
 
 def with_hidden(change):
@@ -84,8 +123,12 @@ def with_hidden(change):
 
 def then(change):
     """The right gradient, changed afterwards by `change(gradient)`."""
-    right = backprop_with()
     return lambda params, x, y, cost: change(right(params, x, y, cost))
+
+
+def scaled(factor):
+    """The right gradient times this factor."""
+    return then(lambda gradient: jax.tree.map(lambda g: factor * g, gradient))
 
 
 def edit(l, **changes):
@@ -99,35 +142,38 @@ def edit(l, **changes):
     return then(change)
 
 
+def put(place, value):
+    """A function that puts this value there in an array."""
+
+    def change(array):
+        array = array.copy()
+        array[place] = value
+        return array
+
+    return change
+
+
 def without_last_row(params, x, y, cost):
     """The mean over all examples but the last."""
     if len(x) == 1:
-        return jax.tree.map(jnp.zeros_like, params)
-    return backprop_with()(params, x[:-1], y[:-1], cost)
+        return jax.tree.map(np.zeros_like, params)
+    return right(params, np.asarray(x)[:-1], np.asarray(y)[:-1], cost)
 
 
 def by_seven(params, x, y, cost):
     """The sum over the examples divided by 7, however many they are."""
-    right = backprop_with()(params, x, y, cost)
-    return jax.tree.map(lambda g: g * (len(x) / 7), right)
+    return scaled(len(x) / 7)(params, x, y, cost)
 
 
 def first_twice(params, x, y, cost):
     """A mean in which the first example counts double."""
-    right, m = backprop_with(), len(x)
-    mean, first = right(params, x, y, cost), right(params, x[:1], y[:1], cost)
-    return jax.tree.map(lambda a, b: (m * a + b) / (m + 1), mean, first)
+    rows = [0, *range(len(x))]
+    return right(params, np.asarray(x)[rows], np.asarray(y)[rows], cost)
 
 
 def in_float32(params, x, y, cost):
     """Everything computed in float32, then returned in float64."""
-    low, x, y = jax.tree.map(lambda p: p.astype(jnp.float32), (params, x, y))
-    gradient = backprop_with()(low, x, y, cost)
-    return jax.tree.map(lambda g, p: g.astype(p.dtype), gradient, params)
-
-
-def sum_in_float32(c, l):
-    """BP4 with its sum over the mini-batch in float32."""
-    outer = c.delta[l][:, :, None] * c.a[l - 1][:, None, :]
-    total = outer.astype(jnp.float32).sum(axis=0)
-    return total.astype(outer.dtype) / len(c.y)
+    params, x, y = jax.tree.map(
+        lambda p: np.asarray(p).astype(np.float32), (params, x, y)
+    )
+    return jax.tree.map(lambda g: g.astype(float), right(params, x, y, cost))

@@ -52,20 +52,25 @@ def problem(
     numbers are NumPy's, for which nothing is compiled.
     """
     rng = np.random.default_rng(seed)
+
+    def array(numbers):
+        dtype = jnp.result_type(float)  # `jnp.asarray` would compile a copy
+        return jax.device_put(np.asarray(numbers, dtype))
+
     if isinstance(hidden, Activation):
         hidden = [hidden] * (len(sizes) - 2)
     params = [
         jaxnet.Layer(
-            jnp.asarray(rng.normal(size=(n_out, n_in))),
-            jnp.asarray(rng.normal(size=n_out)),
+            array(rng.normal(size=(n_out, n_in))),
+            array(rng.normal(size=n_out)),
             activation,
         )
         for (n_in, n_out), activation in zip(
             pairwise(sizes), [*hidden, output], strict=True
         )
     ]
-    x = jnp.asarray(rng.normal(size=(m, sizes[0])))
-    return params, x, jnp.asarray(rng.uniform(size=(m, sizes[-1])))
+    x = array(rng.normal(size=(m, sizes[0])))
+    return params, x, array(rng.uniform(size=(m, sizes[-1])))
 
 
 def formula_of(cost):

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from unittest import mock
 
 
@@ -83,6 +84,28 @@ def at_step(k: int, action: Callable[[], None], part: float = 0.5):
             action()
 
     return happens
+
+
+def left_at_each_step(folder: Path, work: Callable[..., object]) -> list[Path]:
+    """Copies of a folder as a kill at each step of `work(folder, happens)` leaves it.
+
+    Of what is being written then, a half has been.
+    """
+    copies = []
+
+    def happens(file, content):
+        copy = folder.with_name(f"{folder.name}-{len(copies)}") / folder.name
+        copy.mkdir(parents=True)
+        for path in filter(Path.is_file, folder.iterdir()):
+            (copy / path.name).write_bytes(path.read_bytes())
+        if file is not None:
+            path = copy / Path(file.name).name
+            path.write_bytes(path.read_bytes() + content[: len(content) // 2])
+        copies.append(copy)
+
+    folder.mkdir()
+    work(folder, happens)
+    return copies
 
 
 def kill_myself() -> None:

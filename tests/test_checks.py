@@ -38,16 +38,12 @@ def names():
     }
 
 
-ORACLES = (
-    *("backprop_by_example", "backprop_by_matrix", "matrix_product", "path_sum"),
-    *("complex_step", "forward_difference", "central_difference"),
-)
+ORACLES = "backprop_by_example", "backprop_by_matrix", "central_difference"
 REFUSED = {
     # Shapes
     "one-hot targets of shape (5, 2), got (5,)": ["loss(params, x[:5], zeros(5))"],
-    "(5, 2), got (4, 2)": ["loss(params, x[:5], y[:4])"],
     "Integer labels? Encode them with jax.nn.one_hot": [
-        *(f"{f}(params, x, column)" for f in ("loss", "autodiff", "backprop")),
+        *(f"{f}(params, x, column)" for f in ("autodiff", "backprop")),
         *(f"oracles.{f}(params, x, column)" for f in ORACLES),
         "errors(params, x[0], jnp.ones(()))",
         "accuracy(params, Dataset(x, row))",
@@ -58,10 +54,8 @@ REFUSED = {
     "column vectors, as in the book? Use rows": [
         "loss(params, zeros((3, 1)), zeros((2, 1)))",
         "loss(params, x[:, :, None], y[:, :, None])",
-        "epoch(key, state, Dataset(x[:, :, None], y), **run)",
         "predict(params, x[0][:, None])",
     ],
-    "got (3,)": ["loss(params, x[0], y[0])"],
     "(examples, 3), got (5, 4)": ["loss(params, zeros((5, 4)), y[:5])"],
     "Several examples? Use jax.vmap": ["predict(params, x)"],
     "at least one example": ["backprop(params, x[:0], y[:0])"],
@@ -82,21 +76,18 @@ REFUSED = {
         "backprop(softmax_outputs, x, 10 * y, log_likelihood)",
     ],
     "nan or infinity": [
-        "train(key, params, Dataset(x.at[2, 1].set(nan), y), epochs=1, **run)",
         "epoch(key, state, Dataset(x.at[2, 1].set(inf), y), **run)",
     ],
-    "batch_size of 1 to 7, got": [f"learn(batch_size={m})" for m in (0, -1, 8, 50_000)],
+    "batch_size of 1 to 7, got": [f"learn(batch_size={m})" for m in (0, 8)],
     "learning rate eta finite, got": [
-        f"learn(eta={rate})" for rate in ("nan", "inf", "array(nan)")
+        f"learn(eta={rate})" for rate in ("nan", "array(nan)")
     ],
-    "l1 of at least 0, got": [
-        f"learn(l1={rate})" for rate in (-1.0, "nan", "array(-1.0)")
-    ],
+    "l1 of at least 0, got": [f"learn(l1={rate})" for rate in ("nan", "array(-1.0)")],
     "l2 of at least 0, got": [
-        *("learn(l2=-100)", "learn(l2=inf)", "total_cost(params, data, l2=-1.0, n=7)")
+        *("learn(l2=inf)", "total_cost(params, data, l2=-1.0, n=7)")
     ],
     "dropout of at least 0 and below 1, got": [
-        f"learn(dropout={rate})" for rate in (-0.1, 1.0, 1.5, "nan")
+        f"learn(dropout={rate})" for rate in (-0.1, 1.0)
     ],
     "training set, of at least 1, got -5": ["total_cost(params, data, l2=1.0, n=-5)"],
     "Expected n, the size of the training set": ["total_cost(params, data, l2=1.0)"],
@@ -106,12 +97,10 @@ REFUSED = {
     "Expected a Cost such as jaxnet.quadratic, got 'cubic'": [
         "loss(params, x, y, 'cubic')",
         "backprop(params, x, y, cost='cubic')",
-        "train(key, params, data, **run, epochs=1, cost='cubic')",
         "learn(cost='cubic')",
     ],
     "Expected an Activation such as jaxnet.tanh, got": [
         "init(key, [3, 4, 2], hidden='tanh')",
-        "init(key, [3, 2], scaled_layer)",
         "init(key, [3, 2], output='softmax')",
     ],
     "a State, from start(params), got a list": ["epoch(key, params, data, **run)"],
@@ -134,18 +123,13 @@ REFUSED = {
     "Several networks? Use jax.vmap": [
         "forward(tree_map(lambda p: jnp.stack([p, p]), params), x[0])"
     ],
-    "floating-point parameters in layer 1, got int32": [
-        "loss(tree_map(lambda p: p.astype(int), params), x, y)"
-    ],
     "floating-point parameters in layer 1, got complex64": [
         "backprop(tree_map(lambda p: p.astype(complex), params), x, y)"
     ],
     "hidden activation with an elementwise derivative, got softmax": [
         "init(key, [3, 4, 2], hidden=softmax)",
         "forward(hidden_softmax, x[0])",
-        "predict(hidden_softmax, x[0])",
         "errors(hidden_softmax, x[0], y[0])",
-        "loss(hidden_softmax, x, y)",
         "backprop(hidden_softmax, x, y)",
     ],
     "activation with an elementwise derivative, got none": ["softmax.prime(x[0])"],
@@ -153,7 +137,6 @@ REFUSED = {
     "no eta with a ready-made": ["learn(optimizer=optax.adam(1.0))"],
     "not optax.adam(1e-3)": ["learn(optimizer=optax.adam(1.0))"],
     "Expected a learning rate eta": ["epoch(key, state, data, batch_size=2)"],
-    "learning rate eta, got '3'": ["learn(eta='3')"],
     "optax.sgd(schedule), and no eta": ["learn(eta=optax.constant_schedule(0.1))"],
     "Expected optimizer to be a": ["learn(optimizer='adam')"],
     "returns a float": ["learn(optimizer=lambda eta: 1 + eta)"],
@@ -167,7 +150,6 @@ REFUSED = {
     ],
     "Call it in a loop of your own": [
         "start(params, optax.lbfgs(1.0))",
-        "start(params, optax.polyak_sgd())",
         "start(params, optax.contrib.sophia(1.0))",
     ],
 }
@@ -186,8 +168,6 @@ def test_a_mistake_is_refused_with_its_reason(call, message):
     ("cost", "output"),
     [
         (jaxnet.quadratic, jaxnet.linear),
-        (jaxnet.quadratic, jaxnet.tanh),
-        (jaxnet.cross_entropy, jaxnet.softmax),
         (jaxnet.log_likelihood, jaxnet.sigmoid),
         (jaxnet.linear_quadratic, jaxnet.sigmoid),
     ],

@@ -3,16 +3,12 @@
 import json
 import os
 import pty
-import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
-import jax
 import numpy as np
 import pytest
 from jax.errors import JaxRuntimeError
@@ -21,13 +17,15 @@ from PIL import Image
 import jaxnet
 from jaxnet import runs
 from jaxnet.cli import COMMANDS, main
-from jaxnet.cli.console import print_json
-from jaxnet.cli.summary import Summary
+from jaxnet.cli.summary import Summary, epoch_line
 from jaxnet.experiments import Record, claim_of
 from tests.helpers import raising, refused
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "jaxnet"]
+
+
+TWO_NETWORKS = ("--sizes", "784,10", "--cost", "cross_entropy", "--seeds", "2")
 
 
 def train(small_mnist, *options):
@@ -37,40 +35,29 @@ def train(small_mnist, *options):
 # What it prints.
 
 
-def test_a_line_an_epoch_and_the_results(small_mnist, capsys, tmp_path, drawn):
-    figure = tmp_path / "curves.png"
-    assert train(small_mnist, "--figure", str(figure)) == 0
-    out, err = capsys.readouterr()
-    first, *epochs, best, seconds = out.splitlines()
-    assert first.startswith("784-30-10, sigmoid, quadratic cost, large")
-    counts = [int(*re.findall(r"^Epoch [01]: (\d+) / 200$", each)) for each in epochs]
-    assert best.startswith("Best ") and "compiling" in seconds
-    assert err == f"wrote {figure}\n"
-    heights = drawn[0].axes[0].lines[0].get_ydata()
-    np.testing.assert_allclose(heights, np.array(counts) / 2)
-
-
-def test_json_is_one_object_that_says_what_the_lines_say(small_mnist, capsys):
-    options = ("--seeds", "2", "--seed", "5", "--cost", "cross_entropy", "--eta", "0.5")
+def test_json_lines_and_figure_say_the_same(small_mnist, capsys, tmp_path, drawn):
+    options = ("--seed", "5", "--eta", "0.5", *TWO_NETWORKS)
     assert train(small_mnist, "--json", *options) == 0
     value = json.loads(capsys.readouterr().out)
     assert [run["seed"] for run in value["runs"]] == [5, 6]
-    assert value["sizes"] == [784, 30, 10] and value["cost"] == "cross_entropy"
+    assert value["sizes"] == [784, 10] and value["cost"] == "cross_entropy"
     assert value["epochs_done"] == 2 and value["interrupted"] is False
     assert {"jax", "jaxnet", "device", "dtype", "seconds_per_epoch"} <= set(value)
-    train(small_mnist, *options)
-    lines = capsys.readouterr().out.splitlines()
-    low, high = sorted(run["correct"][0] for run in value["runs"])
-    mean = f"{(low + high) / 2:.1f} / 200 (mean of 2 seeds, {low} to {high})"
-    assert lines[1] == f"Epoch 0: {mean}"
+    figure = tmp_path / "curves.png"
+    assert train(small_mnist, "--figure", str(figure), *options) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    counts = np.array([run["correct"] for run in value["runs"]])
+    for epoch, (low, high) in enumerate(np.sort(counts, axis=0).T):
+        mean = f"{(low + high) / 2:.1f} / 200 (mean of 2 seeds, {low} to {high})"
+        assert lines[1 + epoch] == f"Epoch {epoch}: {mean}"
     for run, row in zip(value["runs"], lines[4:6], strict=True):
         expected = [str(run["seed"]), f"{run['best']:.2%}", str(run["best_epoch"])]
         assert row.split()[:3] == expected
         assert run["best"] == max(run["correct"]) / 200
-    best = [run["best"] for run in value["runs"]]
-    sd = f"{np.std(best, ddof=1):.2%}"
-    for row, expected in zip(lines[6:8], (f"{np.mean(best):.2%}", sd), strict=True):
-        assert row.split()[1] == expected
+    assert err == f"wrote {figure}\n"
+    heights = drawn[0].axes[0].lines[0].get_ydata()
+    np.testing.assert_allclose(heights, counts.mean(axis=0) / 2)
 
 
 def summary_of(*records: Record, unlearnt=(), claim=None, interrupted=False):
@@ -136,49 +123,51 @@ def test_what_became_of_each_network_is_told():
     assert lines[-1].startswith("0.20 s an epoch (median, evaluation included), 0.5 s")
 
 
+def test_one_network_has_one_line_with_its_results():
+    assert epoch_line(DONE, 200) == "Epoch 0: 190 / 200"
+    best, seconds = summary_of(DONE, unlearnt=[[]]).lines()
+    assert best == "Best 95.00% (epoch 0), last 95.00%."
+    assert seconds == "0.10 s an epoch (median, evaluation included), 0.5 s compiling."
+
+
 def test_a_diverged_run_says_so(small_mnist, capsys):
-    options = ("--hidden", "linear", "--eta", "1e30", "--sizes", "784,4,4,10")
-    assert train(small_mnist, *options) == 1
-    output = capsys.readouterr().out
-    assert "Epoch 0: nan / 200" in output and "Epoch 1" not in output
-    assert "No epoch ended with a finite network." in output and "%" not in output
-    assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in output
-    assert train(small_mnist, "--json", *options) == 1
+    assert train(small_mnist, "--json", "--eta", "3e38", *TWO_NETWORKS) == 1
     value = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
-    assert value["runs"][0]["diverged"] == [0, 1] and value["best"]["mean"] is None
+    for run in value["runs"]:
+        assert run["diverged"] == [0, 1] and run["correct"] == [None]
+    assert value["best"]["mean"] is None
+    diverged = Record(0, [None], [False], [1], 0.1)
+    assert epoch_line(diverged, 200) == "Epoch 0: nan / 200"
+    lines = list(summary_of(diverged, unlearnt=[[]]).lines())
+    assert lines[0] == "No epoch ended with a finite network."
+    assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in lines[1]
 
 
 # What it refuses.
 
+SMALL = {  # a network in the book's format
+    "sizes": [2, 1],
+    "weights": [[[1.0, 2.0]]],
+    "biases": [[[3.0]]],
+    "cost": "QuadraticCost",
+}
+
 WRONG = {
     "--eta nan": "--eta: expected a number above 0, got 'nan'",
-    "--eta 0": "--eta: expected a number above 0, got '0'",
-    "--eta three": "--eta: expected a number above 0, got 'three'",
     "--eta 1e39": "--eta: expected a number above 0, got '1e39'",
     "--cost cubic": "--cost: expected one of quadratic, cross_entropy, log_likelihood,",
-    "--hidden step": "--hidden: expected one of sigmoid, tanh, relu, linear, got",
     "--sizes 784": "--sizes: expected two or more layer sizes such as 784,30,10",
-    "--sizes 784,0,10": "--sizes: expected two or more layer sizes",
     "--sizes 784,2147483647,10": "--sizes: expected at most 268,435,456 weights, got 1",
     "--sizes 100,30,10": "--sizes: expected 784 inputs and 10 outputs to fit the data",
-    "--sizes 784,30,4": "--sizes: expected 784 inputs and 10 outputs to fit the data",
     "--batch-size 501": "--batch-size: expected at most 500, which is all the training",
-    "--batch-size 0": "--batch-size: expected a whole number of at least 1, got '0'",
-    "--epochs -1": "--epochs: expected a whole number of at least 1, got '-1'",
     "--seeds 1.5": "--seeds: expected a whole number of at least 1, got '1.5'",
     "--seeds 100001": "at least 1 and at most 100000, got '100001'",
     "--l1 -1": "--l1: expected 0 or a number above, got '-1'",
-    "--l2 inf": "--l2: expected 0 or a number above, got 'inf'",
-    "--dropout 1": "--dropout: expected a number of at least 0 and below 1, got '1'",
     "--dropout 0.999999999": "of at least 0 and below 1, got '0.999999999'",
     "--momentum 0.5 --optimizer adam": "expected --optimizer sgd or nesterov with it",
-    "--momentum 2": "--momentum: expected a number of at least 0 and below 1",
     "--optimizer nesterov": "--optimizer: expected --momentum with nesterov",
-    "--early-stop -1": "--early-stop: expected a whole number of at least 1, got '-1'",
     "--expand all": "--expand: expected one of none, shifts, rotations, elastic, got",
     "--train-on 5": "--batch-size: expected at most 5, which is all the training",
-    "--train-on 501": "--train-on: expected at most 500, which is all the training",
-    "--seed x": "--seed: expected a whole number of at least 0, got 'x'",
     "--data /nowhere": "/nowhere: expected a folder of IDX files, a folder with one of",
     "--figure a.txt": "a.txt: expected a picture's file, such as .png, .svg or .pdf",
     "--ET 3": "unrecognized arguments: --ET 3",
@@ -211,23 +200,13 @@ def test_pictures_of_another_size_are_not_expanded(tmp_path, capsys):
     assert "of 28 x 28 pixels, got 4 pixels" in error
 
 
-def test_a_broken_file_is_named(small_mnist, tmp_path, capsys):
-    for path in Path(small_mnist).iterdir():
-        content = path.read_bytes()
-        cut = len(content) - 1 if path.name.startswith("t10k-labels") else None
-        (tmp_path / path.name).write_bytes(content[:cut])
-    error = refused(capsys, "train", "--data", tmp_path)
-    assert "t10k-labels-idx1-ubyte: expected 200 = 200 bytes after the header" in error
-
-
 def test_a_place_that_cannot_be_written_is_named(tmp_path, capsys, small_mnist):
     net, small = tmp_path / "net.json", ["--data", small_mnist, "--sizes", "784,10"]
-    jaxnet.save_book_network(net, jaxnet.init(jax.random.key(0), [784, 10]))
-    for place in (net / "below", Path("/proc/nowhere")):
-        error = refused(capsys, "train", *small, "--out", place)
-        assert str(place) in error
-        error = refused(capsys, "export", net, place / "file.json")
-        assert str(place) in error
+    net.write_text(json.dumps(SMALL))
+    place = net / "below"
+    assert str(place) in refused(capsys, "train", *small, "--out", place)
+    place = Path("/proc/nowhere/file.json")
+    assert str(place.parent) in refused(capsys, "export", net, place)
 
 
 def test_without_a_command_the_commands_are_named(capsys):
@@ -263,7 +242,7 @@ def test_what_ends_a_run_early_is_one_line(
     assert error.count("\n") == 1 and message in error
 
 
-@pytest.mark.parametrize("bug", [ValueError, TypeError, JaxRuntimeError, ImportError])
+@pytest.mark.parametrize("bug", [ValueError, JaxRuntimeError])
 def test_a_bug_is_not_presented_as_the_user_s_mistake(small_mnist, monkeypatch, bug):
     monkeypatch.setattr("jaxnet.cli.train.follow", raising(bug, "of ours"))
     with pytest.raises(bug, match="of ours"):
@@ -277,43 +256,29 @@ def test_an_environment_variable_shows_where_an_error_was_raised(capsys, monkeyp
     assert error.startswith("Traceback") and "DataError: nowhere: expected" in error
 
 
-@contextmanager
-def endless_training(folder) -> Iterator[Any]:
-    """A process that trains until it is told to stop, and at the latest is killed."""
+def test_a_terminal_shows_progress_and_ctrl_c_keeps_what_is_done(small_mnist):
+    small = ["--data", small_mnist, "--sizes", "784,10", "--epochs", "1000000"]
+    ours, theirs = pty.openpty()
+    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
     # Where tests run in the background Ctrl-C is ignored, and children inherit that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    process = subprocess.Popen(
-        [*COMMAND, "train", "--data", folder, "--epochs", "1000000"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    signal.signal(signal.SIGINT, before)
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def test_ctrl_c_keeps_what_is_done(small_mnist):
-    with endless_training(small_mnist) as process:
-        printed = [process.stdout.readline() for _ in range(4)]
+    with subprocess.Popen(
+        [*COMMAND, "train", *small], stdout=theirs, stderr=theirs, env=environment
+    ) as process:
+        signal.signal(signal.SIGINT, before)
+        os.close(theirs)
+        shown = b""
+        while b"Epoch 2: " not in shown:
+            shown += os.read(ours, 4096)
         process.send_signal(signal.SIGINT)
-        rest, trouble = process.communicate(timeout=60)
-    assert printed[3].startswith("Epoch 2: ")
-    assert process.returncode == 130 and trouble == ""
-    assert "Interrupted after" in rest and "of 1000000 epochs" in rest
-    assert "Best " in rest
-
-
-def test_a_reader_that_leaves_is_no_error(small_mnist):
-    """As in `jaxnet train | head -1`."""
-    with endless_training(small_mnist) as process:
-        process.stdout.readline()
-        process.stdout.close()
-        assert process.wait(timeout=60) == 0
-        assert process.stderr.read() == ""
+        with suppress(OSError):  # the other end has closed
+            while chunk := os.read(ours, 4096):
+                shown += chunk
+    os.close(ours)
+    assert process.returncode == 130
+    assert b"compiling" in shown and b"/1000000" in shown
+    assert b"Interrupted after" in shown and b"of 1000000 epochs" in shown
+    assert b"Best " in shown and b"Traceback" not in shown
 
 
 def test_scripts_end_when_nobody_reads_what_they_print():
@@ -325,33 +290,16 @@ def test_scripts_end_when_nobody_reads_what_they_print():
     assert result.stderr == b"" and result.returncode == -signal.SIGPIPE
 
 
-def test_output_on_a_full_disk_is_an_error_in_a_line():
-    command, pipe = [*COMMAND, "reproduce", "--list"], subprocess.PIPE
-    with open("/dev/full", "w") as full:
-        result = subprocess.run(command, cwd=ROOT, stdout=full, stderr=pipe)
-    assert result.returncode == 2
-    assert result.stderr == b"jaxnet reproduce: output: No space left on device\n"
-
-
-def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
-    command = [*COMMAND, "train", "--data", small_mnist, "--epochs", "40"]
-    piped = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "\x1b" not in piped.stdout + piped.stderr and piped.stderr == ""
-    ours, theirs = pty.openpty()
-    environment = os.environ | {"TERM": "xterm", "COLUMNS": "80"}
-    with subprocess.Popen(
-        command, stdout=theirs, stderr=theirs, env=environment
-    ) as process:
-        os.close(theirs)
-        shown = b""
-        while True:
-            try:
-                shown += os.read(ours, 4096)
-            except OSError:  # the other end has closed
-                break
-    os.close(ours)
-    assert process.returncode == 0
-    assert b"compiling" in shown and b"/40" in shown and b"Epoch 39: " in shown
+def test_output_that_cannot_be_written_is_no_traceback(monkeypatch, capfd):
+    """A reader that leaves, as in `jaxnet train | head -1`, is no error."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    full = "jaxnet reproduce: output: No space left on device\n"
+    for place, code, error in ((writing, 0, ""), ("/dev/full", 2, full)):
+        with open(place, "w") as output:
+            monkeypatch.setattr(sys, "stdout", output)
+            assert main(["reproduce", "--list"]) == code
+        assert capfd.readouterr().err == error
 
 
 # Using a network.
@@ -359,16 +307,16 @@ def test_progress_and_time_left_show_on_a_terminal_only(small_mnist):
 
 @pytest.fixture(scope="module")
 def network(tmp_path_factory, mnist):
-    """784-30-10 after two epochs, in the book's format."""
-    params = jaxnet.init(
-        jax.random.key(1), [784, 30, 10], init_layer=jaxnet.scaled_layer
-    )
-    state = jaxnet.start(params)
-    for i in range(2):
-        options = {"batch_size": 10, "eta": 0.5, "cost": jaxnet.cross_entropy}
-        state = jaxnet.epoch(jax.random.key(i), state, mnist.train, **options)
+    """784-10 by least squares, sure enough of its answers, in the book's format."""
+    x, y = np.asarray(mnist.train.x[:10_000]), np.asarray(mnist.train.y[:10_000])
+    with_bias = np.column_stack([x, np.ones(len(x))])
+    products = with_bias.T @ with_bias + 10 * np.eye(785)
+    *w, b = 10 * np.linalg.solve(products, with_bias.T @ (y - 0.5))
+    layer = {"weights": [np.transpose(w).tolist()], "biases": [b[:, None].tolist()]}
     path = tmp_path_factory.mktemp("network") / "net.json"
-    jaxnet.save_book_network(path, state.params, jaxnet.cross_entropy)
+    path.write_text(
+        json.dumps({"sizes": [784, 10], "cost": "CrossEntropyCost", **layer})
+    )
     return path
 
 
@@ -387,33 +335,32 @@ def pictures(tmp_path_factory, mnist):
     return folder
 
 
-def test_evaluate_says_what_the_metrics_say(
-    network, small_mnist, small_mnist_data, capsys
-):
+def test_evaluate_says_what_numpy_says(network, small_mnist, capsys, small_mnist_data):
     options = ["evaluate", str(network), "--data", small_mnist, "--mistakes", "3"]
     assert main([*options, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
-    (params, cost), data = jaxnet.load_book_network(network), small_mnist_data.test
-    assert value["accuracy"] == pytest.approx(jaxnet.accuracy(params, data))
-    total = jaxnet.total_cost(params, data, cost)
-    assert value["cost"] == pytest.approx(float(total), rel=1e-5)
-    matrix = np.array(value["confusion"])
-    assert matrix.sum() == 200
-    assert matrix.trace() == round(200 * value["accuracy"])
-    labels = np.asarray(data.y).argmax(axis=1)
-    outputs = [mistake["output"] for mistake in value["mistakes"]]
-    assert len(outputs) == 3 and outputs == sorted(outputs, reverse=True)
+    x, y = map(np.asarray, (small_mnist_data.test.x, small_mnist_data.test.y))
+    saved = json.loads(network.read_text())
+    a = 1 / (
+        1
+        + np.exp(-x @ np.transpose(saved["weights"][0]) - np.ravel(saved["biases"][0]))
+    )
+    labels, answers = y.argmax(axis=1), a.argmax(axis=1)
+    assert value["accuracy"] == pytest.approx((labels == answers).mean())
+    cost = -(y * np.log(a) + (1 - y) * np.log(1 - a)).sum(axis=1).mean()
+    assert value["cost"] == pytest.approx(cost, rel=1e-5)
+    counts = np.zeros((10, 10), int)
+    np.add.at(counts, (labels, answers), 1)
+    assert value["confusion"] == counts.tolist()
+    wrong = np.flatnonzero(labels != answers)
+    surest = wrong[np.argsort(-a[wrong].max(axis=1))][:3]
+    assert [mistake["image"] for mistake in value["mistakes"]] == surest.tolist()
     for mistake in value["mistakes"]:
         assert labels[mistake["image"]] == mistake["truth"] != mistake["answer"]
     assert main(options) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{matrix.trace()} / 200 of the test images right")
+    assert first.startswith(f"{counts.trace()} / 200 of the test images right")
     assert len([line for line in rest if line.endswith("%")]) == 10
-
-
-def test_json_has_null_for_nan_and_infinity(capsys):
-    print_json([float("nan"), float("-inf"), 1.5])
-    assert capsys.readouterr().out == "[null,null,1.5]\n"
 
 
 def test_predict_reads_a_line_and_one_digit(network, pictures, capsys, tmp_path):
@@ -445,9 +392,9 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_others(
 
 def test_a_network_of_another_form_reads_no_pictures(tmp_path, capsys):
     path = tmp_path / "small.json"
-    jaxnet.save_book_network(path, jaxnet.init(jax.random.key(0), [4, 3, 10]))
+    path.write_text(json.dumps(SMALL))
     error = refused(capsys, "predict", path, "a.png")
-    assert "784 inputs and 10 outputs, got 4 and 10" in error
+    assert "784 inputs and 10 outputs, got 2 and 1" in error
     for name in ("net.txt", "net"):
         error = refused(capsys, "export", path, tmp_path / name)
         assert "expected a file that ends in .jax, .onnx or .json" in error

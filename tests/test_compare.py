@@ -12,8 +12,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 import jaxnet
 from jaxnet import backprop, compare_gradients, diagnose
@@ -32,7 +30,7 @@ from jaxnet.compare.comparison import compare_trees, ulps_between
 from jaxnet.compare.internals import Problem, compare_at, internals
 from jaxnet.compare.report import lines
 from tests import faults
-from tests.faults import backprop_with, bp1, bp3, bp4, carried, edit
+from tests.faults import backprop_with, bp1, bp3, bp4, carried, edit, put
 from tests.helpers import compiled, numpy_gradient, problem
 
 
@@ -43,14 +41,6 @@ def missing_at_the_output(c):
 FAULTS = {  # by the equations and layers that are broken, and the mistake
     "BP1 3: sigma'(z^3) is missing": backprop_with(bp1=missing_at_the_output),
     "BP1 3: the sign is wrong": backprop_with(bp1=lambda c: -bp1(c)),
-    "BP1 3: 2 times what it should be": backprop_with(bp1=lambda c: 2 * bp1(c)),
-    "BP1 3: sigma'(a^3) in place of sigma'(z^3)": backprop_with(
-        bp1=lambda c: (c.a[3] - c.y) * c.prime[3](c.a[3])
-    ),
-    "BP1 3: wrong only at [2]": backprop_with(bp1=lambda c: bp1(c).at[:, 2].set(0)),
-    "BP2 2: sigma'(a^2) in place of sigma'(z^2)": backprop_with(
-        bp2={2: lambda c: carried(c, 2) * c.prime[2](c.a[2])}
-    ),
     "BP2 1: sigma'(z^1) is missing": backprop_with(bp2={1: lambda c: carried(c, 1)}),
     "BP2 1: one sigma'(z^1) too many": backprop_with(
         bp2={1: lambda c: carried(c, 1) * c.prime[1](c.z[1]) ** 2}
@@ -58,17 +48,14 @@ FAULTS = {  # by the equations and layers that are broken, and the mistake
     "BP2 2: sigma(z^2) in place of sigma'(z^2)": backprop_with(
         bp2={2: lambda c: carried(c, 2) * c.a[2]}
     ),
-    "BP2 1: w^2 is not transposed": backprop_with(
-        bp2={1: lambda c: c.delta[2] @ c.w[2].T * c.prime[1](c.z[1])}
-    ),
-    "BP2 1, BP2 2: w^2 is not transposed": backprop_with(
-        bp2=lambda c, l: c.delta[l + 1] @ c.w[l + 1].T * c.prime[l](c.z[l])
-    ),
     "BP2 2: sigma'(z^1) in place of sigma'(z^2)": backprop_with(
         bp2={2: lambda c: carried(c, 2) * c.prime[2](c.z[1])}
     ),
     "BP2 1: w^3 in place of w^2": backprop_with(
         bp2={1: lambda c: c.delta[2] @ c.w[3] * c.prime[1](c.z[1])}
+    ),
+    "BP2 1, BP2 2: w^2 is not transposed": backprop_with(
+        bp2=lambda c, l: c.delta[l + 1] @ c.w[l + 1].T * c.prime[l](c.z[l])
     ),
     "BP2 1: delta^3 in place of delta^2": backprop_with(
         bp2={1: lambda c: c.delta[3] @ c.w[2] * c.prime[1](c.z[1])}
@@ -77,10 +64,9 @@ FAULTS = {  # by the equations and layers that are broken, and the mistake
         bp3=lambda c, l: c.delta[l].sum(axis=0)
     ),
     "BP3 1: 1.01 times what it should be": edit(1, b=lambda b: 1.01 * b),
-    "BP3 2: wrong only at [1]": edit(2, b=lambda b: b.at[1].set(0)),
-    "BP3 2: it is zero": edit(2, b=jnp.zeros_like),
+    "BP3 2: it is zero": edit(2, b=np.zeros_like),
     "BP3 1: delta^2 in place of delta^1": backprop_with(bp3={1: lambda c: bp3(c, 2)}),
-    "BP4 1: wrong only at [0, 1]": edit(1, w=lambda w: w.at[0, 1].multiply(-1)),
+    "BP4 1: wrong only at [0, 1]": edit(1, w=put((0, 1), 9.0)),
     "BP4 2: a^0 in place of a^1": backprop_with(
         bp4={2: lambda c: c.delta[2].T @ c.a[0] / len(c.y)}
     ),
@@ -100,9 +86,6 @@ FAULTS = {  # by the equations and layers that are broken, and the mistake
     "2.3 0: b^l is left out of z^l": faults.of_changed(
         lambda params: [replace(p, b=0 * p.b) for p in params]
     ),
-    "2.3 2: b^2 is left out of z^2": faults.of_changed(
-        lambda p: [p[0], replace(p[1], b=0 * p[1].b), p[2]]
-    ),
     "2.3 1: w^1 is transposed": faults.of_changed(
         lambda p: [replace(p[0], w=p[0].w.T), *p[1:]]
     ),
@@ -111,9 +94,7 @@ FAULTS = {  # by the equations and layers that are broken, and the mistake
         lambda own: replace(own, fn=jaxnet.linear.fn)  # sigma' is not forgotten
     ),
     "2.4 0: divided by 7, whatever the number of examples": faults.by_seven,
-    "BP1 3: 0.1428571429 times what it should be": faults.then(
-        partial(jax.tree.map, lambda g: g / 7)  # of the mean
-    ),
+    "BP1 3: 0.1428571429 times what it should be": faults.scaled(1 / 7),
     "2.4 0: example 2 of 0 to 2 is left out": faults.without_last_row,
     "2.4 0: examples weighted 0.5, 0.25, 0.25": faults.first_twice,
     "BP3 1, BP3 2, BP4 1, BP4 2: the gradient of w^1 in place of that of w^2": (
@@ -121,9 +102,9 @@ FAULTS = {  # by the equations and layers that are broken, and the mistake
     ),
     "BP1 to BP4 0: as if computed in float32": faults.in_float32,
     "BP4 1: as if computed in float32": backprop_with(
-        bp4={1: lambda c: faults.sum_in_float32(c, 1)}
+        bp4={1: lambda c: bp4(c, 1).astype(np.float32)}
     ),
-    "BP4 2: nan or infinity": edit(2, w=lambda w: w.at[0, 0].set(jnp.nan)),
+    "BP4 2: nan or infinity": edit(2, w=put((0, 0), np.nan)),
     "BP1 3, BP3 1: sigma'(z^3) is missing": backprop_with(
         bp1=missing_at_the_output, bp3={1: lambda c: 0 * bp3(c, 1)}
     ),
@@ -152,29 +133,19 @@ def test_a_fault_of_cross_entropy_and_one_of_relu_are_named(x64):
     assert named(diagnose(always_on, *probe(2, hidden=jaxnet.relu))) == "BP2 1, BP2 2"
 
 
-def test_a_mean_over_all_but_the_last_row_is_named_though_one_row_breaks_it(x64):
-    def without_last(params, x, y, cost):
-        assert len(x) > 1
-        return faults.without_last_row(params, x, y, cost)
-
-    rows = diagnose(Prepared(without_last), *probe(2))
-    assert named(rows) == "2.4 0"
-    assert rows[0].mistake == "example 2 of 0 to 2 is left out"
-
-
 def test_the_derivative_of_an_activation_is_judged_by_the_activation(x64):
     wrong = jaxnet.Activation(jnp.tanh, lambda z: 1 - z**2)
-    assert named(diagnose(backprop, *probe(2, hidden=wrong))) == "BP2 1, BP2 2"
+    assert named(diagnose(faults.right, *probe(2, hidden=wrong))) == "BP2 1, BP2 2"
     cost = jaxnet.log_likelihood
     softmax = internals(Problem(*probe(0, cost=cost), cost))
     diagonal = softmax.a[-1] * (1 - softmax.a[-1])
     np.testing.assert_allclose(softmax.slope[-1], diagonal, rtol=1e-12)
 
 
-@pytest.mark.parametrize("hidden_layers", range(5))
-@pytest.mark.parametrize("gradient", [backprop, jaxnet.autodiff, backprop_with()])
-def test_what_is_right_breaks_no_equation(x64, gradient, hidden_layers):
-    assert diagnose(gradient, *probe(hidden_layers)) == []
+@pytest.mark.parametrize("hidden_layers", [0, 3])
+def test_what_is_right_breaks_no_equation(x64, hidden_layers):
+    for gradient in (compiled(backprop), compiled(jaxnet.autodiff), faults.right):
+        assert diagnose(gradient, *probe(hidden_layers)) == []
 
 
 COSTS = [jaxnet.quadratic, jaxnet.cross_entropy, jaxnet.linear_quadratic]
@@ -197,20 +168,22 @@ def test_backprop_passes_on_1000_random_networks(x64):
 
 
 def test_any_two_functions_of_any_pytree_are_compared_in_float64():
-    def value(tree, scale):
+    @jax.jit
+    @jax.grad
+    def automatic(tree, scale):
         return scale * jnp.sum(jnp.sin(tree["a"]) * tree["b"])
 
     def by_hand(tree, scale):
-        a, b = tree["a"], tree["b"]
-        return {"a": scale * jnp.cos(a) * b, "b": scale * jnp.sin(a)}
+        a, b = np.asarray(tree["a"]), np.asarray(tree["b"])
+        return {"a": scale * np.cos(a) * b, "b": scale * np.sin(a)}
 
-    tree = {"a": jnp.array([0.1, 0.2]), "b": jnp.array([1.0, -2.0])}
-    found = compare_gradients(by_hand, jax.grad(value), tree, 3.0)
+    tree = {"a": np.array([0.1, 0.2]), "b": np.array([1.0, -2.0])}
+    found = compare_gradients(by_hand, automatic, tree, 3.0)
     assert found.agrees and found.dtype == "float64"
     assert [leaf.name for leaf in found.leaves] == ["['a']", "['b']"]
     assert found.relative_error < 1e-15
     wrong = compare_gradients(
-        lambda *args: by_hand(*args) | {"b": jnp.zeros(2)}, jax.grad(value), tree, 3.0
+        lambda *args: by_hand(*args) | {"b": np.zeros(2)}, automatic, tree, 3.0
     )
     assert [leaf.agrees for leaf in wrong.leaves] == [True, False]
     found = compare_gradients(by_hand, by_hand, tree, 3.0, dtype="float32")
@@ -234,10 +207,10 @@ def test_the_measures_of_a_leaf():
     assert leaf.max_elementwise == pytest.approx(1e-3)  # not infinite
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_nan_and_infinity_never_agree(bad):
-    [leaf] = compare_trees([np.array([1.0, bad])], [np.array([1.0, 2.0])], 1e9).leaves
-    assert not leaf.agrees and leaf.worst == (1,)
+def test_nan_and_infinity_never_agree():
+    for bad in (np.nan, np.inf):
+        [leaf] = compare_trees([np.array([1, bad])], [np.array([1.0, 2])], 1e9).leaves
+        assert not leaf.agrees and leaf.worst == (1,)
 
 
 def test_zero_agrees_with_zero_only_and_nothing_with_nothing():
@@ -247,14 +220,12 @@ def test_zero_agrees_with_zero_only_and_nothing_with_nothing():
     assert not compare_trees([zero], [zero + 1e-300], 1e-12).agrees
 
 
-@given(st.floats(-1e308, 1e308))
-def test_ulps_count_the_numbers_between(x):
-    here, after = np.array([x]), np.array([np.nextafter(x, np.inf)])
-    assert ulps_between(here, after) == ulps_between(after, here) == 1
-    assert ulps_between(here, here) == 0
-
-
-def test_ulps_go_through_zero_and_do_not_overflow():
+def test_ulps_count_the_numbers_between():
+    """Through zero, too, and without overflow."""
+    for x in (-1e308, -1.0, -5e-324, 0.0, 1e-310, 0.1, 1e308):
+        here, after = np.array([x]), np.array([np.nextafter(x, np.inf)])
+        assert ulps_between(here, after) == ulps_between(after, here) == 1
+        assert ulps_between(here, here) == 0
     tiny, huge = np.array([5e-324]), np.array([np.finfo(float).max])
     assert ulps_between(-tiny, tiny) == 2
     assert ulps_between(-huge, huge) > 2**63
@@ -278,16 +249,12 @@ def test_arrays_that_cannot_be_compared_are_refused_by_name():
 
 
 def test_layers_of_other_activations_and_pairs_are_compared_by_their_arrays(x64):
-    params, x, y = problem([3, 4, 2], hidden=jaxnet.tanh)
-    gradient = compiled(backprop)(params, x, y)
+    gradient = problem([3, 4, 2], hidden=jaxnet.tanh)[0]
     pairs = [(w, b) for w, b in gradient]
     for same in ([jaxnet.Layer(w, b) for w, b in pairs], pairs, tuple(gradient)):
         found = compare_trees(same, gradient, 1e-12)
         assert found.agrees and found.relative_error == 0
-
-    def in_pairs(params, x, y, cost):
-        return [tuple(layer) for layer in backprop(params, x, y, cost)]
-
+    in_pairs = faults.then(lambda gradient: [tuple(layer) for layer in gradient])
     assert diagnose(in_pairs, *probe(2)) == []
 
 
@@ -307,8 +274,9 @@ def small():
 
 @pytest.fixture
 def few_edges(monkeypatch):
-    """Four edge points, which compile in a fraction of the time."""
-    names = "soft targets", "no hidden layers", "2 hidden layers", "tanh neurons"
+    """Five edge points, which compile in a fraction of the time."""
+    names = {"no hidden layers", "2 hidden layers", "cross-entropy"}
+    names |= {"soft targets", "tanh neurons"}
     points = edge_points._points
     monkeypatch.setattr(
         edge_points, "_points", lambda: (p for p in points() if p[0] in names)
@@ -337,7 +305,7 @@ def test_backprop_agrees_with_autodiff_at_every_edge_point(x64):
     }
 
 
-def test_a_gradient_in_numpy_without_options_is_examined(small):
+def test_a_gradient_in_numpy_without_options_is_examined(small, few_edges):
     def by_hand(params, x, y):
         activation = params[0].activation.name
         return numpy_gradient(params, x, y, "quadratic", activation)
@@ -346,24 +314,23 @@ def test_a_gradient_in_numpy_without_options_is_examined(small):
     assert found.agrees
     assert [s.comparison.dtype for s in found.stages] == ["float64", "float32"] * 2
     names = [edge.name for edge in found.edges]
-    assert "relu neurons" in names and "cross-entropy" not in names
-    assert found.timings[1].compile_seconds is None
+    assert len(names) == 4 and "cross-entropy" not in names
+    _, ours, theirs = found.timings
+    assert ours.compile_seconds is None and theirs.compile_seconds is not None
     assert found.complex_step_error is not None and found.complex_step_error < 1e-12
     assert found.curve is not None
     assert min(found.curve.central) < 1e-8 < min(found.curve.forward)
     assert "mine agrees with autodiff" in report and "BROKEN" not in report
 
 
-def test_a_cost_without_a_name_is_given_in_its_place_and_findings_are_plain_data(small):
+def test_a_cost_without_a_name_is_given_in_its_place(x64):
     def by_place(params, x, y, cost=jaxnet.quadratic, /):
         return backprop(params, x, y, cost)
 
-    options = {"edges": False, "cost": jaxnet.cross_entropy}
-    found, _ = examine(partial(by_place), small, **options)
-    assert found.agrees and found.timings[1].compile_seconds is not None
-    plain = found.as_dict()
-    assert plain["agrees"] is True and plain["edges"] == []
-    assert plain["stages"][0]["comparison"]["leaves"][0]["name"] == "w^1"
+    prepared = Prepared(partial(by_place))
+    assert prepared.takes(jaxnet.cross_entropy)
+    at = *probe(2), jaxnet.cross_entropy
+    assert compare_gradients(prepared, faults.right, *at).agrees
 
 
 def test_a_wrong_gradient_is_told_its_equation_in_words(small, few_edges):
@@ -384,7 +351,7 @@ def test_a_gradient_for_sigmoids_need_not_know_other_activations(small, few_edge
 
 def two_layers(params, x, y, cost):
     assert len(params) == 2, "two layers only"
-    return backprop(params, x, y, cost)
+    return faults.right(params, x, y, cost)
 
 
 def test_what_is_right_at_one_network_only_is_said_to_be(small, few_edges):
@@ -397,17 +364,18 @@ def test_what_is_right_at_one_network_only_is_said_to_be(small, few_edges):
 
 
 def test_an_edge_point_that_the_reference_does_not_take_is_left_out(x64, few_edges):
-    edges = list(edge_points.edge_points(Prepared(backprop), Prepared(two_layers)))
-    assert [edge.name for edge in edges if edge.agrees] == ["soft targets"]
-    assert len(edges) == 1
+    edges = list(edge_points.edge_points(Prepared(faults.right), Prepared(two_layers)))
+    assert [edge.name for edge in edges if edge.agrees] == [
+        *("soft targets", "cross-entropy")
+    ]
+    assert len(edges) == 2
 
 
-def test_a_network_that_training_breaks_is_not_compared(small):
-    params, data = small
-    linear = [replace(layer, activation=jaxnet.linear) for layer in params]
-    steep = linear, replace(data, x=1e3 * data.x)
+def test_a_network_that_training_breaks_is_not_compared():
+    params, x, y = problem([6, 4], m=20, output=jaxnet.linear)
+    large = params, jaxnet.Dataset(1e12 * x, y)
     options = {"edges": False, "cost": jaxnet.linear_quadratic}
-    found, report = examine(backprop, steep, epochs=(0, 9), **options)
+    found, report = examine(faults.right, large, epochs=(0, 9), **options)
     assert [stage.epochs for stage in found.stages] == [0, 0]
     assert found.diverged_after == 9
     assert "Trained for 9 epochs, the network is not finite: not compared." in report
@@ -415,19 +383,18 @@ def test_a_network_that_training_breaks_is_not_compared(small):
 
 def test_what_is_wrong_in_float32_only_is_said_to_be(small):
     def single(params, x, y, cost):
-        factor = 1.0 + 0.01 * (x.dtype == jnp.float32)
-        return jax.tree.map(lambda g: factor * g, backprop(params, x, y, cost))
+        factor = 1.0 + 0.01 * (x.dtype == np.float32)
+        return faults.scaled(factor)(params, x, y, cost)
 
     found, report = examine(single, small, edges=False)
     assert not found.agrees and not found.broken
     assert "All equations hold in a small network; look at float32." in report
 
 
-def test_log_likelihood_is_diagnosed_where_the_book_s_delta_holds(small):
+def test_log_likelihood_is_diagnosed_where_the_book_s_delta_holds():
     book = backprop_with(bp1=missing_at_the_output, bp4={1: lambda c: 1.01 * bp4(c, 1)})
-    params, data = small
-    softmax = [params[0], replace(params[1], activation=jaxnet.softmax)]
-    one_hot = softmax, replace(data, y=jax.nn.one_hot(jnp.arange(20) % 4, 4))
+    params, x, _ = problem([6, 4], m=20, output=jaxnet.softmax)
+    one_hot = params, jaxnet.Dataset(x, jnp.asarray(np.eye(4)[np.arange(20) % 4]))
     found, _ = examine(book, one_hot, cost=jaxnet.log_likelihood, edges=False)
     assert named(found.broken) == "BP4 1"
 
@@ -444,7 +411,7 @@ def test_what_a_candidate_raises_is_told_with_its_line(small):
         raise KeyError(float(x[0, 0]))
 
     params, data = small
-    in_bytes = replace(data, x=jnp.full(data.x.shape, 128, jnp.uint8))  # 128 / 256
+    in_bytes = replace(data, x=np.full(data.x.shape, 128, np.uint8))  # 128 / 256
     for candidate, examples, message in (
         (WithoutSource(), data, r"mine raised KeyError.*: 'w'"),
         (broken, data, r"IndexError in line \d+ of .*test_comp"),
@@ -472,7 +439,8 @@ def saturated(layer, z):
     """A probe in which the weighted inputs of a layer are all about z."""
     params, x, y = probe(2)
     w, b = params[layer - 1]
-    params[layer - 1] = replace(params[layer - 1], w=0.1 * w, b=jnp.full_like(b, z))
+    w, b = 0.1 * np.asarray(w), np.full(b.shape, z)
+    params[layer - 1] = replace(params[layer - 1], w=w, b=b)
     return params, x, y
 
 
@@ -488,32 +456,29 @@ AS_IN_THE_BOOK = backprop_with(
     bp1=lambda c: (c.a[c.L] - c.y) * sigma_prime_from_a(c, c.L),
     bp2=lambda c, l: carried(c, l) * sigma_prime_from_a(c, l),
 )
-ONE_PERCENT_OFF = faults.then(partial(jax.tree.map, lambda g: 1.01 * g))
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
-@pytest.mark.parametrize("z", [10.0, 20.0, 30.0, 40.0, 100.0])
-def test_what_is_right_is_right_where_neurons_saturate(x64, z, layer):
+@pytest.mark.parametrize("z", [10.0, 30.0, 100.0])
+def test_what_is_right_is_right_and_1_percent_is_seen_where_neurons_saturate(
+    x64, z, layer
+):
+    """At z = 30, jax.grad knows sigma' to 0.1 %, and at z = 100 it finds 0."""
     at = saturated(layer, z)
-    for gradient in map(compiled, (backprop, AS_IN_THE_BOOK)):
+    for gradient in (compiled(backprop), AS_IN_THE_BOOK):
         assert diagnose(gradient, *at) == []
         assert agrees_with_autodiff(gradient, *at)
-
-
-@pytest.mark.parametrize("layer", [1, 2, 3])
-@pytest.mark.parametrize("z", [10.0, 20.0, 30.0])
-def test_a_fault_of_1_percent_is_seen_where_neurons_saturate(x64, z, layer):
-    """At z = 30, jax.grad knows sigma' to 0.1 %."""
-    at, wrong = saturated(layer, z), compiled(ONE_PERCENT_OFF)
-    assert diagnose(wrong, *at) != []
-    assert not agrees_with_autodiff(wrong, *at)
+    if z <= 30:
+        wrong = faults.scaled(1.01)
+        assert diagnose(wrong, *at) != []
+        assert not agrees_with_autodiff(wrong, *at)
 
 
 @pytest.mark.parametrize("layer", [1, 2, 3])
 def test_a_missing_slope_is_named_where_nothing_is_left_of_it(x64, layer):
     at, factor = saturated(layer, 40.0), {layer: lambda c: carried(c, layer)}
     last = {"bp1": missing_at_the_output}
-    missing = compiled(backprop_with(**(last if layer == 3 else {"bp2": factor})))
+    missing = backprop_with(**(last if layer == 3 else {"bp2": factor}))
     rows = diagnose(missing, *at)
     assert {(row.layer, row.mistake) for row in rows} == {
         (layer, f"sigma'(z^{layer}) is missing")
@@ -522,7 +487,7 @@ def test_a_missing_slope_is_named_where_nothing_is_left_of_it(x64, layer):
 
 
 def test_a_gradient_is_not_0_where_jax_grad_is(x64):
-    too_large = compiled(faults.then(partial(jax.tree.map, lambda g: g + 1e-9)))
+    too_large = faults.then(partial(jax.tree.map, lambda g: g + 1e-9))
     at = saturated(3, 40.0)
     assert not compiled(jaxnet.autodiff)(*at, jaxnet.quadratic)[2].b.any()
     assert "BP3 3" in named(diagnose(too_large, *at))
@@ -531,10 +496,10 @@ def test_a_gradient_is_not_0_where_jax_grad_is(x64):
 def test_a_small_gradient_is_compared_as_closely_as_a_large_one(x64):
     def wrong(params, x, y, cost):
         first, *rest = compiled(jaxnet.autodiff)(params, x, y, cost)
-        assert jnp.linalg.norm(first.b) < 1e-16
-        return [replace(first, b=(1 + 1e-9) * first.b), *rest]
+        assert np.linalg.norm(first.b) < 1e-16
+        return [replace(first, b=(1 + 1e-9) * np.asarray(first.b)), *rest]
 
     params, x, y = probe(3)
-    at = [replace(layer, w=1e-5 * layer.w) for layer in params], x, y
+    at = [replace(layer, w=1e-5 * np.asarray(layer.w)) for layer in params], x, y
     assert named(diagnose(wrong, *at)) == "BP3 1"
     assert not agrees_with_autodiff(wrong, *at)

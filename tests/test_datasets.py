@@ -9,9 +9,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from jaxnet.datasets import MNIST_SHA256 as SHA256
 from jaxnet.datasets import DataError, Split, describe, load_mnist, read_idx
@@ -86,26 +83,15 @@ def test_the_data_of_an_installed_package_are_found(tmp_path, monkeypatch, folde
     assert len(load_mnist().train.x) == 10
 
 
-@settings(max_examples=60)
-@given(arrays(np.uint8, st.tuples(*[st.integers(1, 4)] * 3)), st.booleans())
-def test_what_is_written_as_idx_is_read(tmp_path_factory, array, compressed):
-    path = tmp_path_factory.getbasetemp() / "idx-file"
-    path.write_bytes(gzip.compress(idx(array)) if compressed else idx(array))
-    np.testing.assert_array_equal(read_idx(path, 3), array)
-
-
 IMAGES = idx(np.zeros((3, 2, 2)))
 BAD_FILES = {
     "empty": (b"", "got an empty file"),
     "a web page": (b"<html>gone</html>", "a web page"),
-    "32-bit integers": (b"\0\0\x0c" + IMAGES[3:], "unsigned bytes in 3 dimensions"),
     "no dimensions": (IMAGES[:9], "12 bytes of dimensions.*got 5"),
     "truncated": (IMAGES[:-1], "3 x 2 x 2 = 12 bytes after the header, got 11"),
     "trailing byte": (IMAGES + b"\0", "got more than 12"),
-    "no images": (idx(np.zeros((0, 2, 2))), "claims 0 x 2 x 2 = 0"),
     "huge": (IMAGES[:4] + b"\xff" * 12, "claims 4294967295 x 4294967295 x 42949672"),
     "a bomb": (gzip.compress(IMAGES + bytes(10**7)), "got more than 12"),
-    "truncated gzip": (gzip.compress(IMAGES)[:-9], "end-of-stream"),
     "corrupt gzip": (gzip.compress(IMAGES)[:-8] + b"12345678", "CRC"),
 }
 

@@ -34,27 +34,21 @@ def smooth_digit():
     return jnp.asarray(blot.astype(np.float32))
 
 
-def test_shifts_are_slices():
-    images = np.asarray(pictures())
-    moved = {by: np.zeros_like(images) for by in ((2, 0), (1, -3))}
-    moved[2, 0][:, 2:] = images[:, :-2]
-    moved[1, -3][:, 1:, :-3] = images[:, :-1, 3:]
-    for by, expected in moved.items():
-        np.testing.assert_array_equal(shift(jnp.asarray(images), *by), expected)
-        np.testing.assert_array_equal(shift(jnp.asarray(images[0]), *by), expected[0])
-
-
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
-def test_expanded_data_are_the_books(dtype):
+def test_expanded_data_are_the_books_and_shifts_are_slices(dtype):
     images = (255 * np.asarray(pictures())).astype(dtype)
+    shifted = np.zeros((5, *images.shape), dtype)
+    shifted[0] = images
+    shifted[1][:, 1:], shifted[2][:, :-1] = images[:, :-1], images[:, 1:]
+    shifted[3][:, :, 1:], shifted[4][:, :, :-1] = images[:, :, :-1], images[:, :, 1:]
     y = np.eye(10, dtype=np.float32)[[3, 1, 4]]
     data = expand(jaxnet.Dataset(rows(images), jnp.asarray(y)), SIDE)
     assert data.x.dtype == dtype and data.y.dtype == y.dtype
-    versions = np.asarray(data.x).reshape(5, 3, SIDE, SIDE)
-    for version, by in enumerate([(0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)]):
-        expected = shift(jnp.asarray(images), *by)
-        np.testing.assert_array_equal(versions[version], expected)
+    np.testing.assert_array_equal(data.x, shifted.reshape(15, SIDE**2))
     np.testing.assert_array_equal(data.y, np.tile(y, (5, 1)))
+    moved = np.asarray(shift(jnp.asarray(images[0]), 1, -3))
+    np.testing.assert_array_equal(moved[1:, :-3], images[0, :-1, 3:])
+    assert not moved[0].any() and not moved[:, -3:].any()
 
 
 def test_quarter_turns_are_exact(x64):
@@ -118,10 +112,10 @@ def test_a_key_decides_how_each_image_is_changed(augment):
     assert np.abs(one[0] - one[1]).max() > 1e-3  # though they were equal
 
 
-@each
-def test_under_jit_and_vmap_it_is_the_same(augment, x64):
-    x = rows(pictures(dtype=np.float64))
-    both = jax.vmap(partial(augment, x=x))(jax.random.split(jax.random.key(1), 2))
+def test_under_jit_and_vmap_it_is_the_same(x64):
+    x, augment = rows(pictures(dtype=np.float64)), FUNCTIONS["elastic"]
+    keys = jax.random.split(jax.random.key(1), 2)
+    both = jax.vmap(lambda key: augment(key, x))(keys)
     plain = jax.jit(augment)(jax.random.split(jax.random.key(1), 2)[0], x)
     assert plain.dtype == np.float64
     assert_close(both[0], plain, 1e-12)
@@ -139,15 +133,11 @@ def test_pixels_stay_between_0_and_1(augment):
 
 def test_functions_of_equal_arguments_are_equal():
     """By content, so that training with one of them again compiles nothing."""
-    functions = [
-        *(rotations(), rotations(15), rotations(degrees=15.0, side=28)),
-        *(elastic(), elastic(34, sigma=4)),
-        *(rotations(34.0), elastic(34, 3), rotations(side=14)),
-    ]
-    by_content = list(map(ByContent, functions))
-    assert by_content[0] == by_content[1] == by_content[2] != by_content[5]
-    assert by_content[3] == by_content[4]
-    assert len(set(by_content)) == 5
+    assert ByContent(rotations()) == ByContent(rotations(degrees=15.0, side=28))
+    assert ByContent(elastic()) == ByContent(elastic(34, sigma=4))
+    different = [rotations(), rotations(34.0), rotations(side=14)]
+    different += [elastic(), elastic(34, 3)]
+    assert len(set(map(ByContent, different))) == 5
 
 
 def test_images_of_another_size_are_rejected():
@@ -165,52 +155,42 @@ def test_images_of_another_size_are_rejected():
 def test_numbers_out_of_range_are_rejected():
     for make, message in (
         (partial(rotations, -1.0), "degrees of at least 0 .* got -1.0"),
-        (partial(rotations, float("nan")), "degrees of at least 0 .* got nan"),
         (partial(rotations, 15.0, 0), "side of at least 1, got 0"),
-        (partial(elastic, float("inf")), "alpha of at least 0 .* got inf"),
         (partial(elastic, 8.0, 0.0), "sigma of at least 0.1 .* got 0.0"),
     ):
         with pytest.raises(ValueError, match=f"Expected {message}"):
             make()
 
 
-# The ends of the range
+def test_images_are_moved_from_nowhere_to_infinity():
+    image, field = jnp.arange(1.0, 10.0).reshape(3, 3), jnp.ones((2, 3, 3))
+    largest = float(np.finfo(image.dtype).max)
+    for far in (-largest, 2.0**31, largest):
+        turned = rotate(image, far)
+        assert turned[1, 1] == 5 and (np.asarray(turned) <= 9).all()
+        assert not np.asarray(distort(image, far * field)).any()
+    for broken in (jnp.nan, jnp.inf):
+        assert np.isnan(rotate(image, broken)).all()
+        assert np.isnan(distort(image, broken * field)).all()
+    np.testing.assert_array_equal(distort(image, 0 * field), image)
+    for far in (-9, -3, 3, 9):
+        assert not np.asarray(shift(image, 0, far)).any()
 
 
-@pytest.mark.parametrize("double", [False, True])
-def test_images_are_moved_from_nowhere_to_infinity(double):
-    with jax.enable_x64(double):
-        image, field = jnp.arange(1.0, 10.0).reshape(3, 3), jnp.ones((2, 3, 3))
-        largest = float(np.finfo(image.dtype).max)
-        for far in (-largest, 2.0**31, largest):
-            turned = rotate(image, far)
-            assert turned[1, 1] == 5 and (turned <= 9).all()
-            assert not distort(image, far * field).any()
-        for broken in (jnp.nan, jnp.inf):
-            assert jnp.isnan(rotate(image, broken)).all()
-            assert jnp.isnan(distort(image, broken * field)).all()
-        np.testing.assert_array_equal(distort(image, 0 * field), image)
-        for far in (-9, -3, 3, 9):
-            assert not shift(image, 0, far).any()
-        white, still = jnp.full((1, 1), largest), jnp.zeros((2, 1, 1))
-        for moved in (shift(white, 0, 0), rotate(white, 30.0), distort(white, still)):
-            np.testing.assert_array_equal(moved, white)
+def test_no_images_and_one_of_a_pixel_are_augmented():
+    for n, side in ((0, 3), (1, 1)):
+        x, y = jnp.ones((n, side * side)), jnp.ones((n, 2))
+        more = expand(jaxnet.Dataset(x, y), side)
+        assert more.x.shape == (5 * n, side * side) and more.y.shape == (5 * n, 2)
+        assert np.asarray(more.x).sum() == n
+        assert rotations(side=side)(jax.random.key(0), x).shape == x.shape
+    assert elastic(side=1)(jax.random.key(0), x).shape == x.shape
 
 
-@pytest.mark.parametrize(("n", "side"), [(0, 3), (1, 1)])
-def test_no_images_and_one_of_a_pixel_are_augmented(n, side):
-    x, y = jnp.ones((n, side * side)), jnp.ones((n, 2))
-    more = expand(jaxnet.Dataset(x, y), side)
-    assert more.x.shape == (5 * n, side * side) and more.y.shape == (5 * n, 2)
-    assert more.x.sum() == n
-    for augment in (rotations(side=side), elastic(side=side)):
-        assert augment(jax.random.key(0), x).shape == x.shape
-
-
-@pytest.mark.parametrize("make", [rotations, elastic])
-def test_images_may_be_moved_by_what_float32_holds(make):
-    moved = make(3e38, side=3)(jax.random.key(0), jnp.ones((1, 9)))
-    assert jnp.isfinite(moved).all()
-    for number in (1e39, np.inf, np.nan):
-        with pytest.raises(ValueError, match="of at least 0 and below 3.4"):
-            make(number)
+def test_images_may_be_moved_by_what_float32_holds():
+    moved = elastic(3e38, side=3)(jax.random.key(0), jnp.ones((1, 9)))
+    assert np.isfinite(moved).all()
+    for make in (rotations, elastic):
+        for number in (1e39, np.inf, np.nan):
+            with pytest.raises(ValueError, match="of at least 0 and below 3.4"):
+                make(number)

@@ -27,9 +27,10 @@ def bits(tree):
 mnist = jaxnet.load_mnist()
 for hidden, batch_size, images in asked["trained"]:
     e = Experiment((784, hidden, 10), 1, batch_size, train_on=images)
-    *_, after = run(e, mnist.train, mnist.test, [*asked["beside"], 4])
+    train, test = mnist.train[:images], mnist.test[:1000]
+    *_, after = run(e, train, test, [*asked["beside"], 4])
     params = jax.tree.map(lambda leaf: leaf[-1], after.params)
-    cost = jaxnet.total_cost(params, mnist.test)
+    cost = jax.jit(jaxnet.total_cost)(params, test)
     print(bits(params), after.record.correct[-1], bits(cost))
 """
 SMALL = [[30, 10, 305], [100, 10, 305], [100, 100, 1000]]

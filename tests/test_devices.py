@@ -20,10 +20,10 @@ ROOT = Path(__file__).parent.parent
 SMALL = ("--sizes", "784,4,10", "--eta", "3", "--batch-size", "10")
 
 
-def python(code, *arguments, **environment):
+def python(code, **environment):
     """What a process of its own prints, since JAX is told of devices only once."""
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments],
+        [sys.executable, "-c", code],
         env=os.environ | environment,
         cwd=ROOT,
         capture_output=True,
@@ -35,10 +35,9 @@ def python(code, *arguments, **environment):
 
 
 EIGHT_DEVICES = """
-import jax, sys
+import jax
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update("jax_enable_x64", True)
-import numpy as np
 import jaxnet
 from jaxnet.experiments import Experiment, Runner, over_rows, run
 from jaxnet.experiments.runner import capacity, layout
@@ -47,31 +46,26 @@ from tests.helpers import assert_close, problem
 shapes = [dict(layout(n, rows=True).shape) for n in (1, 2, 3)]
 assert shapes[0] == {"networks": 1, "data": 8}
 assert shapes[1] == shapes[2] == {"networks": 2, "data": 4}
-for gradient, m in ((jaxnet.backprop, 1), (jaxnet.autodiff, 20)):
-    params, x, y = problem([5, 4, 3], m)
+params, x, y = problem([5, 4, 3], 20)
+for m in (1, 20):
     with jax.set_mesh(layout(1, rows=True)):
-        spread = jax.jit(over_rows(gradient))(params, x, y)
-    assert_close(spread, jax.jit(gradient)(params, x, y), 1e-14)
+        spread = jax.jit(over_rows(jaxnet.backprop))(params, x[:m], y[:m])
+    assert_close(spread, jax.jit(jaxnet.backprop)(params, x[:m], y[:m]), 1e-14)
 
-data = jaxnet.load_mnist(sys.argv[1])
-e = Experiment(sizes=(784, 4, 10), epochs=2, batch_size=64)
-*_, alone = run(e, data.train, data.test, [1, 2])
-*_, spread = Runner(e, data.train, data.test, 2, rows=True)([1, 2])
-assert_close(spread.params, alone.params, 1e-13)
-assert spread.record.correct == alone.record.correct
-
-# A network on each device learns the bits that it learns alone, padded or not.
-*_, many = run(e, data.train, data.test, range(1, 10))
-assert capacity(e, 9, data.test) == 8 and layout(2).size == 2
-for one, other in zip(jax.tree.leaves(many.params), jax.tree.leaves(alone.params)):
-    assert one.shape[0] == 9 and np.array_equal(one[:2], other)
-assert many.record.correct[:2] == alone.record.correct
+data = jaxnet.Dataset(x, y)
+e = Experiment(sizes=(5, 4, 3), epochs=2, batch_size=10)
+*_, many = run(e, data, data, range(1, 10))
+assert capacity(e, 9, data) == 8 and layout(2).size == 2
+assert {leaf.shape[0] for leaf in jax.tree.leaves(many.params)} == {9}
+*_, spread = Runner(e, data, data, 2, rows=True)([8, 9])
+assert_close(spread.params, jax.tree.map(lambda leaf: leaf[7:], many.params), 1e-13)
+assert spread.record.correct == many.record.correct[7:]
 print("equal")
 """
 
 
-def test_eight_devices_learn_what_one_device_does(small_mnist):
-    assert python(EIGHT_DEVICES, small_mnist) == "equal"
+def test_eight_devices_learn_the_same_by_networks_and_by_rows():
+    assert python(EIGHT_DEVICES) == "equal"
 
 
 @pytest.mark.parametrize(
@@ -99,31 +93,24 @@ def test_one_network_uses_one_thread_only_if_it_is_small(
 PREPARE = """
 import os
 os.environ.pop("NPROC", None)
+os.environ.pop("JAX_COMPILATION_CACHE_DIR")
 from jaxnet import cli
 parser = cli._parser("train")
 parser.parse_args("train --eta 1 --l1 1 --dropout 0.5 --sizes 784,30,10".split())
 from jaxnet.cli import devices  # and none of these starts JAX
 devices.prepare(9, [784, 30, 10], 10)
 print(os.environ["NPROC"], __import__("jax").device_count())
-"""
-
-
-def test_many_networks_have_a_device_for_each_core():
-    assert python(PREPARE) == f"1 {min(9, os.cpu_count() or 1)}"
-
-
-KEEP = """
-import os
-os.environ.pop("JAX_COMPILATION_CACHE_DIR")
-import jax
-from jaxnet.cli import devices
 devices.keep_compiled()
-jax.jit(lambda x: x * 3 + 1)(2.0)
+__import__("jax").jit(lambda x: x * 3 + 1)(2.0)
 """
 
 
-def test_what_is_compiled_is_kept_in_the_user_s_cache_folder(tmp_path):
-    python(KEEP, XDG_CACHE_HOME=str(tmp_path))
+def test_many_networks_have_a_device_for_each_core_and_what_is_compiled_is_kept(
+    tmp_path,
+):
+    """In the user's cache folder."""
+    said = python(PREPARE, XDG_CACHE_HOME=str(tmp_path))
+    assert said == f"1 {min(9, os.cpu_count() or 1)}"
     assert list((tmp_path / "jaxnet" / "compiled").iterdir())
 
 
@@ -147,21 +134,18 @@ def test_where_it_is_not_kept(tmp_path, monkeypatch, case):
 
 WRONG = {
     "--coordinator x": "expected a host and a port such as 10.0.0.1:1234, got 'x'",
-    "--coordinator x:0": "expected a host and a port such as 10.0.0.1:1234",
     "--coordinator h:1": "expected --coordinator HOST:PORT, --processes N and "
     "--process K together, got --coordinator alone",
-    "--process 1": "together, got --process alone",
     "--coordinator h:1 --processes 2 --process 2": "--process: expected 0 to 1, one "
     "number for each of the 2 processes, got 2",
     "--coordinator nowhere.invalid:1234 --processes 2 --process 1": "a known host and",
-    "--devices 0": "--devices: expected a whole number of at least 1, got '0'",
     "--devices 3": "--devices: expected 1, which JAX has, got 3",
 }
 
 
-@pytest.mark.parametrize("options", WRONG)
-def test_a_wrong_option_is_refused_in_one_line(options, capsys):
-    assert WRONG[options] in refused(capsys, "train", *options.split())
+def test_a_wrong_option_is_refused_in_one_line(capsys):
+    for options, message in WRONG.items():
+        assert message in refused(capsys, "train", *options.split())
 
 
 def test_a_port_that_is_taken_is_refused(capsys):

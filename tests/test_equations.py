@@ -5,7 +5,7 @@ Numbers are those of the book's PDF. README.md's table names the tests in this f
 """
 
 import math
-from functools import cache, partial
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -61,21 +61,18 @@ descend, newton = (
 # Chapter 1.1: perceptrons
 
 
-@pytest.mark.parametrize(
-    ("threshold", "goes"),
-    [
-        (5.0, [0, 0, 0, 0, 1, 1, 1, 1]),
-        (3.0, [0, 0, 0, 1, 1, 1, 1, 1]),
-        (2.0, [0, 0, 0, 1, 1, 1, 1, 1]),
-    ],
-)
-def test_1_1_threshold_rule(threshold, goes):
+def test_1_1_threshold_rule():
     """Weather decides at threshold 5; at 3 so do company and a train together.
 
     At 2, one of these gives 0, since the sum is the threshold and not more.
     """
-    answers = by_threshold(FESTIVAL, all_inputs(3), np.full(8, threshold))
-    np.testing.assert_array_equal(answers, goes)
+    for threshold, goes in (
+        (5.0, [0, 0, 0, 0, 1, 1, 1, 1]),
+        (3.0, [0, 0, 0, 1, 1, 1, 1, 1]),
+        (2.0, [0, 0, 0, 1, 1, 1, 1, 1]),
+    ):
+        answers = by_threshold(FESTIVAL, all_inputs(3), np.full(8, threshold))
+        np.testing.assert_array_equal(answers, goes)
 
 
 def test_1_2_bias_is_minus_the_threshold():
@@ -142,14 +139,6 @@ def test_1_4_output_of_a_sigmoid_neuron(x64):
 
 def test_1_5_small_changes_add_up(x64):
     """What (1.5) leaves out shrinks as the square of the change."""
-    (params, x, _), (changes, *_) = network(SIZES), network(SIZES, seed=1)
-    slope = jax.jit(jax.grad(lambda params: predict(params, x[0])[0]))(params)
-    change = sum(jax.tree.leaves(jax.tree.map(np.vdot, slope, changes)))
-    before, wrong = float(predict(params, x[0])[0]), []
-    for h in (1e-2, 1e-3):
-        moved = jax.tree.map(lambda p, d, h=h: p + h * d, params, changes)
-        wrong.append(abs(float(predict(moved, x[0])[0]) - before - h * change))
-    assert wrong[0] / wrong[1] == pytest.approx(100, rel=0.1)
     steps, wrong = linear_response(jax.random.key(0), [1, 1])
     assert steps[2] / steps[3] == pytest.approx(10)
     assert wrong[2] / wrong[3] == pytest.approx(100, rel=0.1)
@@ -158,7 +147,7 @@ def test_1_5_small_changes_add_up(x64):
 def test_exercise_sigmoid_neurons_simulating_perceptrons_1(x64):
     """Multiplying weights and biases by c > 0 changes no perceptron's output."""
     x = all_inputs(4)
-    for seed, c in enumerate(np.geomspace(1e-3, 1e3, 40)):
+    for seed, c in enumerate(np.geomspace(1e-3, 1e3, 10)):
         params, *_ = network([4, 3, 2], seed=seed, hidden=step, output=step)
         np.testing.assert_array_equal(outputs(scale(params, c), x), outputs(params, x))
 
@@ -206,11 +195,10 @@ def test_targets_are_one_hot(small_mnist):
 def test_1_6_quadratic_cost(x64):
     """C = 1/(2n) sum_x ||y(x) - a||^2, which is 0 when every output is right."""
     params, x, y = network(SIZES)
-    a, total = x, 0.0
+    a = x
     for w, b in params:
         a = sigma(a @ w.T + b)
-    for y_x, a_x in zip(y, a, strict=True):
-        total += sum((y_x - a_x) ** 2)
+    total = sum(sum((y_x - a_x) ** 2) for y_x, a_x in zip(y, a, strict=True))
     actual = loss(params, x, y, jaxnet.quadratic)
     assert float(actual) == pytest.approx(total / 12, rel=1e-12)
     outputs = np.stack([predict(params, one) for one in x])
@@ -231,24 +219,18 @@ def waves(v):
     return jnp.sum(jnp.cos(MATRIX @ v)) + v @ v
 
 
-# Functions of two and of m variables, a point, their slope there by hand, and by how
-# much a step of length 1 may change C more than the slope says.
+# Functions of two and of m variables, a point, and their slope there by hand.
 FUNCTIONS = {
     "two": (
         height,
         np.array([0.3, -0.7]),
         np.array([math.cos(0.3) * -0.7, math.sin(0.3) - 1.4]),
-        10,
     ),
-    "many": (waves, SIX, -MATRIX.T @ np.sin(MATRIX @ SIX) + 2 * SIX, 100),
+    "many": (waves, SIX, -MATRIX.T @ np.sin(MATRIX @ SIX) + 2 * SIX),
 }
 each_function = pytest.mark.parametrize(
-    ("cost", "v", "slope", "bend"), FUNCTIONS.values(), ids=FUNCTIONS
+    ("cost", "v", "slope"), FUNCTIONS.values(), ids=FUNCTIONS
 )
-
-
-def change_of(cost, v, dv):
-    return float(cost(v + dv)) - float(cost(v))
 
 
 def downhill(cost, v, eta=1.0):
@@ -258,67 +240,49 @@ def downhill(cost, v, eta=1.0):
 
 
 @each_function
-def test_1_7_and_1_12_change_of_a_function(x64, cost, v, slope, bend):
-    """The sum of the changes by each variable, as exact as the square of the step."""
-    by_each = -downhill(cost, v)
-    for h in (1e-3, 1e-4):
-        dv = h * np.cos(np.arange(len(v)))
-        predicted = sum(by_each[j] * dv[j] for j in range(len(v)))
-        assert abs(change_of(cost, v, dv) - predicted) < bend * h**2
-
-
-@each_function
 def test_1_8_and_1_13_gradient_is_the_vector_of_partial_derivatives(
-    x64, cost, v, slope, bend
+    x64, cost, v, slope
 ):
     np.testing.assert_allclose(-downhill(cost, v), slope, rtol=1e-14)
 
 
 @each_function
-def test_1_9_change_is_the_gradient_times_the_step(x64, cost, v, slope, bend):
-    dv = np.sin(1 + np.arange(len(v)))
-    wrong = [
-        abs(change_of(cost, v, h * dv) + downhill(cost, v) @ (h * dv))
-        for h in (1e-3, 1e-4)
-    ]
-    assert wrong[0] < bend * 1e-6
+def test_1_7_1_9_and_1_12_the_change_is_the_gradient_times_the_step(
+    x64, cost, v, slope
+):
+    """The sum of the changes by each variable, as exact as the square of the step."""
+    wrong = []
+    for h in (1e-3, 1e-4):
+        dv = h * np.sin(1 + np.arange(len(v)))
+        by_each = sum(-downhill(cost, v)[j] * dv[j] for j in range(len(v)))
+        wrong.append(abs(float(cost(v + dv)) - float(cost(v)) - by_each))
     assert wrong[0] / wrong[1] == pytest.approx(100, rel=0.1)
 
 
 @each_function
-def test_1_10_and_1_14_stepping_against_the_gradient_goes_down(
-    x64, cost, v, slope, bend
-):
+def test_1_10_and_1_14_stepping_against_the_gradient_goes_down(x64, cost, v, slope):
     """The change of C is -eta ||grad C||^2 <= 0, to first order."""
+    bend = 10 if len(v) == 2 else 100  # a bound on its second order
     for eta in (1e-4, 1e-5):
-        change = change_of(cost, v, downhill(cost, v, eta))
+        change = float(cost(v + downhill(cost, v, eta))) - float(cost(v))
         assert change < 0
         assert change == pytest.approx(-eta * slope @ slope, rel=bend * eta)
 
 
 def test_1_11_update_rule_in_two_variables(x64):
-    """On C = v1^2 + v2^2 a step multiplies v by 1 - 2 eta."""
+    """On C = v1^2 + v2^2 a step multiplies v by 1 - 2 eta: down for eta < 1 only."""
     start = np.array([-0.9, 0.6])
-    path = descend(bowl, start, eta=0.1, steps=5)
-    expected = [start * (1 - 2 * 0.1) ** k for k in range(6)]
-    np.testing.assert_allclose(path, expected, rtol=1e-14)
-
-
-@pytest.mark.parametrize(
-    ("eta", "ratio"), [(0.1, 0.8), (0.5, 0.0), (1.0, -1.0), (1.1, -1.2)]
-)
-def test_1_11_a_too_large_eta_goes_up(x64, eta, ratio):
-    """By the square of this ratio, which is below 1 for 0 < eta < 1 only."""
-    start = np.array([0.5, -0.25])
-    path = np.asarray(descend(bowl, start, eta=eta, steps=5))
-    np.testing.assert_allclose(path[1], ratio * start, atol=1e-15)
-    costs = (path**2).sum(axis=1)
-    np.testing.assert_allclose(costs[1:], ratio**2 * costs[:-1], rtol=1e-13)
+    for eta in (0.1, 0.5, 1.0, 1.1):
+        path = np.asarray(descend(bowl, start, eta=eta, steps=5))
+        expected = [start * (1 - 2 * eta) ** k for k in range(6)]
+        np.testing.assert_allclose(path, expected, rtol=1e-14, atol=1e-15)
+        costs = [bowl(v) for v in path]
+        assert (costs[1] < costs[0]) == (eta < 1)
 
 
 def test_1_15_update_rule_in_m_variables(x64):
     """Repeated with a small eta, the cost only falls."""
-    cost, v, slope, _ = FUNCTIONS["many"]
+    cost, v, slope = FUNCTIONS["many"]
     path = np.asarray(descend(cost, v, eta=0.01, steps=50))
     np.testing.assert_allclose(path[1], v - 0.01 * slope, rtol=1e-12)
     assert (np.diff([cost(v) for v in path]) < 0).all()
@@ -347,7 +311,7 @@ def test_exercise_one_variable_slides_down_its_slope(x64):
 
 def test_second_derivatives_are_symmetric_and_many(x64):
     """Section 1.5: n variables have n^2 second partials, n(n + 1)/2 distinct."""
-    cost, v, slope, _ = FUNCTIONS["many"]
+    cost, v, slope = FUNCTIONS["many"]
     hessian = np.asarray(jax.jit(jax.hessian(cost))(v))
     np.testing.assert_allclose(hessian, hessian.T, rtol=1e-12)
     path = np.asarray(newton(cost, v, steps=1))
@@ -355,60 +319,46 @@ def test_second_derivatives_are_symmetric_and_many(x64):
     assert len(np.unique(hessian.round(10))) == 6 * 7 // 2
 
 
-@pytest.fixture
-def one_step(x64):
-    """For each layer: before a step of eta 0.3, after it, and two derivatives.
-
-    These are dC/dw and dC/db by `jax.grad`, and the sums over the six examples of
-    dC_x/dw and dC_x/db, by the book's loops.
-    """
+def test_1_16_1_17_1_20_and_1_21_weights_and_biases_step_against_their_slopes(x64):
+    """By -eta dC/dw, and by -eta/m times the sum over a mini-batch of dC_x/dw."""
     params, x, y = network(SIZES)
     after, slope = stepped(params, x, y, 0.3), autodiff(params, x, y)
     singles = [
-        numpy_gradient(params, x[i : i + 1], y[i : i + 1], "quadratic")
-        for i in range(6)
+        [layer_of(*each) for each in numpy_gradient(params, *one, "quadratic")]
+        for one in zip(x[:, None], y[:, None], strict=True)
     ]
-    total = jax.tree.map(lambda *each: sum(each), *singles)
-    return [*zip(params, *jax.tree.map(np.asarray, (after, slope)), total, strict=True)]
+    expected = jax.tree.map(lambda p, dp: p - 0.3 * np.asarray(dp), params, slope)
+    assert_close(after, expected, rtol=1e-12)
+    expected = jax.tree.map(lambda p, *dp: p - 0.3 / 6 * sum(dp), params, *singles)
+    assert_close(after, expected, rtol=1e-12)
 
 
-def test_1_16_and_1_17_weights_and_biases_step_against_their_derivatives(one_step):
-    for before, after, slope, _ in one_step:
-        np.testing.assert_allclose(after.w, before.w - 0.3 * slope.w, rtol=1e-12)
-        np.testing.assert_allclose(after.b, before.b - 0.3 * slope.b, rtol=1e-12)
+def test_1_18_and_exercise_smaller_mini_batches_are_noisier_and_step_more(x64):
+    """Their error is that of one example over the root of m.
 
-
-@cache
-def sampling_errors():
-    """How wrong the gradient of 1, 20 and 400 examples of 500 is."""
+    For online learning, mini-batches of one, are six times the updates.
+    """
     params, x, y = problem([3, 2], m=500)
-    data, sizes = jaxnet.Dataset(x, y), (1, 20, 400)
-    return estimate_errors(params, data, sizes, 300, jax.random.key(3))
-
-
-def test_1_18_mini_batches_estimate_the_gradient(x64):
-    """Their error is that of one example over the root of m."""
-    wrong = sampling_errors()
+    data, key = jaxnet.Dataset(x, y), jax.random.key(3)
+    wrong = estimate_errors(params, data, (1, 20), 300, key)
     assert wrong[1] / wrong[20] == pytest.approx(20**0.5, rel=0.15)
-    assert wrong[1] / wrong[400] == pytest.approx(20, rel=0.15)
+    params, x, y = network(SIZES, m=60)
+    costs = []
+    for m in (1, 6):
+        learned = params
+        for i in range(0, 60, m):
+            learned = stepped(learned, x[i : i + m], y[i : i + m], 0.05)
+        costs.append(loss(learned, x, y))
+    assert costs[0] < costs[1] < loss(params, x, y)
 
 
 def test_1_19_mini_batches_average_to_the_gradient(x64):
     """Over all the mini-batches of an epoch the estimate is exact."""
     params, x, y = network(SIZES, m=24)
-    estimates = [
-        jax.tree.map(np.asarray, backprop(params, x[i : i + 6], y[i : i + 6]))
-        for i in range(0, 24, 6)
-    ]
-    mean = jax.tree.map(lambda *leaves: sum(leaves) / 4, *estimates)
+    estimates = [backprop(params, x[i : i + 6], y[i : i + 6]) for i in (0, 6, 12, 18)]
+    mean = jax.tree.map(lambda *leaves: sum(map(np.asarray, leaves)) / 4, *estimates)
     expected = [layer_of(*each) for each in numpy_gradient(params, x, y, "quadratic")]
     assert_close(mean, expected, rtol=1e-12)
-
-
-def test_1_20_and_1_21_sgd_updates_weights_and_biases(one_step):
-    for before, after, _, (by_w, by_b) in one_step:
-        np.testing.assert_allclose(after.w, before.w - 0.3 / 6 * by_w, rtol=1e-12)
-        np.testing.assert_allclose(after.b, before.b - 0.3 / 6 * by_b, rtol=1e-12)
 
 
 def test_scaling_the_cost_is_scaling_eta(x64):
@@ -422,37 +372,20 @@ def test_scaling_the_cost_is_scaling_eta(x64):
     assert_close(one, stepped(params, x, y, 0.6), rtol=1e-12)
 
 
-def test_exercise_online_learning(x64):
-    """Mini-batches of one: for, six times the updates; against, noisier ones."""
-    wrong = sampling_errors()
-    assert wrong[1] / wrong[20] == pytest.approx(20**0.5, rel=0.15)
-    params, x, y = network(SIZES, m=600)
-    costs = []
-    for m in (1, 6):
-        learned = params
-        for i in range(0, 600, m):
-            learned = stepped(learned, x[i : i + m], y[i : i + m], 0.05)
-        costs.append(loss(learned, x, y))
-    assert costs[0] < costs[1] < loss(params, x, y)
-
-
 # Chapter 1.6: the program
 
 
 def test_1_22_a_layer_in_matrix_form(x64):
     """Exercise: a' = sigma(w a + b) is (1.4) in every component."""
     params, x, _ = network(SIZES)
-    for a in x:
-        _, activations = forward(params, a)
-        for (w, b), below, above in zip(
-            params, activations, activations[1:], strict=False
-        ):
-            components = [
-                1 / (1 + math.exp(-sum(w[j] * np.asarray(below)) - b[j]))
-                for j in range(len(b))
-            ]
-            np.testing.assert_allclose(above, components, rtol=1e-13)
-        np.testing.assert_allclose(predict(params, a), activations[-1], rtol=1e-13)
+    _, activations = forward(params, x[0])
+    for (w, b), below, above in zip(params, activations, activations[1:], strict=False):
+        components = [
+            1 / (1 + math.exp(-sum(w[j] * np.asarray(below)) - b[j]))
+            for j in range(len(b))
+        ]
+        np.testing.assert_allclose(above, components, rtol=1e-13)
+    np.testing.assert_allclose(predict(params, x[0]), activations[-1], rtol=1e-13)
 
 
 def test_exercise_network_of_two_layers(mnist):

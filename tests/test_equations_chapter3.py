@@ -6,7 +6,7 @@ Numbers are those of the book's PDF, and for what only the web edition has, the 
 import itertools
 import math
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -55,6 +55,7 @@ def column(numbers):
     return np.array(numbers, float)[:, np.newaxis]
 
 
+@cache
 def for_each(function):
     """The function of each row of its arguments, in NumPy."""
     rows = jax.jit(jax.vmap(function))
@@ -70,15 +71,6 @@ def neuron(x64):
     return params, x, y[:, 0], z, sigma(z)
 
 
-@pytest.fixture
-def deep(x64):
-    """A network of two layers, and what enters and leaves its last one."""
-    params, x, y = network(SIZES)
-    [hidden, output] = params
-    a = sigma(x @ hidden.w.T + hidden.b)
-    return params, x, y, a, a @ output.w.T + output.b
-
-
 def with_outputs(activation, params):
     """The network with this activation in its last layer."""
     return [*params[:-1], replace(params[-1], activation=activation)]
@@ -91,14 +83,13 @@ def output_errors(params, x, y, cost):
     return deltas[-1]
 
 
-def assert_both(params, x, y, cost, *, w=None, b=None):
+def assert_both(params, x, y, cost, *, w, b):
     """The last layer's slope, by hand and by jax.grad, is what is expected."""
     for gradient in (backprop, autodiff):
         last = gradient(params, x, np.reshape(y, (len(x), -1)), cost)[-1]
         for actual, expected in ((last.w, w), (last.b, b)):
-            if expected is not None:
-                assert actual.shape == np.shape(expected)
-                np.testing.assert_allclose(actual, expected, rtol=1e-12)
+            assert actual.shape == np.shape(expected)
+            np.testing.assert_allclose(actual, expected, rtol=1e-12)
 
 
 def mean_products(a, error):
@@ -133,14 +124,18 @@ def test_3_2_and_3_3_the_derivatives_have_the_factor_sigma_prime(x64):
         assert_both(params, column([x]), [y], cost, w=[[slope * x]], b=[slope])
 
 
-def test_3_4_the_cross_entropy_of_one_neuron(neuron):
-    params, x, y, _, a = neuron
-    terms = [
-        y_x * math.log(a_x) + (1 - y_x) * math.log(1 - a_x)
-        for y_x, a_x in zip(y, a, strict=True)
-    ]
-    actual = loss(params, x, column(y), cross_entropy)
-    assert float(actual) == pytest.approx(-sum(terms) / 6, rel=1e-13)
+@pytest.mark.parametrize("sizes", [[3, 1], SIZES], ids=str)
+def test_3_4_and_3_9_the_cross_entropy_of_one_neuron_and_of_many(x64, sizes):
+    params, x, y = network(sizes)
+    a, total = x, 0.0
+    for w, b in params:
+        a = sigma(a @ w.T + b)
+    for goal, output in zip(y.ravel(), a.ravel(), strict=True):
+        total += goal * math.log(output) + (1 - goal) * math.log(1 - output)
+    actual = loss(params, x, y, cross_entropy)
+    assert float(actual) == pytest.approx(-total / 6, rel=1e-13)
+    by_formula = for_each(formula_of(cross_entropy))(a, y)
+    assert np.mean(by_formula) == pytest.approx(-total / 6, rel=1e-13)
 
 
 def test_3_4_is_positive_and_tends_to_zero_as_the_output_becomes_right(x64):
@@ -154,38 +149,17 @@ def test_3_4_is_positive_and_tends_to_zero_as_the_output_becomes_right(x64):
         assert (np.diff(costs) < 0).all() and costs[-2] > 0 and costs[-1] == 0
 
 
-def test_3_5_the_derivative_by_a_weight_before_sigma_is_put_in(neuron):
-    """-1/n sum_x (y/sigma - (1 - y)/(1 - sigma)) dsigma/dw_j, with sigma' x_j last."""
+def test_3_5_to_3_8_the_derivative_of_the_cross_entropy_loses_sigma_prime(neuron):
+    """By a weight it is the input times the error, and by the bias the error."""
     params, x, y, z, a = neuron
-    factor = y / a - (1 - y) / (1 - a)
-    expected = [-np.mean(factor * sigma_prime(z) * x[:, j]) for j in range(3)]
-
-    def activation(w, one):
-        return jaxnet.sigmoid.fn(w @ one + params[0].b)[0]
-
-    w = np.tile(params[0].w, (6, 1, 1))
-    slopes = for_each(jax.grad(activation))(w, x)[:, 0]  # dsigma/dw
-    by_chain = -np.mean(column(factor) * slopes, axis=0)
-    np.testing.assert_allclose(by_chain, expected, rtol=1e-12)
-    assert_both(params, x, y, cross_entropy, w=[expected])
-
-
-def test_3_6_over_the_common_denominator(neuron):
-    params, x, y, z, a = neuron
-    shares = sigma_prime(z) / (a * (1 - a)) * (a - y)
-    expected = [np.mean(shares * x[:, j]) for j in range(3)]
-    assert_both(params, x, y, cross_entropy, w=[expected])
-
-
-def test_3_7_the_derivative_by_a_weight_is_the_input_times_the_error(neuron):
-    params, x, y, _, a = neuron
-    expected = [sum(x[i, j] * (a[i] - y[i]) for i in range(6)) / 6 for j in range(3)]
-    assert_both(params, x, y, cross_entropy, w=[expected])
-
-
-def test_3_8_the_derivative_by_the_bias_is_the_error(neuron):
-    params, x, y, _, a = neuron
-    assert_both(params, x, y, cross_entropy, b=[sum(a - y) / 6])
+    slopes = np.reshape(sigma_prime(z), (6, 1)) * x  # dsigma/dw_j
+    for factors in (
+        -column(y / a - (1 - y) / (1 - a)) * slopes,  # (3.5)
+        column((a - y) / (a * (1 - a))) * slopes,  # (3.6)
+        column(a - y) * x,  # (3.7)
+    ):
+        w, b = [factors.mean(axis=0)], [sum(a - y) / 6]  # (3.8)
+        assert_both(params, x, y, cross_entropy, w=w, b=b)
 
 
 def test_exercise_the_derivative_of_the_sigmoid(x64):
@@ -194,17 +168,6 @@ def test_exercise_the_derivative_of_the_sigmoid(x64):
     np.testing.assert_allclose(sigma(z) * (1 - sigma(z)), sigma_prime(z), rtol=1e-10)
     actual = for_each(jaxnet.sigmoid.prime)(z)
     np.testing.assert_allclose(actual, sigma_prime(z), rtol=1e-10)
-
-
-def test_3_9_the_cross_entropy_of_many_neurons(deep):
-    params, x, y, _, z = deep
-    a, total = sigma(z), 0.0
-    for i, j in itertools.product(range(6), range(2)):
-        total += y[i, j] * math.log(a[i, j]) + (1 - y[i, j]) * math.log(1 - a[i, j])
-    actual = loss(params, x, y, cross_entropy)
-    assert float(actual) == pytest.approx(-total / 6, rel=1e-13)
-    by_formula = for_each(formula_of(cross_entropy))(a, y)
-    assert np.mean(by_formula) == pytest.approx(-total / 6, rel=1e-13)
 
 
 def test_exercise_the_roles_of_y_and_a(x64):
@@ -220,74 +183,65 @@ def binary_entropy(y):
     return -sum(p * math.log(p) for p in (y, 1 - y) if p > 0)
 
 
-def test_3_10_the_least_cross_entropy_is_the_binary_entropy(x64):
-    """Of the targets, over examples; not 0 unless they are all 0 or 1."""
+def test_3_10_and_exercise_the_least_cross_entropy_is_where_the_output_is_the_target(
+    x64,
+):
+    """There it is the target's binary entropy, not 0 unless the target is 0 or 1.
+
+    By its value on a grid, its slope, and its second derivative everywhere.
+    """
     goals = GOALS[1:-1]
+    entropies = list(map(binary_entropy, goals))
     params = [layer_of([[1]], [0])]
     least = loss(params, column(logit(goals)), column(goals), cross_entropy)
-    expected = sum(map(binary_entropy, goals)) / len(goals)
-    assert float(least) == pytest.approx(expected, rel=1e-13) and expected > 0.4
-
-
-@pytest.mark.parametrize("y", GOALS[1:-1])
-def test_exercise_the_least_is_where_the_output_is_the_target(x64, y):
-    """By its value on a grid, its slope, and its second derivative everywhere."""
+    assert float(least) == pytest.approx(np.mean(entropies), rel=1e-13)
+    assert least > 0.4
     outputs = np.linspace(0.005, 0.995, 199)  # among them each of the goals
-    z, goals = column(logit(outputs)), np.full((199, 1), y)
-    costs = for_each(cross_entropy.value)(z, goals)
-    assert outputs[np.argmin(costs)] == pytest.approx(y, rel=1e-12)
-    assert costs.min() == pytest.approx(binary_entropy(y), rel=1e-12)
-    slopes = for_each(cross_entropy.delta)(z, goals)[:, 0]
-    assert (np.diff(slopes) > 0).all()
-    below, above = outputs < y - 1e-9, outputs > y + 1e-9
-    assert (slopes[below] < 0).all() and (slopes[above] > 0).all()
-    np.testing.assert_allclose(slopes[~(below | above)], 0, atol=1e-14)
+    z = column(logit(outputs))
+    for y, entropy in zip(goals, entropies, strict=True):
+        costs = for_each(cross_entropy.value)(z, np.full((199, 1), y))
+        assert outputs[np.argmin(costs)] == pytest.approx(y, rel=1e-12)
+        assert costs.min() == pytest.approx(entropy, rel=1e-12)
+        slopes = for_each(cross_entropy.delta)(z, np.full((199, 1), y))[:, 0]
+        assert (np.diff(slopes) > 0).all()
+        below, above = outputs < y - 1e-9, outputs > y + 1e-9
+        assert (slopes[below] < 0).all() and (slopes[above] > 0).all()
+        np.testing.assert_allclose(slopes[~(below | above)], 0, atol=1e-14)
 
 
-def test_3_11_quadratic_output_weights_keep_sigma_prime(deep):
-    params, x, y, a, z = deep
-    error = (sigma(z) - y) * sigma_prime(z)
-    w, b = mean_products(a, error), error.mean(axis=0)
-    assert_both(params, x, y, jaxnet.quadratic, w=w, b=b)
+@pytest.mark.parametrize(
+    ("cost", "error"),
+    [
+        (jaxnet.quadratic, lambda z, y: (sigma(z) - y) * sigma_prime(z)),
+        (cross_entropy, lambda z, y: sigma(z) - y),
+        (jaxnet.linear_quadratic, lambda z, y: z - y),
+        (jaxnet.log_likelihood, lambda z, y: np.array(list(map(soft, z))) - y),
+    ],
+    ids=lambda value: getattr(value, "name", None),
+)
+def test_3_11_to_3_16_and_web_81_82_and_84_what_output_neurons_learn(x64, cost, error):
+    """a_k delta_j by a weight and delta_j by a bias, averaged over examples."""
+    params, x, y = network(SIZES, output=cost.output)
+    y = y / y.sum(axis=1, keepdims=True)  # a distribution, for the log-likelihood
+    [hidden, output] = params
+    a = sigma(x @ hidden.w.T + hidden.b)
+    z = a @ output.w.T + output.b
+    delta = error(z, y)
+    actual = output_errors(params, x, y, cost)
+    np.testing.assert_allclose(actual, delta, rtol=1e-12)
+    by_z = for_each(jax.grad(cost.value))(z, y)
+    np.testing.assert_allclose(by_z, delta, rtol=1e-12)
+    w, b = mean_products(a, delta), delta.mean(axis=0)
+    assert_both(params, x, y, cost, w=w, b=b)
 
 
-def test_3_12_cross_entropy_output_error_is_the_difference(deep):
-    params, x, y, _, z = deep
-    delta = output_errors(params, x, y, cross_entropy)
-    np.testing.assert_allclose(delta, sigma(z) - y, rtol=1e-12)
-    slope = for_each(jax.grad(cross_entropy.value))(z, y)
-    np.testing.assert_allclose(delta, slope, rtol=1e-12)
-
-
-def test_3_13_cross_entropy_output_weights_lose_sigma_prime(deep):
-    """And biases: 1/n sum_x (a_j - y_j)."""
-    params, x, y, a, z = deep
-    error = sigma(z) - y
-    w, b = mean_products(a, error), error.mean(axis=0)
-    assert_both(params, x, y, cross_entropy, w=w, b=b)
-
-
-@pytest.fixture
-def linear(deep):
-    """The network of two layers with linear outputs."""
-    params, *others = deep
-    return with_outputs(jaxnet.linear, params), *others
-
-
-def test_3_14_linear_outputs_with_the_quadratic_cost(linear):
-    """a^L = z^L, and the error is the difference as it is."""
-    params, x, y, _, z = linear
-    delta = output_errors(params, x, y, jaxnet.linear_quadratic)
-    np.testing.assert_allclose(delta, z - y, rtol=1e-12)
-    expected = sum((z[i, j] - y[i, j]) ** 2 for i in range(6) for j in range(2)) / 12
-    actual = loss(params, x, y, jaxnet.linear_quadratic)
-    assert float(actual) == pytest.approx(expected, rel=1e-13)
-
-
-def test_3_15_and_3_16_their_weights_and_biases_do_not_learn_slowly(linear):
-    params, x, y, a, z = linear
-    w, b = mean_products(a, z - y), (z - y).mean(axis=0)
-    assert_both(params, x, y, jaxnet.linear_quadratic, w=w, b=b)
+def test_3_14_the_quadratic_cost_of_linear_outputs(x64):
+    params, x, y = network(SIZES, output=jaxnet.linear)
+    outputs = np.stack([predict(params, one) for one in x])
+    cost, expected = jaxnet.linear_quadratic, np.sum((outputs - y) ** 2) / 12
+    assert float(loss(params, x, y, cost)) == pytest.approx(expected, rel=1e-13)
+    by_formula = for_each(formula_of(cost))(outputs, y)
+    assert np.mean(by_formula) == pytest.approx(expected, rel=1e-13)
 
 
 @pytest.mark.parametrize("y", [0.0, 1.0])
@@ -309,22 +263,15 @@ def test_footnote_a_sixth_is_the_mean_of_sigma_prime(x64, y):
 # Web edition: where the cross-entropy comes from
 
 
-def test_web_71_and_72_what_is_asked_of_the_cost(neuron):
-    """dC/dw_j = x_j (a - y) and dC/db = a - y, for one example."""
+def test_web_71_and_72_and_problem_the_input_stays_in_the_slope_of_every_cost(neuron):
+    """dC/dw_j = x_j dC/db for one example, and dC/db = a - y for the cross-entropy."""
     params, x, y, _, a = neuron
-    b = a[0] - y[0]
-    x, y = np.tile(x[0], (6, 1)), np.tile(y[0], 6)  # one example, in a mini-batch
-    assert_both(params, x, y, cross_entropy, w=[x[0] * b], b=[b])
-
-
-@pytest.mark.parametrize("cost", [jaxnet.quadratic, cross_entropy], ids=str)
-def test_problem_the_input_stays_in_the_slope_of_every_cost(neuron, cost):
-    """Web, 3.1: dC/dw_j = x_j dC/db, whatever C is as a function of the output."""
-    params, x, y, *_ = neuron
-    for one, goal in zip(x, y, strict=True):
-        alone = np.tile(one, (6, 1)), np.full((6, 1), goal)
+    for cost, i in itertools.product((jaxnet.quadratic, cross_entropy), range(6)):
+        alone = np.tile(x[i], (6, 1)), np.full((6, 1), y[i])
         [(w, b)] = jax.tree.map(np.asarray, backprop(params, *alone, cost))
-        np.testing.assert_allclose(w[0], one * b, rtol=1e-12)
+        np.testing.assert_allclose(w[0], x[i] * b, rtol=1e-12)
+        if cost is cross_entropy:
+            np.testing.assert_allclose(b, a[i] - y[i], rtol=1e-12)
 
 
 def test_web_73_to_75_the_slope_that_it_must_have(x64):
@@ -339,7 +286,7 @@ def test_web_73_to_75_the_slope_that_it_must_have(x64):
         assert delta == pytest.approx(slope * derivative, rel=1e-12, abs=1e-14)
 
 
-@pytest.mark.parametrize("y", GOALS)
+@pytest.mark.parametrize("y", [0.0, 0.25, 1.0])
 def test_web_76_and_77_integrated_it_is_the_cross_entropy(x64, y):
     """Up to a constant, by Gauss's rule; (77) is the mean of that over examples."""
     nodes, weights = np.polynomial.legendre.leggauss(60)
@@ -377,14 +324,13 @@ def test_problem_the_slope_by_the_activation_blows_up(x64):
 # Web edition: softmax
 
 
-@pytest.mark.parametrize("z", [EXAMPLE, (-1.0, 0.0, 1.0, 5.0), (0.0, 0.0, 0.0, 0.0)])
-def test_web_78_softmax(x64, z):
-    actual = jaxnet.softmax.fn(array(z))
-    np.testing.assert_allclose(actual, soft(z), rtol=1e-14)
+def test_web_78_softmax(x64):
     params = [layer_of(np.eye(4), np.zeros(4), jaxnet.softmax)]
-    np.testing.assert_allclose(predict(params, np.array(z)), soft(z), rtol=1e-14)
-    if z == EXAMPLE:
-        np.testing.assert_allclose(actual, [0.315, 0.009, 0.633, 0.043], atol=5e-4)
+    for z in (EXAMPLE, (-1.0, 0.0, 1.0, 5.0), (0.0, 0.0, 0.0, 0.0)):
+        [actual] = for_each(jaxnet.softmax.fn)(np.array([z]))
+        np.testing.assert_allclose(actual, soft(z), rtol=1e-14)
+        np.testing.assert_allclose(predict(params, np.array(z)), soft(z), rtol=1e-14)
+    np.testing.assert_allclose(soft(EXAMPLE), [0.315, 0.009, 0.633, 0.043], atol=5e-4)
 
 
 def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
@@ -404,8 +350,11 @@ def test_exercise_sigmoid_outputs_need_not_sum_to_one(x64):
     assert np.sum(outputs) == pytest.approx(expected, rel=1e-13) and expected > 2.7
 
 
-def test_exercise_softmax_is_monotonic(x64):
-    """da_j/dz_k is a_j (1 - a_j) > 0 for j = k, and -a_j a_k < 0 otherwise."""
+def test_exercise_softmax_is_monotonic_and_not_local(x64):
+    """da_j/dz_k is a_j (1 - a_j) > 0 for j = k, and -a_j a_k < 0 otherwise.
+
+    So each output depends on every z, sigma' is a matrix, and softmax has no `prime`.
+    """
     same = np.eye(4, dtype=bool)
     for z in (EXAMPLE, (0.0, 1.0, -20.0, 8.0)):
         a = soft(z)
@@ -414,100 +363,48 @@ def test_exercise_softmax_is_monotonic(x64):
         others = [sum(a[i] for i in range(4) if i != j) for j in range(4)]  # 1 - a_j
         expected = np.where(same, np.diag(a * others), -np.outer(a, a))
         np.testing.assert_allclose(jacobian, expected, rtol=1e-12)
-
-
-def test_exercise_softmax_is_not_local(x64):
-    """Each output depends on every z, where a sigmoid's depends on its own only.
-
-    So sigma' is a matrix, and softmax has no elementwise `prime`.
-    """
-    z, others = np.array([EXAMPLE]), ~np.eye(4, dtype=bool)
-    [by_softmax], [by_sigmoid] = (
-        for_each(jax.jacobian(activation.fn))(z)
-        for activation in (jaxnet.softmax, jaxnet.sigmoid)
-    )
-    assert (by_softmax[others] != 0).all() and (by_sigmoid[others] == 0).all()
     with pytest.raises(ValueError, match="elementwise derivative"):
         jaxnet.softmax.prime(jnp.array(EXAMPLE))
 
 
 def test_exercise_inverting_softmax(x64):
     """z_j = ln a_j + C, with one C for all j, which softmax does not see."""
-    a = np.asarray(jaxnet.softmax.fn(array(EXAMPLE)))
+    softmax = for_each(jaxnet.softmax.fn)
+    [a] = softmax(np.array([EXAMPLE]))
     total = math.log(sum(map(math.exp, EXAMPLE)))
     np.testing.assert_allclose(EXAMPLE - np.log(a), total, rtol=1e-14)
     for constant in (-3.0, 0.0, 7.0):
-        again = jaxnet.softmax.fn(array(np.log(a) + constant))
-        np.testing.assert_allclose(again, a, rtol=1e-13)
+        np.testing.assert_allclose(softmax(np.log([a]) + constant), [a], rtol=1e-13)
 
 
-@pytest.fixture
-def classes(deep):
-    """The network of two layers with one-hot targets and a softmax output."""
-    params, x, _, a, z = deep
-    y = np.eye(2)[[0, 1, 1, 0, 1, 0]]
-    return with_outputs(jaxnet.softmax, params), x, y, a, np.array(list(map(soft, z)))
-
-
-def test_web_80_log_likelihood(classes):
-    """C = -ln a_y, where y is the right digit."""
-    params, x, y, _, outputs = classes
-    costs = [-math.log(a[right]) for a, right in zip(outputs, y.argmax(1), strict=True)]
-    actual = loss(params, x, y, jaxnet.log_likelihood)
+def test_web_80_log_likelihood(x64):
+    """C = -ln a_y, where y is the right digit; from z, also where a_y is 0."""
+    cost = jaxnet.log_likelihood
+    params, x, _ = network(SIZES, output=jaxnet.softmax)
+    right = [0, 1, 1, 0, 1, 0]
+    outputs = np.stack([predict(params, one) for one in x])
+    costs = [-math.log(a[digit]) for a, digit in zip(outputs, right, strict=True)]
+    actual = loss(params, x, np.eye(2)[right], cost)
     assert float(actual) == pytest.approx(sum(costs) / 6, rel=1e-13)
-    z = np.array([*np.log(outputs) + 2.0, [30.0, 0.0], [30.0, 0.0]])
-    *values, least, most = for_each(jaxnet.log_likelihood.value)(
-        z, np.array([*y, *np.eye(2)])
-    )
-    assert values == pytest.approx(costs, rel=1e-13)
-    assert least < 1e-12 and most > 29
-
-
-def test_web_81_and_82_log_likelihood_by_a_bias_and_a_weight(classes):
-    params, x, y, a, outputs = classes
-    w, b = mean_products(a, outputs - y), (outputs - y).mean(axis=0)
-    assert_both(params, x, y, jaxnet.log_likelihood, w=w, b=b)
+    by_formula = for_each(formula_of(cost))
+    assert by_formula(outputs, np.eye(2)[right]) == pytest.approx(costs, rel=1e-13)
+    z, y = np.array([[30.0, 0], [30, 0], [1000, 0]]), np.eye(2)[[0, 1, 1]]
+    least, most, exact = for_each(cost.value)(z, y)
+    assert least < 1e-12 and most > 29 and exact == 1000
+    assert np.isinf(by_formula(np.eye(2)[[0]], y[2:])).all()
 
 
 def test_web_83_softness(x64):
     """As c grows, e^(c z_j) / sum_k e^(c z_k) leaves all to the largest z_j."""
-    softmax, z, largest = jaxnet.softmax.fn, array(EXAMPLE), []
-    for c in (0.1, 1.0, 3.0, 10.0, 30.0):
-        a = softmax(c * z)
-        np.testing.assert_allclose(a, soft([c * z_j for z_j in EXAMPLE]), rtol=1e-13)
-        largest.append(float(a[2]))
-    assert (np.diff(largest) > 0).all()
-    np.testing.assert_array_equal(softmax(5000 * z), [0, 0, 1, 0])
-    shared = softmax(5000 * array([3.2, -1.0, 3.2, 0.5]))
-    np.testing.assert_array_equal(shared, [0.5, 0, 0.5, 0])
-    np.testing.assert_allclose(softmax(1e-9 * z), 0.25, rtol=1e-8)
-
-
-def test_web_84_the_error_of_softmax_with_log_likelihood(classes):
-    """a^L - y, also by the chain rule through all outputs: -1/a_y da_y/dz_j."""
-    params, x, y, _, outputs = classes
-    delta = output_errors(params, x, y, jaxnet.log_likelihood)
-    np.testing.assert_allclose(delta, outputs - y, rtol=1e-12)
-    for delta_x, right, a in zip(delta, y.argmax(axis=1), outputs, strict=True):
-        by_z = [a[right] * ((j == right) - a[j]) for j in range(2)]
-        chained = [-slope / a[right] for slope in by_z]
-        np.testing.assert_allclose(delta_x, chained, rtol=1e-12)
-
-
-def test_log_likelihood_is_exact_where_its_formula_is_infinite(x64):
-    z, y = array([-1000, 0, 3]), array([1, 0, 0])
-    cost = jaxnet.log_likelihood
-    exact = 1000 + 3 + math.log1p(math.exp(-3))
-    assert float(jax.jit(cost.value)(z, y)) == pytest.approx(exact, rel=1e-15)
-    tail = math.exp(-3) / (1 + math.exp(-3))
-    expected = [-1, tail, 1 / (1 + math.exp(-3))]
-    np.testing.assert_allclose(jax.jit(cost.delta)(z, y), expected, rtol=1e-14)
-
-    def naive(z):
-        return formula_of(cost)(jaxnet.softmax.fn(z), y)
-
-    value, slope = jax.jit(jax.value_and_grad(naive))(z)
-    assert np.isinf(value) and not np.isfinite(slope).all()
+    softmax, z = for_each(jaxnet.softmax.fn), np.array(EXAMPLE)
+    scaled = np.outer([0.1, 1, 3, 10, 30], z)
+    a = softmax(scaled)
+    np.testing.assert_allclose(a, list(map(soft, scaled)), rtol=1e-13)
+    assert (np.diff(a[:, 2]) > 0).all()
+    tie = [3.2, -1.0, 3.2, 0.5]
+    ends = softmax(np.array([5000 * z, np.multiply(5000, tie), 1e-9 * z]))
+    np.testing.assert_array_equal(ends[:2], [[0, 0, 1, 0], [0.5, 0, 0.5, 0]])
+    np.testing.assert_allclose(ends[2], 0.25, rtol=1e-8)
 
 
 # Web edition: regularization. Mini-batches of m = 6 of n = 42 examples.
@@ -557,50 +454,55 @@ def slow(x64):
     return params, x, y, backprop(params, x, y, cross_entropy)
 
 
-@pytest.mark.parametrize(
-    "cost",
-    [jaxnet.cross_entropy, jaxnet.quadratic, jaxnet.log_likelihood],
-    ids=str,
-)
-def test_web_85_to_87_a_cost_with_l2(x64, cost):
-    """C_0 + lambda/2n sum w^2, over weights and not biases."""
-    params, x, y = network(SIZES, output=cost.output)
-    plain = float(loss(params, x, y, cost))
-    added = LAMBDA / (2 * N) * sum(np.sum(w**2) for w, _ in params)
-    actual, alone = cost_and_penalty(params, x, y, cost, 0.0, LAMBDA)
+PENALTIES = pytest.mark.parametrize(("l1", "l2"), [(0.0, LAMBDA), (LAMBDA, 0.0)])
+
+
+@PENALTIES
+def test_web_85_to_87_and_95_a_cost_with_l2_or_l1(slow, l1, l2):
+    """C_0 + lambda/2n sum w^2, or + lambda/n sum |w|, over weights and not biases."""
+    params, x, y, _ = slow
+    absolute, squares = (
+        sum(np.sum(np.abs(w) ** power) for w, _ in params) for power in (1, 2)
+    )
+    added = l1 / N * absolute + l2 / (2 * N) * squares
+    actual, alone = cost_and_penalty(params, x, y, cross_entropy, l1, l2)
+    plain = float(loss(params, x, y, cross_entropy))
     assert float(actual) == pytest.approx(plain + added, rel=1e-13)
     assert float(alone) == pytest.approx(added, rel=1e-13) and added > 0.1 * plain
 
 
-def test_web_88_l2_adds_to_the_derivative_by_a_weight(slow):
+@PENALTIES
+def test_web_88_89_and_96_what_they_add_to_the_derivatives(slow, l1, l2):
+    """lambda/n w or lambda/n sgn(w) by a weight, nothing by a bias.
+
+    Where w is 0, |w| has no slope, and the book takes 0 for it.
+    """
     params, x, y, plain = slow
-    by_hand = slope_by_hand(params, x, y, 0.0, LAMBDA)
-    assert_close(by_hand, automatic_slope(params, x, y, 0.0, LAMBDA), rtol=1e-12)
-    for layer, one, (w, _) in zip(by_hand, plain, params, strict=True):
-        expected = np.asarray(one.w) + LAMBDA / N * w
-        np.testing.assert_allclose(layer.w, expected, rtol=1e-12)
+    for one, other, (w, _) in zip(
+        slope_by_hand(params, x, y, l1, l2), plain, params, strict=True
+    ):
+        expected = np.asarray(other.w) + l1 / N * np.sign(w) + l2 / N * w
+        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
+        np.testing.assert_allclose(one.b, other.b, rtol=1e-13)
+    params, *_ = network(SIZES)  # whose weights are not 0 anywhere
+    by_hand = slope_by_hand(params, x, y, l1, l2)
+    assert_close(by_hand, automatic_slope(params, x, y, l1, l2), rtol=1e-12)
 
 
-def test_web_89_and_90_l2_leaves_biases_to_learn_as_before(slow):
+@PENALTIES
+def test_web_90_to_92_and_97_weights_decay_and_biases_learn_as_before(slow, l1, l2):
+    """By a factor of 1 - eta lambda/n with L2, and by a constant with L1."""
     params, x, y, plain = slow
-    slope = automatic_slope(params, x, y, 0.0, LAMBDA)
-    assert_close([b for _, b in slope], [b for _, b in plain], rtol=1e-13)
-    after, without = (after_step(params, x, y, 0.0, l2) for l2 in (LAMBDA, 0.0))
-    for one, other, (_, b), by in zip(after, without, params, plain, strict=True):
+    after, without = (after_step(params, x, y, *r) for r in ((l1, l2), (0.0, 0.0)))
+    for one, other, (w, b), by in zip(
+        *jax.tree.map(np.asarray, (after, without)), params, plain, strict=True
+    ):
+        shrunk = (1 - ETA * l2 / N) * w - ETA * l1 / N * np.sign(w)
+        expected = shrunk - ETA * np.asarray(by.w)
+        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
         np.testing.assert_array_equal(one.b, other.b)
         np.testing.assert_allclose(one.b, b - ETA * np.asarray(by.b), rtol=1e-12)
-
-
-def test_web_91_and_92_l2_is_weight_decay(slow):
-    """w - eta dC_0/dw - eta lambda/n w, or (1 - eta lambda/n) w - eta dC_0/dw."""
-    params, x, y, plain = slow
-    after = after_step(params, x, y, 0.0, LAMBDA)
-    for one, (w, _), by in zip(after, params, plain, strict=True):
-        by_w = np.asarray(by.w)
-        apart = w - ETA * by_w - ETA * LAMBDA / N * w
-        decayed = (1 - ETA * LAMBDA / N) * w - ETA * by_w
-        np.testing.assert_allclose(one.w, apart, rtol=1e-12)
-        np.testing.assert_allclose(one.w, decayed, rtol=1e-12)
+    assert after[0].w[1, 2] == without[0].w[1, 2]
 
 
 def test_web_93_and_94_l2_in_stochastic_gradient_descent(x64):
@@ -617,53 +519,6 @@ def test_web_93_and_94_l2_in_stochastic_gradient_descent(x64):
             for (w, b), (by_w, by_b) in zip(expected, slope, strict=True)
         ]
     assert_close(state.params, expected, rtol=1e-11)
-
-
-def test_web_95_a_cost_with_l1(slow):
-    """C_0 + lambda/n sum |w|."""
-    params, x, y, _ = slow
-    added = LAMBDA / N * sum(np.sum(np.abs(w)) for w, _ in params)
-    expected = float(loss(params, x, y, cross_entropy)) + added
-    actual, alone = cost_and_penalty(params, x, y, cross_entropy, LAMBDA, 0.0)
-    assert float(actual) == pytest.approx(expected, rel=1e-13)
-    assert float(alone) == pytest.approx(added, rel=1e-13)
-
-
-def test_web_96_l1_adds_the_sign_of_the_weight_to_its_derivative(slow):
-    """Where w is 0, |w| has no slope, and the book takes 0 for it."""
-    params, x, y, plain = slow
-    nowhere_zero, *_ = network(SIZES)
-    by_hand, automatic = (
-        slope(nowhere_zero, x, y, LAMBDA, 0.0)
-        for slope in (slope_by_hand, automatic_slope)
-    )
-    assert_close(by_hand, automatic, rtol=1e-12)
-    by_hand, without = (slope_by_hand(params, x, y, l1, 0.0) for l1 in (LAMBDA, 0.0))
-    assert_close(without, plain, rtol=1e-13)
-    for one, other, (w, _) in zip(by_hand, without, params, strict=True):
-        expected = np.asarray(other.w) + LAMBDA / N * np.sign(w)
-        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
-        np.testing.assert_array_equal(one.b, other.b)
-    assert by_hand[0].w[1, 2] == without[0].w[1, 2]
-
-
-def test_web_97_l1_shrinks_by_a_constant_and_l2_in_proportion(slow):
-    params, x, y, plain = slow
-    after, without, by_l2 = (
-        after_step(params, x, y, *rates)
-        for rates in ((LAMBDA, 0.0), (0.0, 0.0), (0.0, LAMBDA))
-    )
-    for one, other, decayed, (w, b), by in zip(
-        *jax.tree.map(np.asarray, (after, without, by_l2)), params, plain, strict=True
-    ):
-        expected = w - ETA * LAMBDA / N * np.sign(w) - ETA * np.asarray(by.w)
-        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
-        moved = np.abs((one.w - other.w)[w != 0])
-        np.testing.assert_allclose(moved, ETA * LAMBDA / N, rtol=1e-12)
-        expected = ETA * LAMBDA / N * w
-        np.testing.assert_allclose(other.w - decayed.w, expected, atol=1e-15)
-        np.testing.assert_allclose(one.b, b - ETA * np.asarray(by.b), rtol=1e-12)
-    assert after[0].w[1, 2] == without[0].w[1, 2]
 
 
 # Web edition: first weights, and other neurons
@@ -695,21 +550,24 @@ SATURATED = logit(0.99)  # where |z| is more, a is within 0.01 of 0 or 1
 
 
 @pytest.mark.parametrize(
-    ("layer", "variance", "rounded"),
-    [(jaxnet.large_layer, 501, 22.4), (jaxnet.scaled_layer, 3 / 2, 1.22)],
+    ("layer", "of_weights", "variance", "rounded"),
+    [
+        (jaxnet.large_layer, 1, 501, 22.4),
+        (jaxnet.scaled_layer, 1 / 1000, 3 / 2, 1.22),
+    ],
     ids=["large_layer", "scaled_layer"],
 )
-def test_the_variance_of_weighted_inputs_and_what_saturates(layer, variance, rounded):
+def test_the_variance_of_weighted_inputs_and_what_saturates(
+    layer, of_weights, variance, rounded
+):
     """1,000 inputs, half of them 1 and half 0: 500 weights and a bias add up."""
     neurons, x = 4000, np.arange(1000) % 2 * 1.0
-
-    @jax.jit
-    def weighted_inputs(key, x):
-        [z], _ = jaxnet.forward([layer(key, 1000, neurons)], x)
-        return z
-
-    z = np.asarray(weighted_inputs(jax.random.key(0), x), float)
-    sd = math.sqrt(variance)
+    draw = jax.jit(layer, static_argnums=(1, 2))
+    w, b = jax.tree.map(np.asarray, draw(jax.random.key(0), 1000, neurons))
+    assert abs(w.mean()) < 4 * (of_weights / w.size) ** 0.5
+    assert w.var() == pytest.approx(of_weights, rel=0.03)
+    assert b.var() == pytest.approx(1, rel=0.1)
+    z, sd = w @ x + b, math.sqrt(variance)
     assert sd == pytest.approx(rounded, abs=0.03)
     assert abs(z.mean()) < 4 * sd / math.sqrt(neurons)
     assert z.std() == pytest.approx(sd, rel=4 / math.sqrt(2 * neurons))
@@ -720,50 +578,51 @@ def test_the_variance_of_weighted_inputs_and_what_saturates(layer, variance, rou
     assert saturated > 0.8 if layer is jaxnet.large_layer else saturated < 0.002
 
 
-def test_web_109_and_110_a_tanh_neuron(neuron):
+def tanh(z):
+    return (math.exp(z) - math.exp(-z)) / (math.exp(z) + math.exp(-z))
+
+
+@pytest.mark.parametrize(
+    ("activation", "expected"),
+    [(jaxnet.tanh, tanh), (jaxnet.relu, partial(max, 0.0))],
+    ids=["tanh", "relu"],
+)
+def test_web_109_110_and_112_a_tanh_neuron_and_a_rectified_linear_one(
+    neuron, activation, expected
+):
     params, x, _, zs, _ = neuron
+    assert min(zs) < 0 < max(zs)
     for one, z in zip(x, zs, strict=True):
-        expected = (math.exp(z) - math.exp(-z)) / (math.exp(z) + math.exp(-z))
-        [actual] = predict(with_outputs(jaxnet.tanh, params), one)
-        assert float(actual) == pytest.approx(expected, rel=1e-13)
+        [actual] = predict(with_outputs(activation, params), one)
+        assert float(actual) == pytest.approx(expected(z), rel=1e-13)
+
+
+def test_web_112_the_slope_of_a_rectified_linear_neuron_stays_1(x64):
+    slopes = for_each(jaxnet.relu.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
+    np.testing.assert_array_equal(slopes, [0, 0, 1, 1])
 
 
 def test_web_111_the_sigmoid_is_a_rescaled_tanh(x64):
+    """So a tanh network with halved weights does what a sigmoid network does."""
     z = np.linspace(-15, 15, 61)
     expected = [(1 + math.tanh(one / 2)) / 2 for one in z]
     np.testing.assert_allclose(for_each(jaxnet.sigmoid.fn)(z), expected, rtol=1e-9)
     by_tanh = (1 + for_each(jaxnet.tanh.fn)(z / 2)) / 2
     np.testing.assert_allclose(by_tanh, sigma(z), rtol=1e-9)
-
-
-def test_web_111_so_a_tanh_network_does_what_a_sigmoid_network_does(deep):
-    """With half the weights into its neurons, and half those out of them."""
-    params, x, *_ = deep
-    [first, last] = params
+    [first, last], x, _ = network(SIZES)
     halved = Layer(first.w / 2, first.b / 2, jaxnet.tanh)
     after = Layer(last.w / 2, last.b + last.w.sum(axis=1) / 2)
     for one in x:
-        expected = predict(params, one)
+        expected = predict([first, last], one)
         np.testing.assert_allclose(predict([halved, after], one), expected, rtol=1e-12)
-
-
-def test_web_112_a_rectified_linear_neuron(neuron):
-    """max(0, w x + b), and its slope does not fall where z is large."""
-    params, x, _, zs, _ = neuron
-    assert min(zs) < 0 < max(zs)
-    for one, z in zip(x, zs, strict=True):
-        [actual] = predict(with_outputs(jaxnet.relu, params), one)
-        assert float(actual) == pytest.approx(max(0.0, z), rel=1e-13)
-    slopes = for_each(jaxnet.relu.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
-    np.testing.assert_array_equal(slopes, [0, 0, 1, 1])
 
 
 # Web 100 to 108: mini-batches, and other ways down
 
 
-def test_web_100_to_102_a_mini_batch_does_what_online_learning_does(deep):
+def test_web_100_to_102_a_mini_batch_does_what_online_learning_does(x64):
     """One step of m eta is m steps of eta, but for what shrinks as eta squared."""
-    params, x, y, *_ = deep
+    params, x, y = network(SIZES)
     wrong = []
     for eta in (1e-3, 1e-4):
         online = params
@@ -806,11 +665,11 @@ def test_web_103_to_106_the_hessian_technique(x64):
     np.testing.assert_allclose(path[1], expected, rtol=1e-12)
 
 
-@pytest.mark.parametrize("mu", [0.0, 0.5, 1.0])
-def test_web_107_and_108_momentum(x64, mu):
+def test_web_107_and_108_momentum(x64):
     """v' = mu v - eta grad C and w' = w + v'; mu = 0 is gradient descent."""
-    w, v = np.array([0.9, -0.4]), np.zeros(2)
-    for actual in descend(quartic, w, eta=0.05, steps=6, mu=mu):
-        np.testing.assert_allclose(actual, w, rtol=1e-12)
-        v = mu * v - 0.05 * slope_of_quartic(w)
-        w = w + v
+    for mu in (0.0, 0.5, 1.0):
+        w, v = np.array([0.9, -0.4]), np.zeros(2)
+        for actual in np.asarray(descend(quartic, w, eta=0.05, steps=6, mu=mu)):
+            np.testing.assert_allclose(actual, w, rtol=1e-12)
+            v = mu * v - 0.05 * slope_of_quartic(w)
+            w = w + v

@@ -2,7 +2,8 @@
 
 import json
 import pickle
-from dataclasses import fields, replace
+from dataclasses import replace
+from functools import cache
 from types import SimpleNamespace
 
 import jax
@@ -26,7 +27,6 @@ from jaxnet.experiments.experiment import (
     NAMES,
     described,
     from_description,
-    parse,
 )
 from tests.helpers import CountedBackprop, assert_close, problem
 
@@ -39,47 +39,31 @@ def small(small_mnist):
     return jaxnet.load_mnist(small_mnist)
 
 
-def run(e, data, seeds, **options):
+def run(e, data, seeds):
     """All epochs of some seeds."""
-    return list(Runner(e, data.train, data.test, len(seeds), **options)(seeds))
+    return list(Runner(e, data.train, data.test, len(seeds))(seeds))
 
 
-def accuracies(epochs):
-    """Of shape (epochs, seeds)."""
-    return np.stack([epoch.measured for epoch in epochs]) / 200
+@pytest.fixture(scope="module")
+def of_two(small):
+    """A runner of one or two networks, each with an L2 of its own."""
+    e = replace(SMALL, gradient=CountedBackprop())
+    return Runner(e, small.train, small.test, 2, ["l2"])
 
 
 # The options.
 
 
-@pytest.mark.parametrize("name", CLAIMS)
-def test_an_experiment_comes_back_from_its_description_and_from_a_pickle(name):
-    e = CLAIMS[name].experiment
-    assert from_description(json.loads(json.dumps(described(e)))) == e
-    assert pickle.loads(pickle.dumps(e)) == e
-
-
-@pytest.mark.parametrize(
-    ("option", "name"), [(o, n) for o, names in NAMES.items() for n in names]
-)
-def test_every_named_function_comes_back_from_its_name(option, name):
-    e = replace(Experiment(), **{option: NAMES[option][name]})
-    assert described(e)[option] == name
-    assert getattr(from_description({option: name}), option) is NAMES[option][name]
-
-
-@pytest.mark.parametrize(
-    ("option", "text", "value"),
-    [
-        ("sizes", "784, 30,10", (784, 30, 10)),
-        ("eta", "1e-3", 0.001),
-        ("halve_after", "0", None),
-        ("halve_after", "3", 3),
-        ("cost", "cross_entropy", jaxnet.cross_entropy),
-    ],
-)
-def test_a_text_stands_for_a_value(option, text, value):
-    assert parse(option, text) == value
+def test_an_experiment_comes_back_from_its_description_and_from_a_pickle():
+    named = [
+        replace(Experiment(), **{option: value})
+        for option, values in NAMES.items()
+        for value in values.values()
+    ]
+    claimed = [claim.experiment for claim in CLAIMS.values()]
+    for e in named + claimed:
+        assert from_description(json.loads(json.dumps(described(e)))) == e
+    assert pickle.loads(pickle.dumps(claimed)) == claimed
 
 
 @pytest.mark.parametrize(
@@ -87,7 +71,6 @@ def test_a_text_stands_for_a_value(option, text, value):
     [
         ({"later": 1}, "'later': expected an option of this jaxnet"),
         ({"eta": "3"}, "eta: expected a number above 0, got '3'"),
-        ({"eta": 10**400}, "eta: expected a number above 0"),
         ({"dropout": 1.0}, "dropout: expected a number of at least 0 and below 1"),
         ({"sizes": [784]}, "sizes: expected two or more layer sizes"),
         ({"sizes": [784, 2**31 - 1, 10]}, "sizes: expected at most 268,435,456 weigh"),
@@ -104,13 +87,6 @@ def test_a_description_that_is_none_is_refused(description, message):
         from_description(description)
 
 
-def test_every_option_is_told_or_not_for_the_command_line():
-    untold = [
-        option.name for option in fields(Experiment) if not option.metadata["help"]
-    ]
-    assert untold == ["evaluate_every", "expand", "augment"]  # two are --expand
-
-
 def test_the_book_s_experiments_are_known_whichever_way_their_gradient_is_found():
     assert claim_of(Experiment()) is CLAIMS["30 hidden"]
     assert claim_of(Experiment(gradient=jaxnet.autodiff)) is CLAIMS["30 hidden"]
@@ -122,36 +98,43 @@ def test_the_book_s_experiments_are_known_whichever_way_their_gradient_is_found(
 # Running.
 
 
-def test_a_seed_learns_the_same_alone_and_beside_others(small):
-    together, alone = run(SMALL, small, (5, 6)), run(SMALL, small, [6])
-    assert [epoch.record.epoch for epoch in together] == [0, 1]
-    one = jax.tree.map(lambda leaf: leaf[1], together[1].params)
-    other = jax.tree.map(lambda leaf: leaf[0], alone[1].params)
-    assert_close(one, other, rtol=1e-4)
-    first, second, *_ = together[1].params[0].w
+def test_a_seed_beside_others_learns_what_a_loop_over_epoch_does(of_two, small):
+    def learn():
+        key = jax.random.key(6)
+        state = jaxnet.start(SMALL.init(key))
+        for number in range(2):
+            key_ = jax.random.fold_in(key, number)
+            state = jaxnet.epoch(key_, state, small.train, **SMALL.options())
+        return state.params, jaxnet.accuracy(state.params, small.test)
+
+    expected, accuracy = jax.jit(learn)()
+    before, after = of_two([5, 6], {"l2": [0.0, 0.0]})
+    assert (before.record.epoch, after.record.epoch) == (0, 1)
+    assert_close(jax.tree.map(lambda a: a[1], after.params), expected, rtol=1e-5)
+    assert after.record.correct[1] == round(200 * float(accuracy))
+    first, second = after.params[0].w
     assert not np.array_equal(first, second)
-
-
-def test_an_experiment_is_a_loop_over_epoch(small):
-    [*_, after] = run(ENTROPY, small, [3])
-    key = jax.random.key(3)
-    state = jaxnet.start(ENTROPY.init(key))
-    for number in range(2):
-        options = ENTROPY.options()
-        epoch_key = jax.random.fold_in(key, number)
-        state = jaxnet.epoch(epoch_key, state, small.train, **options)
-    assert_close(jax.tree.map(lambda a: a[0], after.params), state.params, rtol=1e-5)
-    correct = round(200 * float(jaxnet.accuracy(state.params, small.test)))
-    assert after.record.correct == [correct]
-
-
-def test_a_record_has_the_counts_of_the_networks(small):
-    [*_, after] = run(SMALL, small, [1, 2])
-    for i, count in enumerate(after.record.correct):
-        params = jax.tree.map(lambda leaf, i=i: leaf[i], after.params)
-        assert count == round(200 * float(jaxnet.accuracy(params, small.test)))
     total = jax.tree.map(lambda a, b: a[0] + b, after.params, problem([784, 4, 10])[0])
     assert total[0].w.shape == (4, 784)  # usable beside other arrays
+
+
+def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(of_two):
+    first, second = of_two([1, 2], {"eta": [10.0, 3.0], "l2": [1e4, 0.0]})
+    assert first.record.going == second.record.going == [False, True]
+    assert first.record.correct[0] is None and np.isnan(first.measured[0])
+    assert first.record.broken_layer[0] > 0 == first.record.broken_layer[1]
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(second.params))
+    [alone] = of_two([1], {"eta": [10.0], "l2": [1e4]})
+    assert not any(alone.record.going), "no network is going"
+
+
+def test_a_runner_compiles_once_for_all_rates_and_seeds(of_two):
+    before = of_two.experiment.gradient.traces
+    for seeds, eta in (([1, 2], 1.0), ([3], 0.1)):
+        n = len(seeds)
+        for after in of_two(seeds, {"eta": [eta] * n, "l2": [5.0] * n}):
+            assert after.measured.shape == (n,)
+    assert of_two.experiment.gradient.traces == before > 0
 
 
 def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
@@ -168,7 +151,7 @@ def test_epochs_that_are_not_evaluated_are_learnt_all_the_same(small):
 
 def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
     epochs = run(replace(ENTROPY, epochs=40, stop_after=3), small, range(1, 4))
-    history = accuracies(epochs)
+    history = np.stack([epoch.measured for epoch in epochs])
     going = np.stack([epoch.record.going for epoch in epochs])
     assert len(epochs) < 40 and not going[-1].any()
     for seed in range(3):
@@ -180,23 +163,15 @@ def test_early_stopping_keeps_a_seed_s_network_and_lets_others_go_on(small):
 
 
 def test_a_schedule_changes_eta_and_not_the_run_before(small):
-    plain = replace(ENTROPY, epochs=12, eta=2.0)
+    plain = replace(SMALL, epochs=12)
     one, other = (
-        accuracies(run(e, small, [1]))[:, 0]
+        np.concatenate([epoch.measured for epoch in run(e, small, [1])])
         for e in (plain, replace(plain, halve_after=1))
     )
     assert (np.diff(one) <= 0).any()
     fall = int(np.argmax(np.diff(one) <= 0)) + 1  # the first epoch without a best
     np.testing.assert_array_equal(one[: fall + 1], other[: fall + 1])
     assert (one[fall + 1 :] != other[fall + 1 : len(one)]).any()
-
-
-def test_a_diverged_seed_is_named_and_its_last_finite_network_kept(small):
-    [first, *later] = run(replace(ENTROPY, eta=10.0, l2=1e4), small, [1, 2])
-    assert not later, "no network is going"
-    assert first.record.correct == [None, None] and not any(first.record.going)
-    assert np.isnan(first.measured).all() and min(first.record.broken_layer) > 0
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(first.params))
 
 
 def test_failed_classes_are_those_that_a_network_gives_up(small):
@@ -206,46 +181,13 @@ def test_failed_classes_are_those_that_a_network_gives_up(small):
     assert failed_classes(networks, small.test) == [[0, 1, 2, 4, 5, 6, 7, 8, 9]]
 
 
-def test_a_runner_compiles_once_for_all_rates_and_seeds(small):
-    counted = CountedBackprop()
-    rates = ("l2", "dropout")
-    e = replace(SMALL, sizes=(784, 3, 10), gradient=counted)
-    runner = Runner(e, small.train, small.test, 2, rates)
-    before = counted.traces
-    for seeds, eta in (([1, 2], 1.0), ([3], 0.1)):
-        n = len(seeds)
-        values = {"eta": [eta] * n, "l2": [5.0] * n, "dropout": [0.5] * n}
-        for after in runner(seeds, values):
-            assert after.measured.shape == (n,)
-    assert counted.traces == before > 0
-
-
-def test_another_eta_is_no_other_program(small):
-    one, other = (
-        Runner(replace(SMALL, eta=eta), small.train, small.test) for eta in (3.0, 0.1)
-    )
-    assert one._epoch.as_text() == other._epoch.as_text()
-
-
-@pytest.fixture(scope="module")
-def of_two(small):
-    return Runner(SMALL, small.train, small.test, 2, ["l2"])
-
-
 @pytest.mark.parametrize(
     ("seeds", "rates", "message"),
     [
         ([1, 2, 3], {"l2": [0.0] * 3}, "Expected 1 to 2 seeds, got 3"),
-        ([], {"l2": []}, "Expected 1 to 2 seeds, got 0"),
         ([1, 2], {"l2": [0.0]}, "Expected 2 values of l2, one for each network, got 1"),
-        ([1], {"l2": [-1.0]}, "Expected l2 of at least 0, got -1.0"),
         ([1], {"l2": [0.0], "eta": [np.nan]}, "Expected eta of at least 0, got nan"),
-        ([1], {}, "Expected values of eta, l2, got eta"),
-        (
-            [1],
-            {"l2": [0.0], "l1": [0.0]},
-            "Expected values of eta, l2, got eta, l2, l1",
-        ),
+        ([1], {"l1": [0.0]}, "Expected values of eta, l2, got eta, l1"),
     ],
 )
 def test_networks_that_it_cannot_train_are_refused(of_two, seeds, rates, message):
@@ -270,8 +212,9 @@ def test_an_accelerator_trains_as_many_networks_at_once_as_its_memory_holds(
 # The schedule: eta is halved after n epochs without a best, and training stops.
 
 
-def counts(rights, **options):
-    """What `advance` makes of a network with these correct answers by epoch."""
+@cache
+def trained(**options):
+    """A function of 30 counts of correct answers: what `advance` makes of them."""
     e = Experiment(sizes=(2, 2), **options)
     network = runners.begin(e, jnp.asarray(0, jnp.uint32))
 
@@ -279,15 +222,20 @@ def counts(rights, **options):
         network = runners.advance(e, network, network.state, right, 20)
         return network, (network.scale, network.going)
 
-    rights = jnp.asarray([*rights, *[0] * (30 - len(rights))]) / 20
-    scales, going = jax.jit(lambda: jax.lax.scan(after, network, rights)[1])()
+    return jax.jit(lambda rights: jax.lax.scan(after, network, rights)[1])
+
+
+def counts(rights, **options):
+    """The scales of eta, and whether the network is going, after each epoch."""
+    rights = np.asarray([*rights, *[0] * (30 - len(rights))], np.float32) / 20
+    scales, going = trained(**options)(rights)
     return scales.tolist(), going.tolist()
 
 
 @settings(max_examples=40)
 @given(
     rights=st.lists(st.integers(0, 20), min_size=1, max_size=30),
-    patience=st.integers(1, 4),
+    patience=st.sampled_from([1, 3]),
 )
 def test_eta_is_halved_after_n_epochs_without_a_best(rights, patience):
     scales, going = counts(rights, halve_after=patience)

@@ -94,14 +94,6 @@ def test_a_sweep_of_more_rates_is_a_map_with_a_row_for_the_first_ones(path, draw
     assert (axes.get_ylabel(), axes.get_xlabel()) == ("eta, L2", "dropout")
 
 
-@pytest.mark.parametrize(("names", "n"), [(["eta"], 0), (["eta", "L2"], 4)])
-def test_a_sweep_in_which_every_network_diverged_is_drawn(path, drawn, names, n):
-    settings = ((1.0, 0.0), (2.0, 4.0))
-    found = swept({setting[: len(names)]: NAN for setting in settings})
-    figures.sweep(found, names, path)
-    assert texts(drawn[0].axes[0].texts) == ["diverged"] * n
-
-
 def test_a_gradient_s_errors_are_bars_and_its_steps_a_curve(path, drawn):
     """An error of zero is drawn as 1e-17, and nan as 1."""
     one, wrong, broken = (
@@ -152,7 +144,6 @@ def test_results_are_medians_and_the_seeds_that_gave_up_a_digit(path, drawn):
 
 RECORDED = (  # an experiment, his series, what of it is 100 % or 100, and the axis
     ("1,000 images, L2", "evaluation accuracy", 10_000, "accuracy on test data, %"),
-    ("1,000 images: evaluation cost", "evaluation cost", 100, "test cost"),
     ("training cost, eta 0.25", "training cost", 100, "training cost"),
 )
 

@@ -48,15 +48,6 @@ def names(folder: Path) -> list[str]:
 # Lines.
 
 
-@given(numbers=st.lists(st.integers(-(2**53), 2**53), max_size=4))
-def test_what_is_added_comes_back(numbers, tmp_path_factory):
-    path = tmp_path_factory.mktemp("log") / "folder" / "file.jsonl"
-    assert log(path).read() == [] and not path.exists()
-    for number in numbers:
-        log(path).add(Number(number))
-    assert [each.number for each in log(path).read()] == numbers
-
-
 def test_a_log_cut_anywhere_keeps_its_complete_lines_and_continues(tmp_path):
     path = tmp_path / "file.jsonl"
     for number in (1, 2):
@@ -74,7 +65,7 @@ def test_a_log_cut_anywhere_keeps_its_complete_lines_and_continues(tmp_path):
 
 @pytest.mark.parametrize(
     "content",
-    [b"\x89PNG\r\n\x1a\n", b'{"format": "kind 2"}\n', b"[1]\n", b"[" * 10**5 + b"\n"],
+    [b"\x89PNG\r\n\x1a\n", b'{"format": "kind 2"}\n', b"[1]\n"],
 )
 def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content):
     path = tmp_path / "file"
@@ -84,19 +75,8 @@ def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content):
     assert path.read_bytes() == content
 
 
-def test_another_header_is_told_by_what_differs(tmp_path):
-    log(tmp_path / "file").add(Number(1))
-    with pytest.raises(
-        StorageError, match=r"experiment {'epochs': 4}, got {'epochs': 3}"
-    ):
-        log(tmp_path / "file", epochs=4).read()
-
-
-DEEP = b"[" * 10**5
-
-
 @pytest.mark.parametrize(
-    "line", [b"{}", b'{"number": "1"}', b'{"number": 1e400}', b"\xff", b"", DEEP, b"3"]
+    "line", [b"{}", b'{"number": "1"}', b'{"number": 1e400}', b"\xff", b"[" * 10**5]
 )
 def test_a_line_of_another_kind_is_refused_and_named(tmp_path, line):
     path = tmp_path / "file"
@@ -105,7 +85,7 @@ def test_a_line_of_another_kind_is_refused_and_named(tmp_path, line):
         read_lines(path, Number)
 
 
-@pytest.mark.parametrize("rest", [b"", b"3", b'{"epo', b"3\n4\n5", b"\xff"])
+@pytest.mark.parametrize("rest", [b"", b'{"epo', b"3\n4\n5", b"\xff"])
 def test_a_log_is_cut_to_its_first_lines(tmp_path, rest):
     path = tmp_path / "file"
     path.write_bytes(b"1\n2\n" + rest)
@@ -117,40 +97,40 @@ def test_a_log_is_cut_to_its_first_lines(tmp_path, rest):
     assert read_lines(path, int) == []
 
 
-def python(code: str) -> subprocess.Popen:
-    command, pipe = [sys.executable, "-c", code], subprocess.PIPE
-    return subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe)
+OTHER = """
+import sys
+from jaxnet.experiments.files import append_line, locked
+def hold():
+    with locked(f"{sys.argv[1]}/lock"):
+        print("locked", flush=True)
+        input()
+hold()
+for number in range(200):
+    append_line(f"{sys.argv[1]}/lines", number, "header")
+hold()
+"""
 
 
-def test_a_lock_is_held_by_one_process_and_free_when_it_is_killed(tmp_path):
-    code = f"""if True:
-        from jaxnet.experiments.files import locked
-        with locked({str(tmp_path / "lock")!r}):
-            print("locked", flush=True)
-            input()"""
-    with python(code) as other:
-        assert other.stdout and other.stdout.readline() == b"locked\n"
-        with locked(tmp_path / "lock", wait=False) as file:
+def test_processes_add_lines_in_turn_and_the_lock_of_a_killed_one_is_free(tmp_path):
+    lock, path, pipe = tmp_path / "lock", tmp_path / "lines", subprocess.PIPE
+    command = [sys.executable, "-c", OTHER, str(tmp_path)]
+    with subprocess.Popen(command, cwd=ROOT, stdin=pipe, stdout=pipe) as other:
+        assert other.stdin and other.stdout
+        assert other.stdout.readline() == b"locked\n"
+        with locked(lock, wait=False) as file:
             assert file is None
-        other.kill()
-    with locked(tmp_path / "lock", wait=False) as file:
-        assert file is not None
-    with pytest.raises(OSError, match="^of the work$"), locked(tmp_path / "lock"):
-        raise OSError("of the work")
-
-
-def test_processes_add_lines_in_turn(tmp_path):
-    path = tmp_path / "file"
-    code = f"""if True:
-        from jaxnet.experiments.files import append_line
+        other.stdin.write(b"\n")
+        other.stdin.flush()
         for number in range(200):
-            append_line({str(path)!r}, number, "header")"""
-    others = [python(code) for _ in range(3)]
-    for other in others:
-        other.communicate(timeout=60)
-        assert other.returncode == 0
+            append_line(path, number, "header")
+        assert other.stdout.readline() == b"locked\n"
+        other.kill()
+    with locked(lock, wait=False) as file:
+        assert file is not None
     header, *numbers = [json.loads(line) for line in path.read_text().splitlines()]
-    assert header == "header" and sorted(numbers) == sorted([*range(200)] * 3)
+    assert header == "header" and sorted(numbers) == sorted([*range(200)] * 2)
+    with pytest.raises(OSError, match="^of the work$"), locked(lock):
+        raise OSError("of the work")
 
 
 # Checkpoints.
@@ -180,18 +160,10 @@ def files(*numbers: int) -> list[str]:
     return [f"checkpoint-{number:08}.safetensors" for number in numbers]
 
 
-def test_only_the_newest_two_are_kept(tmp_path):
-    folder = tmp_path / "some" / "folder"
-    for number in range(1, 12):
-        save(folder, number)
-        assert newest(folder) == number
-        assert names(folder) == files(*range(max(1, number - 1), number + 1))
+DTYPES = ["bool", "int32", "uint8", "float16", "float32", "float64"]
 
 
-DTYPES = ["bool", "int8", "int32", "int64", "uint8", "float16", "float32", "float64"]
-
-
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(
     dtype=st.sampled_from(DTYPES),
     shape=st.lists(st.integers(0, 3), max_size=3),
@@ -210,15 +182,11 @@ def test_a_round_trip_is_exact(tmp_path_factory, dtype, shape, seed):
 
 
 DAMAGE = {
-    "cut": lambda data: data[:-1],
     "empty": lambda data: b"",
-    "longer": lambda data: data + b"\0",
     "a pickle": lambda data: b"\x80\x02}q\0.",
     "another number": lambda data: data[:-1] + bytes([data[-1] ^ 1]),
-    "zeros": lambda data: bytes(len(data)),
     "a huge header": lambda data: (2**63).to_bytes(8, "little"),
     "an edited manifest": lambda data: data.replace(b"number", b"numbed"),
-    "an edited shape": lambda data: data.replace(b"[40,50]", b"[50,40]"),
 }
 
 
@@ -266,21 +234,6 @@ def test_changed_bytes_are_seen(tmp_path_factory, where, removed, inserted):
         path.write_bytes(content)
 
 
-def test_another_network_is_refused(tmp_path):
-    save(tmp_path, 1)
-    arrays, *_ = checkpoint.load(tmp_path, Manifest)
-    for like, message in (
-        (
-            {**arrays, "w": np.zeros((4, 5))},
-            r"float64\[4,5\] in .*, got float32\[40,50\]",
-        ),
-        ({"w": arrays["w"]}, r"expected none in .*'n'.*, got int64"),
-        ({**arrays, "b": np.zeros(2)}, r"expected float64\[2\] in .*'b'.*, got none"),
-    ):
-        with pytest.raises(StorageError, match=message):
-            checkpoint.restore(tmp_path, checkpoint.by_path(arrays), like)
-
-
 def test_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "file").touch()
     (tmp_path / "checkpoint-old.safetensors").touch()
@@ -297,10 +250,9 @@ def test_no_checkpoint_is_refused(tmp_path):
 # Disks.
 
 
-@pytest.mark.parametrize("trouble", [errno.ENOSPC, errno.EIO])
-def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, trouble):
+def test_a_full_disk_leaves_the_checkpoint_before(tmp_path):
     def refuse():
-        raise OSError(trouble, "what the system says")
+        raise OSError(errno.ENOSPC, "what the system says")
 
     save(tmp_path, 1, 2)
     for k in count(1):

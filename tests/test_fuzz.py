@@ -76,8 +76,7 @@ CASES: dict[Callable[[Path], hostile.Case], int] = {
     hostile.pictures: 16_000,
     hostile.picture_folders: 4_000,
     hostile.functions: 4_000,
-    hostile.sweeps: 10_000,
-    hostile.results: 8_000,
+    hostile.sweeps: 18_000,
     hostile.kept_runs: 12_000,
 }
 
@@ -215,7 +214,7 @@ def place(tmp_path, monkeypatch, small_mnist):
         "evaluate.measure": stop,
         "export.save_function": stop,
         "export.save_onnx": stop,
-        "doctor.examine": stop,
+        "doctor.versions": stop,
     }.items():
         monkeypatch.setattr(f"jaxnet.cli.{name}", instead)
     monkeypatch.setattr("jaxnet.figures.curves", lambda *_: None)

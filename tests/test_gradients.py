@@ -28,11 +28,8 @@ COSTS = [
     ("sizes", "hidden", "cost"),
     [
         ((3, 2), jaxnet.sigmoid, jaxnet.quadratic),
-        ((3, 2), jaxnet.sigmoid, jaxnet.cross_entropy),
         ((4, 5, 3), jaxnet.relu, jaxnet.cross_entropy),
-        ((4, 5, 3), jaxnet.linear, jaxnet.quadratic),
         ((6, 5, 4, 2), jaxnet.tanh, jaxnet.quadratic),
-        ((3, 5, 2, 4, 3), jaxnet.sigmoid, jaxnet.cross_entropy),
     ],
     ids=str,
 )
@@ -63,9 +60,9 @@ def test_both_equal_the_book_s_algorithm_and_differences(x64, sizes, hidden, cos
 @pytest.mark.parametrize("cost", COSTS, ids=str)
 def test_both_are_equal_whatever_the_activations_of_the_layers(x64, cost):
     turn = COSTS.index(cost)
-    hidden = [*ACTIVATIONS[turn:], *ACTIVATIONS[:turn]][:4]
+    hidden = ACTIVATIONS[turn : turn + 2]
     for seed in range(5):
-        params, x, y = problem([4, 5, 3, 4, 3, 2], 5, seed, hidden, cost.output)
+        params, x, y = problem([4, 5, 3, 2], 5, seed, hidden, cost.output)
         params = jax.tree.map(lambda p: np.asarray(p) / 2, params)  # less saturated
         by_hand, automatic = backprop(params, x, y, cost), autodiff(params, x, y, cost)
         assert_close(by_hand, automatic, rtol=1e-12)
@@ -79,21 +76,12 @@ def test_the_book_s_network_agrees_in_float32():
     assert_close(by_hand, automatic, rtol=1e-5)
 
 
-def test_backprop_is_at_most_50_equations_of_jax():
-    """So that it compiles fast; `autodiff` is 43."""
-    params, x, y = problem([784, 30, 10], m=10)
-    equations = str(jax.make_jaxpr(jaxnet.backprop)(params, x, y)).count(" = ")
-    assert 20 < equations <= 50
-
-
-@pytest.mark.parametrize(
-    "gradient", [jaxnet.backprop, fast.quick(jaxnet.backprop)], ids=["plain", "fast"]
-)
 @pytest.mark.parametrize("m, n_in", [(1, 3), (2, 3), (16, 3), (17, 3), (10, 820)])
-def test_bp3_and_bp4_for_few_or_many_examples(x64, gradient, m, n_in):
+def test_bp3_and_bp4_for_few_or_many_examples(x64, m, n_in):
     """With linear outputs, whose error is z - y; some by `fast.summed_outer`."""
     params, x, y = problem([n_in, 4], m, output=jaxnet.linear)
-    [actual] = jax.jit(gradient)(params, x, y, jaxnet.linear_quadratic)
+    gradient = compiled(fast.quick(jaxnet.backprop))
+    [actual] = gradient(params, x, y, jaxnet.linear_quadratic)
     w, b, x, y = map(np.asarray, (*params[0], x, y))
     delta = x @ w.T + b - y
     expected = np.einsum("xj,xk->jk", delta, x) / m
@@ -101,39 +89,34 @@ def test_bp3_and_bp4_for_few_or_many_examples(x64, gradient, m, n_in):
     np.testing.assert_allclose(actual.b, delta.mean(axis=0), rtol=1e-12, atol=1e-15)
 
 
-def test_the_gradient_is_the_mean_over_examples_in_any_order(x64):
-    params, x, y = problem([4, 5, 3])
-    singles = [backprop(params, x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
-    mean = jax.tree.map(lambda *leaves: np.mean(leaves, axis=0), *singles)
-    assert_close(backprop(params, x, y), mean, rtol=1e-12)
-    assert_close(backprop(params, x[::-1], y[::-1]), mean, rtol=1e-12)
-
-
 SHARDED = """
 import jax
-jax.config.update("jax_num_cpu_devices", 4)
+jax.config.update("jax_num_cpu_devices", 2)
 jax.config.update("jax_enable_x64", True)
 import jaxnet
 from jax.sharding import NamedSharding, PartitionSpec as P
-from tests.helpers import problem
-mesh = jax.make_mesh((4,), ("data",))
+from tests.helpers import assert_close, compiled, problem
+mesh = jax.make_mesh((2,), ("data",))
 assert mesh.explicit_axes
-key = jax.random.key(0)
-params, x, y = problem([6, 5, 3], m=40)
+params, x, y = problem([3, 2], m=4)
 rows = jax.device_put((x, y), NamedSharding(mesh, P("data")))
-expected = jax.jit(jaxnet.backprop)(params, x, y)
-for gradient in (jaxnet.backprop, jax.jit(jaxnet.backprop)):
-    found = gradient(params, *rows)
-    for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-        assert abs(jax.device_get(a) - jax.device_get(b)).max() < 1e-15
-options = {"batch_size": 5, "eta": 1.0, "dropout": 0.5, "l2": 0.1}
-start = jaxnet.start(params)
-found = jaxnet.epoch(key, start, jaxnet.Dataset(*rows), **options)
-expected = jaxnet.epoch(key, start, jaxnet.Dataset(x, y), **options)
-for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
-    assert abs(jax.device_get(a) - jax.device_get(b)).max() < 1e-12
+expected = compiled(jaxnet.backprop)(params, x, y)
+assert_close(jaxnet.backprop(params, *rows), expected, 1e-14)
+run = {"batch_size": 3, "eta": 1.0}
+found, expected = (
+    jaxnet.epoch(jax.random.key(0), jaxnet.start(params), data, **run).params
+    for data in (jaxnet.Dataset(*rows), jaxnet.Dataset(x, y))
+)
+assert_close(found, expected, 1e-12)
 """
 
 
 def test_backprop_and_epoch_work_on_rows_sharded_over_an_explicit_mesh():
     subprocess.run([sys.executable, "-c", SHARDED], check=True, cwd=ROOT)
+
+
+def test_backprop_is_at_most_50_equations_of_jax():
+    """So that it compiles fast; `autodiff` is 43."""
+    params, x, y = problem([784, 30, 10], m=10)
+    equations = str(jax.make_jaxpr(jaxnet.backprop)(params, x, y)).count(" = ")
+    assert 20 < equations <= 50

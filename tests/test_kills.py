@@ -1,9 +1,8 @@
-"""`train` is killed at each of its writes, and resumes to the same bits.
+"""Commands are killed at each of their writes, and continue to the same bits.
 
-The process from which it is forked again and again is this module: `python -m` it.
+The process from which they are forked again and again is this module: `python -m` it.
 """
 
-import hashlib
 import io
 import json
 import os
@@ -12,24 +11,46 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from unittest import mock
 
-import msgspec
+import numpy as np
 import pytest
 
 from jaxnet import runs
 from jaxnet.cli import main
+from jaxnet.experiments import CLAIMS, Claim, Experiment
+from jaxnet.experiments.claims import BEST
 from jaxnet.runs import checkpoint
 from jaxnet.runs.run import Manifest
-from tests.kills import at_step, every_step, forked, kill_myself
+from tests.kills import at_step, every_step, forked, kill_myself, left_at_each_step
 
 ROOT = Path(__file__).parent.parent
-OPTIONS = ("--sizes", "784,4,10", "--optimizer", "adam", "--eta", "0.1")
-OPTIONS += ("--dropout", "0.2", "--schedule", "90", "--json")
-TIMES = {"seconds_per_epoch", "compile_seconds"}
+TINY = Claim(Experiment(sizes=(4, 3, 2), epochs=2, batch_size=4), 50.0, BEST, "1")
+SIZES = "--sizes 4,3,2 --batch-size 4"
+MOMENTUM = f"train {SIZES} --momentum 0.5 --eta 0.1"
+ADAM = f"train {SIZES} --optimizer adam --eta 0.1 --dropout 0.2 --schedule 90"
+SWEEP = f"sweep {SIZES} --eta 0.1,1"
+# A command, how often it is killed at a write and at random, and its file of lines.
+COMMANDS = {
+    "adam": (f"{ADAM} --epochs 500 --out", 100, 10, runs.METRICS),
+    "momentum": (f"{MOMENTUM} --seeds 2 --epochs 500 --out", 100, 10, runs.METRICS),
+    "sweep": (f"{SWEEP} --epochs 2 --seeds 12 --out", 24, 0, "sweep.jsonl"),
+    "reproduce": ("reproduce tiny --seeds 24 --out", 24, 0, "tiny.jsonl"),
+}
+
+
+def data_file(folder: Path) -> Path:
+    """Twenty-four pictures of four pixels, in two classes."""
+    pixels = np.random.default_rng(0).integers(0, 256, (24, 4)).tolist()
+    rows = (",".join(map(str, [i % 2, *row])) for i, row in enumerate(pixels))
+    path = folder / "data.csv"
+    path.write_text("\n".join(rows) + "\n")
+    return path
 
 
 def said(*words) -> tuple[int, str]:
@@ -44,64 +65,44 @@ def begun(folder: Path) -> bool:
     return any(folder.glob(checkpoint.PATTERN))
 
 
-def train(data: str, folder: Path, epochs: int, happens=lambda *_: None) -> dict:
-    """Begin the run, or resume it if it was begun, and keep every epoch of it."""
-    words = ["--data", data, *OPTIONS, "--epochs", epochs, "--out", folder]
-    if begun(folder):
-        words = ["--resume", folder, "--json"]
-    with every_step(happens), mock.patch("jaxnet.runs.run._PAUSE", 0.0):
-        code, text = said("train", *words)
+def do(command: str, data: Path, folder: Path, happens=lambda *_: None) -> None:
+    """Begin the command, or continue it, and have it keep every epoch."""
+    name, *options = command.split()
+    place = folder / "sweep.jsonl" if name == "sweep" else folder
+    words = [name, "--data", data, *options, place]
+    if name == "train" and begun(folder):
+        words = [name, "--resume", folder]
+    with (
+        every_step(happens),
+        mock.patch("jaxnet.runs.run._PAUSE", 0.0),
+        mock.patch.dict(CLAIMS, {"tiny": TINY}),
+    ):
+        code, text = said(*words)
     assert code == 0, text
-    return {k: v for k, v in json.loads(text).items() if k not in TIMES}
 
 
-def kept(folder: Path) -> tuple[int, list, str]:
-    """What a folder has: epochs saved, records, and its arrays as a checksum."""
-    run, digest = runs.read(folder), hashlib.sha256()
-    records = [msgspec.structs.replace(record, seconds=0.0) for record in run.records]
-    for place, array in sorted(checkpoint.load(folder, Manifest)[0].items()):
-        digest.update(f"{place}{array.dtype}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return run.manifest.epochs_done, records, digest.hexdigest()
+def lines(path: Path) -> list[dict]:
+    """What each complete line says, without how long it took."""
+    complete = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    return [json.loads(line) | {"seconds": 0} for line in complete]
 
 
-def straight(data: str, folder: Path, epochs: int, happens=lambda *_: None) -> dict:
-    """An uninterrupted run: its results, records, and arrays after each epoch."""
-    arrays, save = [], checkpoint.save
-
-    def save_and_look(*arguments):
-        save(*arguments)
-        arrays.append(kept(folder)[-1])
-
-    with mock.patch("jaxnet.runs.checkpoint.save", save_and_look):
-        results = train(data, folder, epochs, happens)
-    assert len(arrays) == epochs + 1
-    records = msgspec.to_builtins(kept(folder)[1])
-    return {"results": results, "records": records, "arrays": arrays}
-
-
-def check(folder: Path, expected: dict) -> int:
-    """How many epochs are saved, once they are seen to be the uninterrupted run's."""
-    if not begun(folder):
-        return 0
-    saved, records, arrays = kept(folder)
-    assert msgspec.to_builtins(records) == expected["records"][: len(records)]
-    assert saved in (len(records), len(records) - 1)
-    assert arrays == expected["arrays"][saved]
+def check(path: Path, expected: list[dict]) -> int:
+    """How much is kept, once it is seen to be the beginning of what is expected."""
+    found = lines(path)
+    assert found == expected[: len(found)]
+    if not begun(path.parent):
+        return len(found)
+    saved = runs.read(path.parent).manifest.epochs_done
+    assert saved in (len(found), len(found) - 1)
     return saved
 
 
-def check_listed(folder: Path, epochs: int) -> None:
-    """`runs list` has the run, or says that there is none, and so does `--resume`."""
-    code, text = said("runs", "list", folder.parent)
-    if begun(folder):
-        _, row = text.splitlines()
-        done = f" {len(runs.read(folder).records)}/{epochs} "
-        assert code == 0 and row.startswith("killed ") and done in row
-        return
-    assert code == 2 and "expected a folder of runs, from train --out" in text
-    code, text = said("train", "--resume", folder)
-    assert code == 2 and "expected a folder with a checkpoint, got none." in text
+def arrays(folder: Path) -> dict[str, bytes]:
+    if not begun(folder):
+        return {}
+    found = checkpoint.load(folder, Manifest)[0]
+    return {name: array.tobytes() for name, array in found.items()}
 
 
 def is_killed(process: int) -> bool:
@@ -110,105 +111,117 @@ def is_killed(process: int) -> bool:
     return status == signal.SIGKILL
 
 
-def kill_at_each_write(data: str, folder: Path, kills: int, expected: dict) -> int:
-    """The most writes that a process was let do; it resumes from what the last left.
+def kill_at_each_write(
+    work: Callable[..., None], done: Callable[[], int], kills: int
+) -> int:
+    """The most steps that a process was let do; it continues what the last left.
 
-    The first is killed at its first write, the next at its second, and so on, until one
-    has done two epochs; then from the first again. What the write that it is killed at
-    has written is nothing, a half, or all.
+    The first is killed at its first step, the next at its second, and so on, until one
+    has kept two epochs or networks; then from the first again. What the write that it
+    is killed at has written is nothing, a half, or all.
     """
-    saved, write, most, epochs = 0, 1, 0, len(expected["records"])
+    now, step, most = 0, 1, 0
     for number in range(kills):
-        happens = at_step(write, kill_myself, part=number % 3 / 2)
-        assert is_killed(forked(partial(train, data, folder, epochs, happens)))
-        check_listed(folder, epochs)
-        before, saved = saved, check(folder, expected)
-        assert before <= saved <= before + 2
-        most = max(most, write)
-        write = 1 if saved == before + 2 else write + 1
+        happens = at_step(step, kill_myself, part=number % 3 / 2)
+        assert is_killed(forked(partial(work, happens)))
+        before, now = now, done()
+        assert before <= now <= before + 2
+        most = max(most, step)
+        step = 1 if now == before + 2 else step + 1
     return most
 
 
-def kill_at_random_times(data: str, folder: Path, kills: int, expected: dict) -> None:
+def kill_at_random(
+    work: Callable[..., None], done: Callable[[], int], kills: int
+) -> None:
     """Each process is killed up to a tenth of a second after an epoch of its own."""
-    draw, epochs = random.Random(0), len(expected["records"])
+    draw = random.Random(0)
     for _ in range(kills):
-        before = check(folder, expected)
-        process = forked(partial(train, data, folder, epochs))
-        while not begun(folder) or runs.read(folder).manifest.epochs_done == before:
-            time.sleep(0.001)
+        before = done()
+        process = forked(work)
+        while done() == before:
+            time.sleep(0.05)
         time.sleep(draw.uniform(0, 0.1))
         os.kill(process, signal.SIGKILL)
         assert is_killed(process)
-        check_listed(folder, epochs)
-        assert check(folder, expected) > before
 
 
-def kill_trainer(data: str, folder: Path, epochs: int) -> None:
-    """Kill `train` 200 times at a write and 20 times at random; print what was done."""
-    answers = folder / "answers"
-
-    def in_a_process(work) -> dict:
-        assert not is_killed(forked(lambda: answers.write_text(json.dumps(work()))))
-        return json.loads(answers.read_text())
-
-    expected = in_a_process(partial(straight, data, folder / "straight", epochs))
-    places = [folder / name / "killed" for name in ("writes", "random")]
-    for place in places:
-        place.parent.mkdir()
-    writes = kill_at_each_write(data, places[0], 200, expected)
-    kill_at_random_times(data, places[1], 20, expected)
-    left = [epochs - check(place, expected) for place in places]
-    for place in places:
-        results = in_a_process(partial(train, data, place, epochs))
-        assert results == expected["results"]
-        assert check(place, expected) == epochs == len(kept(place)[1])
-    print(json.dumps({"writes": writes, "left": left}))
+def kill(name: str, folder: Path) -> None:
+    """Kill a command again and again; print the steps done, and what was left to do."""
+    for each in ("train", "sweep", "reproduce"):  # once, and not in every process
+        import_module(f"jaxnet.cli.{each}")
+    command, at_writes, at_random, file = COMMANDS[name]
+    data, straight, killed = data_file(folder), folder / "straight", folder / "killed"
+    assert not is_killed(forked(partial(do, command, data, straight)))
+    expected = lines(straight / file)
+    work = partial(do, command, data, killed)
+    done = partial(check, killed / file, expected)
+    steps = kill_at_each_write(work, done, at_writes)
+    kill_at_random(work, done, at_random)
+    left = len(expected) - done()
+    assert not is_killed(forked(work))
+    assert lines(killed / file) == expected and arrays(killed) == arrays(straight)
+    print(json.dumps({"steps": steps, "left": left}))
 
 
 @pytest.mark.slow
-def test_train_survives_200_kills_at_its_writes_and_20_at_random(small_mnist, tmp_path):
+@pytest.mark.parametrize("names", [("adam", "momentum"), ("sweep", "reproduce")])
+def test_commands_survive_248_kills_at_their_writes_and_20_at_random(tmp_path, names):
     """Each kill is a SIGKILL of a process that runs the command itself.
 
     Python and JAX take seconds to start, so a process that has imported them, and not
     let JAX start its threads, forks all others.
     """
-    options = ["-W", "ignore::RuntimeWarning", "-m", "tests.test_kills"]
-    command = [sys.executable, *options, small_mnist, str(tmp_path)]
-    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    found = json.loads(result.stdout)
-    # An epoch is four steps of its record, and seven of its checkpoint.
-    assert found["writes"] > 2 * (4 + 7)
-    assert min(found["left"]) > 0
+    command = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "tests.test_kills"]
+    started = []
+    for name in names:
+        (tmp_path / name).mkdir()
+        words, pipe = [*command, name, str(tmp_path / name)], subprocess.PIPE
+        started.append(
+            subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
+        )
+    for name, process in zip(names, started, strict=True):
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        found = json.loads(out)
+        # An epoch is four steps of its record, and seven of its checkpoint; a network
+        # is one of its claim, and four of its line.
+        assert found["steps"] > (2 * (4 + 7) if "train" in COMMANDS[name][0] else 8)
+        assert found["left"] > 0
 
 
-def test_what_a_kill_at_any_write_would_leave_is_resumed_to_the_same_bits(
-    small_mnist, tmp_path
+def test_what_a_kill_at_any_write_would_leave_of_a_run_is_resumed_to_the_same_bits(
+    tmp_path,
 ):
-    """What is in the folder at each write is copied, with a half of what is written."""
-    run, copies = tmp_path / "run", []
-
-    def happens(file, content):
-        if not run.exists():
-            return
-        copy = tmp_path / str(len(copies)) / "killed"
-        copy.mkdir(parents=True)
-        for path in run.iterdir():
-            (copy / path.name).write_bytes(path.read_bytes())
-        if file is not None:
-            path = copy / Path(file.name).name
-            path.write_bytes(path.read_bytes() + content[: len(content) // 2])
-        copies.append(copy)
-
-    expected = straight(small_mnist, run, 3, happens)
-    saved = [check(copy, expected) for copy in copies]
+    data, run = data_file(tmp_path), tmp_path / "run"
+    work = partial(do, f"{MOMENTUM} --epochs 3 --out", data)
+    copies = left_at_each_step(run, work)
+    expected = lines(run / runs.METRICS)
+    saved = [check(copy / runs.METRICS, expected) for copy in copies]
     assert saved == sorted(saved) and set(saved) == {0, 1, 2, 3}
+    assert len(copies) > 3 * (4 + 7)
     for copy in (copies[5], copies[saved.index(2) - 1]):
-        check_listed(copy, 3)
-        assert train(small_mnist, copy, 3) == expected["results"]
-        assert check(copy, expected) == 3
+        code, text = said("runs", "list", copy.parent)
+        done = len(lines(copy / runs.METRICS))
+        if begun(copy):
+            assert code == 0 and f" {done}/3 " in text.splitlines()[1]
+        else:
+            assert code == 2 and "expected a folder of runs, from train --out" in text
+        work(copy)
+        assert lines(copy / runs.METRICS) == expected and arrays(copy) == arrays(run)
+
+
+def test_what_a_kill_at_any_write_would_leave_of_a_sweep_is_continued(tmp_path):
+    data, folder = data_file(tmp_path), tmp_path / "sweep"
+    work = partial(do, f"{SWEEP} --epochs 1 --out", data)
+    copies = left_at_each_step(folder, work)
+    expected = lines(folder / "sweep.jsonl")
+    done = [check(copy / "sweep.jsonl", expected) for copy in copies]
+    assert done == sorted(done) and set(done) == {0, 2, 3}  # with the header
+    copy = copies[done.index(2) + 1]
+    work(copy)
+    assert lines(copy / "sweep.jsonl") == expected
 
 
 if __name__ == "__main__":
-    kill_trainer(sys.argv[1], Path(sys.argv[2]), epochs=500)
+    kill(sys.argv[1], Path(sys.argv[2]))

@@ -2,7 +2,6 @@
 
 import jax
 import numpy as np
-import pytest
 
 import jaxnet
 from jaxnet.network import stream
@@ -14,14 +13,6 @@ def test_weights_run_from_the_kth_neuron_to_the_jth():
     shapes = jax.eval_shape(lambda key: jaxnet.init(key, [2, 3, 1]), jax.random.key(0))
     assert [w.shape for w, _ in shapes] == [(3, 2), (1, 3)]
     assert [b.shape for _, b in shapes] == [(3,), (1,)]
-
-
-def test_large_layers_have_unit_variance_and_scaled_ones_one_over_n_in():
-    for layer, variance in ((jaxnet.large_layer, 1), (jaxnet.scaled_layer, 1 / 100)):
-        w, b = map(np.asarray, layer(jax.random.key(1), 100, 4000))
-        assert abs(w.mean()) < 4 * (variance / w.size) ** 0.5
-        assert w.var() == pytest.approx(variance, rel=0.03)
-        assert b.var() == pytest.approx(1, rel=0.1)
 
 
 def test_the_same_key_gives_the_same_bits_and_no_two_layers_the_same_numbers():

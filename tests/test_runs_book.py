@@ -40,23 +40,15 @@ def changed(*keys, to) -> dict:
     return document
 
 
-def test_the_books_file_is_read(tmp_path):
+def test_the_books_file_is_read_and_predicts_as_the_book_says(tmp_path, x64):
     params, cost = load(write(tmp_path / "net", SMALL))
     assert cost is jaxnet.cross_entropy
-    assert [layer.w.shape for layer in params] == [(3, 2), (1, 3)]
-    assert params[0].w.dtype == params[0].b.dtype == jnp.float32
-    assert params[0].w.tolist()[1] == [2.0, 0.25]
-    assert params[1].b.tolist() == [-1.5]
-    quadratic = write(tmp_path / "net", changed("cost", to="QuadraticCost"))
-    assert load(str(quadratic)).cost is jaxnet.quadratic
-
-
-def test_a_loaded_network_predicts_as_the_book_says(tmp_path, x64):
-    params, _ = load(write(tmp_path / "net", SMALL))
     a = x = np.array([[0.3], [-0.7]])
     for w, b in zip(SMALL["weights"], SMALL["biases"], strict=True):
         a = 1 / (1 + np.exp(-(np.array(w) @ a + np.array(b))))
     assert_close(jaxnet.predict(params, jnp.asarray(x[:, 0])), a[:, 0], 1e-14)
+    quadratic = write(tmp_path / "net", changed("cost", to="QuadraticCost"))
+    assert load(str(quadratic)).cost is jaxnet.quadratic
 
 
 def test_what_is_saved_has_the_books_layout(tmp_path):
@@ -89,13 +81,10 @@ def test_a_round_trip_is_exact_and_replaces_the_file(tmp_path, dtype, cost):
 SIGMOIDS, NAN = problem([2, 3, 1])[0], jnp.full(1, jnp.nan)
 NOT_SAVED = {
     "linear_quadratic": (SIGMOIDS, jaxnet.linear_quadratic, "a cost that the book's f"),
-    "log_likelihood": (SIGMOIDS, jaxnet.log_likelihood, "a cost that the book's files"),
     "tanh": (problem([2, 3, 1], hidden=jaxnet.tanh)[0], None, "got tanh, sigmoid"),
     "nothing": ([], None, "a network"),
-    "layers in another order": (SIGMOIDS[::-1], None, "layer 2 to take"),
     "two networks": (jax.tree.map(lambda p: jnp.stack([p, p]), SIGMOIDS), None, "vmap"),
     "nan": ([SIGMOIDS[0], jaxnet.Layer(SIGMOIDS[1].w, NAN)], None, "finite weights"),
-    "infinity": ([jaxnet.Layer(SIGMOIDS[0].w / 0, SIGMOIDS[0].b)], None, "finite weig"),
 }
 
 
@@ -124,81 +113,29 @@ def test_the_previous_file_survives(tmp_path, monkeypatch, function, trouble):
     assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == TEXT
 
 
-@pytest.mark.parametrize("place", ["", "net/below"])
-def test_a_place_that_cannot_be_written_is_named(tmp_path, place):
-    write(tmp_path / "net", SMALL)
-    path = tmp_path / place
-    with pytest.raises(StorageError, match=f"{path}: expected to write here, got an"):
-        save(path, SIGMOIDS)
-    assert [file.name for file in tmp_path.iterdir()] == ["net"]
-
-
 REFUSED = {
     "empty": (b"", "got an error: Input data was truncated"),
-    "cut": (TEXT[:-9], "got an error: Input data was truncated"),
     "not Unicode": (b'{"\xff": 1}', "got an error: "),
     "a pickle": (b"\x80\x02}q\0.", "got an error: JSON is malformed"),
     "two documents": (TEXT * 2, "trailing characters"),
     "a list": (b"[1, 2]", "`object`, got `array`"),
-    "no layers": (changed("weights", to=1), "`array`, got `int` - at `..weights`"),
+    "no biases": ({**SMALL, "biases": 1}, "`array`, got `int` - at `..biases`"),
     "deep objects": (b'{"a":' * 10**5, "got an error: maximum recursion"),
     "endless integer": (b'{"sizes": ' + b"9" * 10**4 + b"}", "got an error: Number ou"),
-    "unknown cost": (changed("cost", to="Hinge"), "CrossEntropyCost, got 'Hinge'"),
     "long cost": (changed("cost", to="H" * 1000), "CrossEntropyCost, got 'HHH"),
     "no cost": (changed("cost", to=None), "`str`, got `null` - at `..cost`"),
     "one size": (changed("sizes", to=[2]), "length >= 2 - at `..sizes`"),
-    "size, not sizes": (changed("sizes", to=2), "`array`, got `int` - at `..sizes`"),
-    "half a neuron": (changed("sizes", 1, to=3.0), "got `float` - at `..sizes.1.`"),
-    "true neurons": (changed("sizes", 2, to=True), "got `bool` - at `..sizes.2.`"),
     "no neurons": (changed("sizes", 2, to=0), "`int` >= 1 - at `..sizes.2.`"),
     "huge size": (changed("sizes", 0, to=10**4000), "`int` <= .* at `..sizes.0.`"),
     "other sizes": (changed("sizes", 1, to=4), "4 rows of 2 in weights.0., got 3 rows"),
     "more sizes": (changed("sizes", to=[2, 3, 1, 1]), "3 layers in weights, got 2"),
-    "no weights": (changed("weights", to={}), "got `object` - at `..weights`"),
-    "no rows": (changed("weights", 0, to=[]), "in weights.0., got 0 rows of 0"),
     "ragged": (changed("weights", 0, 1, to=[1]), "in weights.0., got .* different len"),
-    "a wrapped number": (
-        changed("weights", 1, 0, 2, to=[1]),
-        "at `..weights.1..0..2.`",
-    ),
-    "a wrapped layer": (
-        changed("weights", 0, to=[[[1, 2]] * 3]),
-        "`array` - at `..weig",
-    ),
     "flat bias": (changed("biases", 1, to=[-1.5]), "got `float` - at `..biases.1..0.`"),
-    "row bias": (
-        changed("biases", 0, to=[[1, 2, 3]]),
-        "3 rows of 1 in biases.0., got 1",
-    ),
     "text": (changed("biases", 1, 0, 0, to="1"), "got `str` - at `..biases.1..0..0.`"),
-    "true": (
-        changed("weights", 0, 0, 0, to=True),
-        "got `bool` - at `..weights.0..0..0",
-    ),
-    "null": (
-        changed("weights", 0, 0, 0, to=None),
-        "got `null` - at `..weights.0..0..0",
-    ),
     "nan": (changed("weights", 0, 0, 0, to=np.nan), "got an error: JSON is malformed"),
-    "infinity": (
-        changed("biases", 1, 0, 0, to=-np.inf),
-        "got an error: JSON is malform",
-    ),
-    "1e39": (
-        changed("biases", 1, 0, 0, to=1e39),
-        "finite float32 numbers in biases.1.",
-    ),
+    "1e39": (changed("biases", 1, 0, 0, to=1e39), "finite float32 numbers in biases.1"),
     "1e999": (TEXT.replace(b"3.0", b"1e999"), "out of range - at `..weights.0..2..1.`"),
-    "huge integer": (
-        changed("biases", 1, 0, 0, to=10**400),
-        "out of range - at `..bia",
-    ),
-} | {
-    f"no {key}": (
-        {k: v for k, v in SMALL.items() if k != key},
-        f"required field `{key}",
-    )
-    for key in SMALL
+    "not all": ({"sizes": [2, 3, 1]}, "required field `weights"),
 }
 
 
@@ -211,15 +148,6 @@ def test_a_bad_file_is_refused_by_name(tmp_path, content, message):
     assert isinstance(info.value, ValueError)
 
 
-def test_what_is_no_file_is_refused(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    for place in (".", "nowhere", "pipe", "a\0b", "a" * 300):
-        with pytest.raises(
-            StorageError, match="expected a readable file, got an error"
-        ):
-            load(tmp_path / place)
-
-
 def test_a_file_too_large_is_not_parsed(tmp_path, monkeypatch):
     path = write(tmp_path / "net", SMALL)
     monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT))
@@ -229,55 +157,3 @@ def test_a_file_too_large_is_not_parsed(tmp_path, monkeypatch):
         StorageError, match=f"at most {len(TEXT) - 1} bytes, got {len(TEXT)}"
     ):
         load(path)
-
-
-def places(value, keys=()):
-    """The keys that lead to each value inside a document."""
-    inside = value.items() if isinstance(value, dict) else enumerate(value)
-    for key, inner in inside:
-        yield (*keys, key), inner
-        if isinstance(inner, list):
-            yield from places(inner, (*keys, key))
-
-
-def changed_files():
-    """SMALL with each value changed in many ways, and then each byte of its text."""
-    others = [None, True, 0, 2, 1e300, 10**400, np.nan, "QuadraticCost", [], [1.0], {}]
-    for keys, value in places(SMALL):
-        for other in (*others, [value], [value, value]):
-            yield json.dumps(changed(*keys, to=other)).encode()
-    parts = [
-        b"",
-        b"[",
-        b"]",
-        b",",
-        b":",
-        b"1",
-        b"-",
-        b"e9",
-        b'"',
-        b"NaN",
-        b"\x80",
-        b"\n",
-    ]
-    for i in range(len(TEXT)):
-        for part in (*parts, TEXT[i:]):
-            yield TEXT[:i] + part + TEXT[i + 1 :]
-
-
-def test_a_changed_file_is_read_or_refused(tmp_path):
-    """If it is read, then as a network of finite numbers that fits together."""
-    loaded = []
-    for content in changed_files():
-        path = write(tmp_path / "net", content)
-        try:
-            params, cost = load(path)
-        except StorageError as error:
-            text = str(error)
-            assert text.startswith(f"{path}: expected ") and ", got " in text
-            assert len(text.splitlines()) == 1
-        else:
-            jaxnet.checks.check_params(params)
-            assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
-            loaded.append(cost)
-    assert set(loaded) == {jaxnet.quadratic, jaxnet.cross_entropy}

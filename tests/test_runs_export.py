@@ -14,24 +14,16 @@ from jaxnet.cli import main
 from jaxnet.runs import StorageError, load_function, save_function, save_onnx
 from tests.helpers import compiled, problem
 
-# Of the hidden and the output layer.
-ACTIVATIONS = {
-    "sigmoid": (jaxnet.sigmoid, jaxnet.sigmoid),
-    "tanh": (jaxnet.tanh, jaxnet.sigmoid),
-    "softmax": (jaxnet.relu, jaxnet.softmax),
-    "linear": (jaxnet.linear, jaxnet.linear),
-}
-
 
 def outputs(params, x):
     """One example after another, by `predict`."""
     return np.stack([compiled(jaxnet.predict)(params, a) for a in np.asarray(x)])
 
 
-@pytest.mark.parametrize("activations", ACTIVATIONS)
-def test_a_network_in_a_file_predicts_any_number_of_examples(activations, tmp_path):
-    hidden, output = ACTIVATIONS[activations]
-    params, x, _ = problem([5, 4, 3], 6, hidden=hidden, output=output)
+@pytest.mark.parametrize("output", [jaxnet.sigmoid, jaxnet.softmax], ids=str)
+def test_a_network_in_a_file_predicts_any_number_of_examples(output, tmp_path):
+    hidden = [jaxnet.sigmoid, jaxnet.tanh, jaxnet.relu, jaxnet.linear]
+    params, x, _ = problem([5, 4, 4, 4, 4, 3], 6, hidden=hidden, output=output)
     save_function(tmp_path / "new" / "net.jax", params)
     function = load_function(tmp_path / "new" / "net.jax")
     save_onnx(tmp_path / "new" / "net.onnx", params)

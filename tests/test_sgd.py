@@ -3,7 +3,6 @@
 import shutil
 import subprocess
 import sys
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -66,20 +65,11 @@ def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
 # The order of the examples
 
 
-@pytest.mark.parametrize("n", [2, 1000, 2**18, 2**18 + 1])
+@pytest.mark.parametrize("n", [2, 2**18, 2**18 + 1])
 def test_an_order_is_a_permutation(n):
     order = np.asarray(jax.jit(fast.shuffle, static_argnums=1)(jax.random.key(n), n))
     np.testing.assert_array_equal(np.sort(order), np.arange(n))
     assert n < 4 or (order != np.arange(n)).any()
-
-
-def test_an_order_is_by_32_random_bits():
-    """Of 50,000 numbers, 16 bits of each sort; ties go to the 16 bits before them."""
-    key, n = jax.random.key(3), 50_000
-    bits = np.asarray(jax.random.bits(jax.random.clone(key), (2, n), np.uint32)) >> 16
-    first = np.argsort(bits[0], kind="stable")
-    expected = first[np.argsort(bits[1], kind="stable")]
-    np.testing.assert_array_equal(fast.shuffle(key, n), expected)
 
 
 def test_all_orders_are_equally_likely():
@@ -135,24 +125,27 @@ def test_rates_of_0_and_none_are_the_same(x64):
 KEEPS_ETA = optax.inject_hyperparams(optax.sgd)
 
 
-def test_twenty_seeds_by_three_rates_train_under_two_vmaps():
+def test_seeds_by_rates_train_under_two_vmaps():
     """With an optimizer that keeps eta in its state."""
     _, data = data_of(20)
 
     @jax.jit
     def run(params, key, rates):
-        options = {"epochs": 2, "batch_size": 5, "optimizer": KEEPS_ETA}
+        options = {"epochs": 1, "batch_size": 5, "optimizer": KEEPS_ETA}
         return jaxnet.train(key, params, data, **options, **rates)[0]
 
-    keys = jax.random.split(jax.random.key(0), 20)
-    networks = jax.vmap(partial(jaxnet.init, sizes=[4, 5, 3]))(keys)
+    keys = jax.random.split(jax.random.key(0), 5)
+    networks = jax.tree.map(
+        lambda *leaves: np.stack(leaves),
+        *(problem([4, 5, 3], seed=seed)[0] for seed in range(5)),
+    )
     rates = {"eta": [0.1, 1.0, 3.0], "l2": [0.0, 1.0, 2.0], "dropout": [0.0, 0.5, 0.1]}
     rates = {name: np.array(column, np.float32) for name, column in rates.items()}
     over_rates = jax.vmap(run, in_axes=(None, None, 0))
     swept = jax.vmap(over_rates, in_axes=(0, 0, None))(networks, keys, rates)
-    assert swept[0].w.shape == (20, 3, 5, 4)
-    for i, j in ((0, 0), (7, 1), (19, 2)):
-        params = jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], networks)
+    assert swept[0].w.shape == (5, 3, 5, 4)
+    for i, j in ((0, 0), (2, 1), (4, 2)):
+        params = jax.tree.map(lambda leaf, i=i: leaf[i], networks)
         alone = run(params, keys[i], {name: rates[name][j] for name in rates})
         one = jax.tree.map(lambda leaf, i=i, j=j: np.asarray(leaf)[i, j], swept)
         assert_close(one, alone, rtol=1e-5)
@@ -197,14 +190,13 @@ def many_parts():
 OPTIMIZERS = {
     "momentum": momentum,
     "many parts": many_parts(),
-    "injected schedule": optax.inject_hyperparams(optax.adam)(
-        optax.linear_schedule(0.1, 0.01, 10)
-    ),
     "rprop": optax.rprop(0.1),
 }
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name", ["momentum", "many parts", pytest.param("rprop", marks=pytest.mark.slow)]
+)
 def test_an_optimizer_learns_what_an_optax_loop_learns(x64, name):
     """And keeps its memory from epoch to epoch."""
     (params, data), optimizer = data_of(20), OPTIMIZERS[name]
@@ -231,17 +223,6 @@ def test_an_optimizer_learns_what_an_optax_loop_learns(x64, name):
     assert_close(state.params, expected, rtol=1e-12)
 
 
-def test_train_builds_an_optimizer_that_keeps_eta(x64):
-    """Which `start` refuses."""
-    (params, data), key, ready = data_of(20), jax.random.key(0), optax.rprop(0.1)
-    run = {"batch_size": 5, "eta": 0.1, "optimizer": optax.rprop}
-    learned, _ = jaxnet.train(key, params, data, epochs=1, **run)
-    first, state = jax.random.fold_in(key, 0), jaxnet.start(params, ready)
-    expected = jaxnet.epoch(first, state, data, batch_size=5, optimizer=ready).params
-    assert not np.array_equal(learned[0].w, params[0].w)
-    assert_close(learned, expected, rtol=1e-12)
-
-
 def test_a_gradient_of_one_s_own_may_return_pairs():
     params, data = data_of(20)
 
@@ -261,19 +242,19 @@ def brighter(key, x):
     return x * jax.random.uniform(key, (), x.dtype)
 
 
-WAYS_TO_TRAIN = {
-    "momentum with L1": {"optimizer": momentum, "l1": 0.1, "augment": brighter},
-    "adam with L2 and dropout": {"optimizer": optax.adam, "l2": 0.1, "dropout": 0.3},
-}
+WAYS_TO_TRAIN = [
+    {"optimizer": momentum, "l1": 0.1, "dropout": 0.3},
+    pytest.param({"optimizer": optax.adam, "l2": 0.1}, marks=pytest.mark.slow),
+]
 
 
-@pytest.mark.parametrize("options", WAYS_TO_TRAIN.values(), ids=WAYS_TO_TRAIN)
+@pytest.mark.parametrize("options", WAYS_TO_TRAIN, ids=["momentum", "adam"])
 def test_fast_training_equals_plain_training(x64, monkeypatch, options):
     """In 200 steps, every fifth of them with three examples in place of five."""
     params, data = data_of()
 
     def trained():
-        run = {"epochs": 40, "batch_size": 5, "eta": 0.1} | options
+        run = {"epochs": 40, "batch_size": 5, "eta": 0.1, "augment": brighter} | options
         return jaxnet.train(jax.random.key(0), params, data, **run)[0]
 
     fast_params = trained()
@@ -291,9 +272,10 @@ from jaxnet import sgd
 assert sgd.engine is sgd.plain and not hasattr(jaxnet, "fast")
 data, key = jaxnet.Dataset(jnp.eye(4), jnp.eye(4)), jax.random.key(0)
 params = jaxnet.init(key, [4, 3, 4])
-run = {"epochs": 20, "batch_size": 3, "eta": 3.0}
-trained, _ = jaxnet.train(key, params, data, **run)
-assert jaxnet.total_cost(trained, data) < jaxnet.total_cost(params, data)
+cost = jax.tree_util.Partial(jaxnet.total_cost, data=data)
+run = {"epochs": 20, "batch_size": 3, "eta": 3.0, "evaluate": cost}
+_, costs = jaxnet.train(key, params, data, **run)
+assert costs[-1] < costs[0]
 print(jaxnet.__file__)
 """
 

@@ -33,14 +33,14 @@ COMMANDS = {
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser that complains in one line."""
+    """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{_one_line(f'{self.prog}: {message}')}\n")
 
 
 def _one_line(text: str) -> str:
-    """The text without what a file's name or a word has in it that breaks a line."""
+    """The text on one line of limited length; names of files may have line breaks."""
     line = " ".join(text.splitlines())
     return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
 
@@ -88,7 +88,7 @@ def _run(args: argparse.Namespace) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = import_module(f"jaxnet.cli.{args.command}").run(args)
-        print(end="", flush=True)  # while what goes wrong can still be told
+        print(end="", flush=True)  # so that a failure to write is reported
         return code
     except BrokenPipeError:
         _leave_output()
@@ -129,6 +129,6 @@ def _told(error: BaseException) -> tuple[int, str] | None:
 
 
 def _leave_output() -> None:
-    """Keep Python from writing, as it ends, what nobody reads or no disk takes."""
+    """Discard buffered output, which Python would fail to write again as it exits."""
     with suppress(OSError, ValueError, AttributeError):  # it may be no file at all
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

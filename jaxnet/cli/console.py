@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def end_with_pipe() -> None:
-    """Have the process end, as other programs do, when nobody reads what it prints."""
+    """End the process quietly, as other programs do, when its output pipe is closed."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
@@ -23,7 +23,7 @@ def end_with_pipe() -> None:
 def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
     """The items, with a progress display and the time left if there is a terminal.
 
-    So many of the total were `done` before the first item.
+    `done` of the total were finished before the first item.
     """
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     console = Console(stderr=not on_terminal)
@@ -44,7 +44,7 @@ def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator
 
 
 def tell(message: str) -> None:
-    """Print a line that is not a result."""
+    """Print a line on standard error, since it is not a result."""
     print(message, file=sys.stderr, flush=True)
 
 
@@ -59,7 +59,7 @@ def percent(value: float) -> str:
 
 
 def aligned(rows: Sequence[Sequence[object]]) -> Iterator[str]:
-    """The rows with columns below each other, the first to the left."""
+    """The rows as lines of aligned columns, the first one to the left."""
     table = [list(map(str, row)) for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for first, *others in table:

@@ -1,4 +1,4 @@
-"""`python -m jaxnet describe`: what a data set holds."""
+"""`python -m jaxnet describe`: what a data set contains."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What JAX is told before it starts: devices, threads, other processes, a cache.
+"""Settings that JAX reads when it starts: devices, threads, processes, cache.
 
 Only the command line and scripts do this, never an import of jaxnet.
 """
@@ -23,7 +23,7 @@ _LARGE = 1_000_000  # parameters that one core cannot read fast enough
 
 
 def add_devices(parser: argparse.ArgumentParser) -> None:
-    """--devices, and what a process must know to join others."""
+    """--devices, and the options for several processes."""
     group = parser.add_argument_group("where it is computed")
     help = "devices to use, of this machine (default: a core for each network, or all)"
     group.add_argument("--devices", metavar="N", type=integer(1, 512), help=help)
@@ -38,9 +38,9 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
 def start(
     args: argparse.Namespace, networks: int, sizes: Sequence[int], batch_size: int
 ) -> bool:
-    """Whether this process prints and saves, once JAX has started with its devices.
+    """Start JAX; whether this process is the one that prints and saves.
 
-    It waits for the other processes, if there are to be some.
+    Waits for the other processes, if there are several.
     """
     names = ("coordinator", "processes", "process")
     given = [f"--{name}" for name in names if getattr(args, name) is not None]
@@ -84,12 +84,12 @@ def _join(coordinator: str, processes: int, process: int) -> None:
 def prepare(
     networks: int, sizes: Sequence[int], batch_size: int, devices: int | None = None
 ) -> None:
-    """Have JAX use the CPU's cores well; it has no effect once JAX has started.
+    """Configure JAX for the CPU's cores, which has no effect once JAX has started.
 
     With one network, a second thread helps from about 5 million multiply-adds in a
     mini-batch, and delays smaller ones by up to a third. With more networks, each core
-    is a device of its own; `devices` overrides their number. What the environment
-    already says is left as it is.
+    is a device of its own; `devices` overrides their number. Environment variables
+    that are already set are not changed.
     """
     parameters = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
     if devices is None and networks > 1:
@@ -108,10 +108,10 @@ def prepare(
 
 
 def keep_compiled() -> None:
-    """Cache what XLA compiles, up to a GiB, in the user's folder for such.
+    """Cache compiled programs, up to 1 GiB, in the user's cache folder.
 
     JAX_COMPILATION_CACHE_DIR names another folder, and JAX_ENABLE_COMPILATION_CACHE=0
-    turns it off. Nothing is kept where nothing can be written.
+    disables the cache, as does a folder that cannot be written to.
     """
     config: Any = jax.config
     if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:

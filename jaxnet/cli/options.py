@@ -1,4 +1,4 @@
-"""Options on the command line: those of an experiment, and how values are read."""
+"""The options of an experiment on the command line, and how values are parsed."""
 
 import argparse
 import os
@@ -25,7 +25,7 @@ from jaxnet.experiments.experiment import (
 from jaxnet.gradients import autodiff, backprop
 from jaxnet.runs import Run, TrainedNetwork, load_network, read
 
-MAX_NETWORKS = 100_000  # at once: a list of more takes longer than one expects
+MAX_NETWORKS = 100_000  # a list of more takes surprisingly long
 _FLAGS = {
     "init_layer": "init",
     "halve_after": "schedule",
@@ -41,7 +41,7 @@ _ALL = "which is all the training images"
 
 
 class UsageError(Exception):
-    """Arguments that do not fit: a user's mistake, told in one line."""
+    """Invalid arguments: a user's mistake, reported in one line."""
 
 
 def wrong(option: str, expected: str, got: object) -> UsageError:
@@ -60,9 +60,10 @@ def add_fields(
     *,
     lists: Iterable[str] = (),
 ) -> argparse._ArgumentGroup:
-    """A group with an experiment's options, of these names, and the book's defaults.
+    """Add the experiment's options of these names, with defaults in their help.
 
-    Only those that are given will be in the arguments. Those of `lists` may be several.
+    The parsed arguments contain only the options that are given. Those of `lists` take
+    several values.
     """
     title, defaults = "the experiment", described(Experiment())
     group = parser.add_argument_group(title, argument_default=argparse.SUPPRESS)
@@ -116,7 +117,7 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 
 def read_run(path: str | Path) -> Run:
-    """The run in a folder; a line says which checkpoints are damaged and not used."""
+    """The run in a folder; prints a line if a damaged checkpoint is skipped."""
     run = read(path)
     if run.skipped:
         tell(f"{' '.join(run.skipped)} The checkpoint before is used.")
@@ -131,7 +132,7 @@ def network_of(args: argparse.Namespace) -> TrainedNetwork:
 
 
 def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """The function, with errors that argparse puts into its own message."""
+    """The function, with its errors converted to argparse's."""
 
     def typed(text: str) -> Any:
         try:
@@ -143,7 +144,7 @@ def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:
 
 
 def choice(names: Iterable[str]) -> Callable[[str], str]:
-    """Reads one of a few names."""
+    """A parser of one of a few names."""
 
     def read(text: str) -> str:
         if text not in names:
@@ -155,14 +156,14 @@ def choice(names: Iterable[str]) -> Callable[[str], str]:
 
 
 def integer(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
-    """Reads a whole number in a range."""
+    """A parser of an integer in a range."""
     words = f"a whole number of at least {least}"
     kind = Annotated[int, Meta(ge=least, lt=most + 1, description=words)]
     return _typed(lambda text: convert("", text, kind))
 
 
 def _several(read: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
-    """Reads different numbers with commas between."""
+    """A parser of different numbers separated by commas."""
 
     def read_all(text: str) -> tuple[float, ...]:
         numbers = tuple(read(part.strip()) for part in text.split(","))
@@ -175,7 +176,7 @@ def _several(read: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]
 
 
 def as_text(value: object) -> str:
-    """A value as it is given on the command line."""
+    """A value as text that the command line accepts."""
     if isinstance(value, list | tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

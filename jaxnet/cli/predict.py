@@ -20,7 +20,7 @@ DESCRIPTION = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """The network, the pictures, and how to look at what is done with them."""
+    """The network, the pictures, and the drawings of each stage."""
     add_network(parser)
     help = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM files"
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help=help)

@@ -1,4 +1,4 @@
-"""`python -m jaxnet runs`: the runs that folders keep, in a list or side by side."""
+"""`python -m jaxnet runs`: saved runs, in a list or compared."""
 
 import argparse
 from collections.abc import Iterator

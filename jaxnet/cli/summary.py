@@ -1,4 +1,4 @@
-"""What became of a training run, as lines for people and as JSON."""
+"""The summary of a training run, as text and as JSON."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ def epoch_line(record: Record, examples: int) -> str:
 
 @dataclass(frozen=True)
 class Summary:
-    """What is told of a run, of one or more epochs, when it ends."""
+    """The results of a run of one or more epochs."""
 
     seeds: Sequence[int]
     records: Sequence[Record]
@@ -97,7 +97,7 @@ class Summary:
         }
 
     def lines(self) -> Iterator[str]:
-        """The run in words: results, the book's number, trouble, and time."""
+        """The run as text: results, the book's number, warnings, and time."""
         best, last = self.best, self.last
         if self.interrupted:
             yield f"Interrupted after {len(self.records)} of {self.epochs} epochs."

@@ -35,7 +35,7 @@ Setting = tuple[float, ...]  # a value for each of RATES
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """An experiment's, where rates may be several, and where the results go."""
+    """An experiment's options, with several values of each rate, and the output."""
     add_experiment(parser, lists=RATES)
     devices.add_devices(parser)
     help = "file to keep networks in that are done, and to continue from"
@@ -141,7 +141,7 @@ def _report(
 def _table(
     rows: Mapping[Setting, Mapping[str, int | float]], names: Sequence[str]
 ) -> Iterator[str]:
-    """A line for each setting; the best mean is pointed at."""
+    """A line for each setting; the best mean is marked."""
     titles = ("seeds", "best", "sd", "max", "last", "")
     best = np.fmax.reduce([row["mean"] for row in rows.values()])
     places = [list(RATES).index(name) for name in names]

@@ -35,7 +35,7 @@ DESCRIPTION = (
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """An experiment's, where it is kept, and how to print it."""
+    """An experiment's options, where to save it, and what to print."""
     add_experiment(parser)
     devices.add_devices(parser)
     kept = parser.add_mutually_exclusive_group()
@@ -106,7 +106,7 @@ def follow(
     lines: bool = True,
     rows: bool = False,
 ) -> Summary:
-    """What becomes of a run of the experiment, printed epoch by epoch if `lines`.
+    """Run the experiment and return its summary; print each epoch if `lines`.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
     KeyboardInterrupt. It ends early when every network has stopped or diverged.

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from jaxnet.activations import sigmoid, softmax
 from jaxnet.compare.candidate import CandidateError, Prepared
@@ -29,6 +30,7 @@ from jaxnet.sgd import epoch, start
 
 _ETA = 0.1  # of the training before the last comparison
 _COMPLEX_STEP_TOLERANCE = 1e-9
+_compiled_complex_step = jax.jit(complex_step)
 
 
 class Stage(NamedTuple):
@@ -98,10 +100,10 @@ def check_gradient(
     found = GradCheck()
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         params, data = jax.tree.map(_as_float64, (params, data))
-        x, y = data.x[:batch_size], data.y[:batch_size]
+        x, y = (jax.device_put(np.asarray(a)[:batch_size]) for a in (data.x, data.y))
         problem = Problem(params, x, y, cost)
         for done, network in _trained(params, data, epochs, cost):
-            if not all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
+            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
                 found.diverged_after = done
                 break
             for dtype in ("float64", "float32"):
@@ -121,7 +123,8 @@ def check_gradient(
 
 
 def _as_float64(array: Any) -> Any:
-    return jnp.asarray(as_numbers(jnp.asarray(array), float), float)
+    numbers = as_numbers(jnp.asarray(array), float)
+    return jax.device_put(np.asarray(numbers).astype(float))  # NumPy compiles nothing
 
 
 def _trained(
@@ -144,7 +147,7 @@ def _complex_step_error(
     """The relative error at a small network, None if there is no complex step."""
     small = _probe_like(params, 1, cost)
     try:
-        exact = complex_step(*small)
+        exact = _compiled_complex_step(*small)
         return compare_trees(candidate(*small), exact, 0.0).relative_error
     except (ValueError, CandidateError):
         return None
@@ -167,7 +170,9 @@ def _broken(
         try:
             small = _probe_like(params, depth, cost)
             if cost.output == softmax:  # the book's delta is a - y where sums are 1
-                small = small._replace(y=small.y / small.y.sum(axis=1, keepdims=True))
+                y = np.asarray(small.y)
+                y = jax.device_put(y / y.sum(axis=1, keepdims=True))
+                small = small._replace(y=y)
             broken = diagnose(candidate, *small)
         except (CandidateError, ShapeError):
             continue

@@ -94,7 +94,10 @@ def compare_gradients(
 
 def _cast(leaf: Any, dtype: str) -> Any:
     floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
-    return jnp.asarray(leaf).astype(dtype) if floating else leaf
+    if not floating:
+        return leaf
+    same = leaf.dtype == dtype  # NumPy converts without compiling anything
+    return jax.device_put(leaf if same else np.asarray(leaf).astype(dtype))
 
 
 def compare_trees(

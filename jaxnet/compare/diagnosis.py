@@ -62,7 +62,8 @@ def equations(candidate: Gradient, problem: Problem) -> list[Equation]:
     inside = internals(problem)
     batch = gradient(x, y)
     try:
-        each = [gradient(x[i : i + 1], y[i : i + 1]) for i in range(len(x))]
+        rows = zip(np.asarray(x)[:, None], np.asarray(y)[:, None], strict=True)
+        each = [gradient(jax.device_put(x), jax.device_put(y)) for x, y in rows]
     except (CandidateError, ArithmeticError):
         each = []  # it need not take a mini-batch of one
     examples = [np.stack(leaves) for leaves in zip(*each, strict=True)]

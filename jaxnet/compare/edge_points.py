@@ -3,10 +3,9 @@
 from collections.abc import Collection, Iterator
 from dataclasses import replace
 from math import nan
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
@@ -21,7 +20,7 @@ from jaxnet.costs import (
     log_likelihood,
     quadratic,
 )
-from jaxnet.layers import Params
+from jaxnet.layers import Layer, Params
 from jaxnet.network import init
 
 
@@ -39,11 +38,17 @@ def probe(
     `hidden` is the activation of all hidden layers, or one for each; the outputs are
     those of the cost.
     """
-    key = jax.random.key(seed)
-    params_key, x_key, y_key = (jax.random.fold_in(key, i) for i in range(3))
-    params = init(params_key, [n] * (hidden_layers + 2), hidden, cost.output)
-    x = jax.random.normal(x_key, (m, n))
-    return params, x, jax.random.uniform(y_key, (m, n))
+    key, rng = jax.random.key(seed), np.random.default_rng(seed)
+
+    def random_layer(_: Any, n_in: int, n_out: int) -> Layer:
+        # Of NumPy's numbers, for which nothing is compiled.
+        w, b = rng.normal(size=(n_out, n_in)), rng.normal(size=n_out)
+        return Layer(jax.device_put(w), jax.device_put(b))
+
+    sizes = [n] * (hidden_layers + 2)
+    params = init(key, sizes, hidden, cost.output, random_layer)
+    x, y = rng.normal(size=(m, n)), rng.uniform(size=(m, n))
+    return params, jax.device_put(x), jax.device_put(y)
 
 
 class Edge(NamedTuple):
@@ -65,7 +70,7 @@ def edge_points(
     The candidate is required to support sigmoid and the given activations.
     """
     for name, problem in _points():
-        problem = jax.tree.map(jnp.asarray, problem)
+        problem = jax.tree.map(jax.device_put, problem)
         hidden = {layer.activation for layer in problem.params[:-1]}
         required = hidden <= {sigmoid, *activations}
         if not candidate.takes(problem.cost):

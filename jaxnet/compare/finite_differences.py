@@ -38,17 +38,7 @@ def third_opinion(
 
     The opinions are those of the step at which central differences are closest.
     """
-    params, x, y, cost = problem
-
-    @jax.jit
-    def costs_along(direction: Params) -> Float[Array, " steps"]:
-        def cost_at(h: Float[Array, ""]) -> Float[Array, ""]:
-            moved = jax.tree.map(lambda p, d: p + h * d, params, direction)
-            return loss(moved, x, y, cost)
-
-        return jax.lax.map(cost_at, np.concatenate([[0.0], _STEPS, -_STEPS]))
-
-    named, tree = jax.tree_util.tree_flatten_with_path(params)
+    named, tree = jax.tree_util.tree_flatten_with_path(problem.params)
     both = jax.tree.leaves(candidate), jax.tree.leaves(reference)
     rng, costs, slopes = np.random.default_rng(0), [], []
     for i, (_, leaf) in enumerate(named):
@@ -56,7 +46,8 @@ def third_opinion(
             d /= np.linalg.norm(d)
             leaves = [np.zeros(leaf.shape) for _, leaf in named]
             leaves[i] = d
-            costs.append(np.asarray(costs_along(jax.tree.unflatten(tree, leaves))))
+            direction = jax.tree.unflatten(tree, leaves)
+            costs.append(np.asarray(_costs_along(problem, direction)))
             slopes.append([np.vdot(gradient[i], d) for gradient in both])
     here, right, left = np.split(np.array(costs), [1, 1 + len(_STEPS)], axis=1)
     forward, central = (right - here) / _STEPS, (right - left) / (2 * _STEPS)
@@ -74,3 +65,14 @@ def third_opinion(
         pair = (errors(central[rows], by[rows])[best] for by in by_gradient)
         opinions.append(Opinion(name_of(path), *pair))
     return curve, opinions
+
+
+@jax.jit
+def _costs_along(problem: Problem, direction: Params) -> Float[Array, " steps"]:
+    params, x, y, cost = problem
+
+    def cost_at(h: Float[Array, ""]) -> Float[Array, ""]:
+        moved = jax.tree.map(lambda p, d: p + h * d, params, direction)
+        return loss(moved, x, y, cost)
+
+    return jax.lax.map(cost_at, np.concatenate([[0.0], _STEPS, -_STEPS]))

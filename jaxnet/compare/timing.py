@@ -6,7 +6,6 @@ from functools import partial
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.compare.candidate import Prepared
@@ -31,7 +30,7 @@ def time_calls(
     candidate: Prepared, reference: Prepared, problem: Problem
 ) -> list[Timing]:
     """The cost alone and both gradients in float32, as in training, interleaved."""
-    *arrays, cost = jax.tree.map(lambda leaf: leaf.astype(jnp.float32), problem)
+    *arrays, cost = jax.tree.map(_in_float32, problem)
     products = [2 * len(problem.x) * w.size for w, _ in problem.params]
     forward, backward = sum(products), sum(products) + sum(products[1:])
     methods: list[tuple[str, Any, dict[str, Any], int]] = [
@@ -55,6 +54,10 @@ def time_calls(
     clocked = [[_seconds(call) for call in calls] for _ in range(_REPEATS)]
     medians = np.median(clocked, axis=0).tolist()
     return [t._replace(seconds=s) for t, s in zip(timings, medians, strict=True)]
+
+
+def _in_float32(leaf: Any) -> Any:
+    return jax.device_put(np.asarray(leaf).astype(np.float32))
 
 
 def _seconds(call: Callable[[], Any]) -> float:

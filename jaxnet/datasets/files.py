@@ -22,7 +22,7 @@ _CHUNK = 2**26
 
 
 class DataError(ValueError):
-    """Data that cannot be used: which file, what was expected, and what it holds."""
+    """Unusable data: the message names the file, what was expected and got."""
 
 
 @contextmanager
@@ -45,7 +45,7 @@ def check_file(path: str | Path) -> None:
 def opened(path: str | Path, kind: str) -> Iterator[BufferedReader | GzipFile]:
     """The content of a file of this kind, decompressed while it is read if gzipped.
 
-    What goes wrong in opening or reading it is a DataError.
+    Errors in opening or reading it become DataErrors.
     """
     try:
         check_file(path)
@@ -75,7 +75,7 @@ def pillow() -> Any:
 
 @contextmanager
 def opened_picture(path: str | Path) -> Iterator[Any]:
-    """A picture as Pillow opens it; what goes wrong with it is a DataError."""
+    """A context with a picture opened by Pillow, whose errors become DataErrors."""
     image = pillow()
     try:
         check_file(path)

@@ -1,4 +1,4 @@
-"""The formats that data come in, and which of them a path holds."""
+"""The formats of data sets, and which of them is at a path."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a data set holds: classes, ranges, duplicates."""
+"""What a data set contains: classes, ranges, duplicates."""
 
 import math
 from hashlib import blake2b
@@ -12,7 +12,7 @@ from jaxnet.layers import Dataset
 
 
 def describe(data: Split, names: list[str] | None = None) -> dict[str, Any]:
-    """What the three parts hold, as JSON values.
+    """What the three parts contain, as JSON values.
 
     `duplicates` are examples with the inputs of an earlier one in their part, and
     `shared` those of a later part whose inputs are in an earlier part.

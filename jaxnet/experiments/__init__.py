@@ -1,6 +1,6 @@
-"""The book's experiments: its claims as data, and what runs them over many seeds.
+"""The book's experiments: its claims as data, and the code to run them.
 
-An `Experiment` is all that decides a run but its seed and data, and a `Runner` trains
+An `Experiment` determines a run, except for its seed and data, and a `Runner` trains
 many networks of it at once; `sweep`, `reproduce` and `replay` are built on them. The
 files that they write survive a process that is killed.
 """

@@ -1,4 +1,4 @@
-"""The book's claims as data: experiments, its numbers, and what they are numbers of.
+"""The book's claims as data: experiments, numbers, and the statistics that they are.
 
 The one place for the book's hyper-parameters and numbers: the command line, the scripts
 and the tests read them here.
@@ -81,7 +81,7 @@ EVALUATION_COST = Measure(
 
 @dataclass(frozen=True)
 class Claim:
-    """What the book reports of an experiment; a number of None is none it states."""
+    """What the book reports of an experiment; the number is None if it states none."""
 
     experiment: Experiment
     number: float | None
@@ -179,7 +179,7 @@ CLAIMS = {
 
 
 def claim_of(experiment: Experiment) -> Claim | None:
-    """What accuracy the book states for this experiment, whatever its gradient is."""
+    """The accuracy that the book states for this experiment, with any gradient."""
     as_in_book = replace(experiment, gradient=backprop)
     for claim in CLAIMS.values():
         stated = claim.number is not None and claim.measure == ACCURACY

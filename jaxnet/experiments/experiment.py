@@ -1,4 +1,4 @@
-"""An experiment: all that decides a run but its seed and its data.
+"""An experiment: everything that determines a run, except its seed and its data.
 
 This is the one list of options: the command line, saved runs, sweeps and the book's
 claims are made from the fields of `Experiment`, each with its range and its help text.
@@ -94,12 +94,15 @@ def _option(default: Any, help: str = "", metavar: str = "N") -> Any:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All that decides a run but its seed and the data; by default the book's first."""
+    """Everything that determines a run, except its seed and data.
+
+    The defaults are those of the book's first network.
+    """
 
     sizes: Sizes = _option(
         (784, 30, 10), "neurons in each layer, inputs first", "N,N,..."
     )
-    epochs: AtLeast1 = _option(30, "visits to every training image")
+    epochs: AtLeast1 = _option(30, "passes over the training images")
     batch_size: AtLeast1 = _option(10, "images in a mini-batch", "M")
     eta: Positive = _option(3.0, "learning rate", "ETA")
     cost: Cost = _option(quadratic, "cost function")
@@ -113,12 +116,14 @@ class Experiment:
     dropout: Fraction = _option(0.0, "probability of dropping each hidden neuron", "P")
     optimizer: Optimizer = _option(optax.sgd, "how a gradient becomes a step")
     momentum: Fraction = _option(
-        0.0, "momentum co-efficient mu, for sgd and nesterov", "MU"
+        0.0, "momentum coefficient mu, for sgd and nesterov", "MU"
     )
     halve_after: AtLeast1 | None = _option(
-        None, "halve eta after N epochs without a best, and stop at 1/128"
+        None, "halve eta after N epochs without improvement, and stop at 1/128"
     )
-    stop_after: AtLeast1 | None = _option(None, "stop after N epochs without a best")
+    stop_after: AtLeast1 | None = _option(
+        None, "stop after N epochs without improvement"
+    )
     train_on: AtLeast1 | None = _option(None, "the first N training images only")
     evaluate_on: str = _option("test", "images to measure on")
     evaluate_every: AtLeast1 = _option(1)  # epochs; the others are not reported
@@ -138,7 +143,7 @@ class Experiment:
 
     @property
     def reports(self) -> int:
-        """After how many of its epochs an experiment is evaluated."""
+        """The number of epochs after which the experiment is evaluated."""
         return self.epochs // self.evaluate_every
 
 
@@ -146,7 +151,7 @@ TYPES = get_type_hints(Experiment, include_extras=True)
 
 
 class OptionError(ValueError):
-    """A value that an option cannot have: `option`, and what was expected and got."""
+    """An invalid value of `option`; the message says what was expected and got."""
 
     def __init__(self, option: str, message: str) -> None:
         """Keep the name of the option beside the message."""
@@ -155,7 +160,7 @@ class OptionError(ValueError):
 
 
 def parse(option: str, text: str) -> Any:
-    """The value of an experiment's option that a text stands for.
+    """The value of an experiment's option, parsed from text.
 
     Raises OptionError.
     """
@@ -169,7 +174,7 @@ def parse(option: str, text: str) -> Any:
 
 
 def convert(option: str, value: Any, kind: Any = None, *, lax: bool = True) -> Any:
-    """The value in the range and of the type of an experiment's option, or of `kind`.
+    """The value, converted to the type of an option, or to `kind`, and in its range.
 
     Numbers may be texts if `lax`. Raises OptionError.
     """

@@ -1,8 +1,8 @@
 """Files that survive whatever ends the process that writes them.
 
-A file is replaced in one step, or is a log of JSON lines: each line is on the disk
-before it counts, and one cut short is left out and written over. What is read is
-validated by msgspec, and nothing is executed.
+A file is replaced atomically, or is a log of JSON lines: each line is synced to disk,
+and an incomplete last line is ignored and overwritten. What is read is validated by
+msgspec, and nothing is executed.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ _MAX_BYTES = 2**28  # of a log: two million epochs, or all results of the book
 
 
 class StorageError(ValueError):
-    """A file that cannot be used: which one, what was expected, and what was found."""
+    """An unusable file: the message names it, what was expected and got."""
 
 
 def expect(valid: bool, path: str | Path, expected: str, got: str) -> None:
@@ -40,7 +40,7 @@ def reported(path: str | Path, expected: str) -> Iterator[None]:
 
 
 def read_file(path: str | Path, max_bytes: int) -> bytes:
-    """All bytes of a file. Raises StorageError for any other, or more than allowed."""
+    """All bytes of a regular file. Raises StorageError if it is larger than allowed."""
     with reported(path, "a readable file"):
         if not os.path.isfile(path):  # reading a pipe might never end
             there = os.path.exists(path)
@@ -51,7 +51,7 @@ def read_file(path: str | Path, max_bytes: int) -> bytes:
 
 
 def replace_file(path: str | Path, content: bytes) -> None:
-    """Write a file in one step: as a whole, or not at all. A missing folder is made.
+    """Write a file atomically: completely, or not at all. A missing folder is created.
 
     Raises StorageError if it cannot be written.
     """
@@ -78,10 +78,10 @@ def replace_file(path: str | Path, content: bytes) -> None:
 
 @contextmanager
 def locked(path: str | Path, *, wait: bool = True) -> Iterator[FileIO | None]:
-    """The file, open to add to, and locked against other processes that do the same.
+    """A context with the file open for appending and locked against other processes.
 
-    It is None for a locked one that is not to be waited for. The lock of a killed
-    process is free.
+    Without `wait`, the file is None if another process has the lock. The lock of a
+    killed process is released.
     """
     import portalocker
 
@@ -100,10 +100,10 @@ def locked(path: str | Path, *, wait: bool = True) -> Iterator[FileIO | None]:
 
 
 def append_line(path: str | Path, value: Any, header: Any = None) -> None:
-    """Add a line of JSON to a file, on the disk when this returns, or not at all.
+    """Add a line of JSON to a file, synced to disk when this returns, or not at all.
 
-    An incomplete last line is overwritten, and the first one is the header, if there is
-    one. Raises StorageError if it cannot.
+    An incomplete last line is overwritten. A header, if given, is the first line of a
+    new file. Raises StorageError if the file cannot be written.
     """
     with locked(path) as file:
         assert file is not None
@@ -132,7 +132,7 @@ def _complete(file: FileIO) -> int:
 
 
 def read_lines(path: str | Path, kind: type[T], *, skip: int = 0) -> list[T]:
-    """The values of a file's lines, without an incomplete last one; of no file, none.
+    """The values of a file's lines, without an incomplete last one; none if no file.
 
     The first `skip` lines are left out. Raises StorageError for a line of another kind.
     """
@@ -206,12 +206,12 @@ class Log(Generic[T]):
             expect(value == theirs, self.path, wanted, str(theirs)[:200])
 
     def add(self, value: Any) -> None:
-        """Add a line; it is on the disk when this returns, or StorageError says why."""
+        """Add a line, synced to disk when this returns, as `append_line` does."""
         append_line(self.path, value, self._header)
 
     @contextmanager
     def claim(self, work: Sequence[Any], *, wait: bool) -> Iterator[bool]:
-        """A context to do some work in; whether no other process is doing it."""
+        """A context that claims work; False if another process is doing it."""
         name = hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]
         with locked(self._claims / name, wait=wait) as file:
             yield file is not None

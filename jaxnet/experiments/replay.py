@@ -36,7 +36,7 @@ _MNIST = (50_000, 10_000, 10_000)
 
 
 class Replay(NamedTuple):
-    """A recorded run: its settings, and how much of it rounding lets replay."""
+    """A recorded run: its settings, and how exactly rounding lets it be replayed."""
 
     experiment: Experiment
     after: str | None = None  # the run before it in the program, which drew first
@@ -75,7 +75,7 @@ REPLAYS = _replays()
 
 
 def recorded(name: str) -> dict[int, dict[str, int | float]]:
-    """What the author recorded of a run, by epoch and then by what he measured."""
+    """The author's recorded numbers of a run, by epoch and by what was measured."""
     columns = json.loads(Path(__file__).with_name("recorded.json").read_text())[name]
     epochs = columns.pop("epoch", range(REPLAYS[name].experiment.epochs))
     found: dict[int, dict[str, int | float]] = {}
@@ -120,7 +120,8 @@ def _beginning(
 ) -> tuple[Params, list[int], random.Random]:
     """The first network and the order of the examples, and the stream to shuffle them.
 
-    The streams have been drawn from by the runs before, which need no training for it.
+    Earlier runs of the program have drawn from the streams, which is repeated here
+    without training them.
     """
     normal, uniform = np.random.RandomState(seed), random.Random(seed)
     order = everything = list(range(examples))
@@ -196,7 +197,7 @@ class Replayed(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """How far apart, relative to what is recorded."""
+        """The difference relative to the recorded number."""
         return abs(self.replayed - self.recorded) / abs(self.recorded)
 
 

@@ -19,7 +19,7 @@ from jaxnet.experiments.sweep import Progress, Trained, curves, log_of, train_ne
 
 
 class Result(NamedTuple):
-    """What is known of a claim: curves of shape (seeds, epochs), and the rest."""
+    """The results for a claim: curves of shape (seeds, epochs), and the rest."""
 
     name: str
     claim: Claim
@@ -34,7 +34,7 @@ class Result(NamedTuple):
 
     @property
     def stuck(self) -> dict[int, list[int]]:
-        """Which networks, by their place, have given up one to three classes."""
+        """The networks, by index, that never learned one to three classes."""
         last = self.curves[:, -1]
         return {
             i: classes
@@ -71,7 +71,7 @@ def missing(name: str, seeds: int, folder: str | Path) -> list[int]:
 def reproduce(
     name: str, data: Split, seeds: Sequence[int], folder: str | Path, progress: Progress
 ) -> Iterator[Trained]:
-    """Each of these seeds, trained into the claim's file or found there.
+    """The trained network of each seed, read from the claim's file or added to it.
 
     Raises StorageError if the file is of another experiment.
     """
@@ -89,7 +89,7 @@ def reproduce(
 
 
 def result(name: str, folder: str | Path) -> Result | None:
-    """What the claim's file has; None if there is none."""
+    """The results in the claim's file; None if there is none."""
     one_each = {trained.seed: trained for trained in _log(name, folder).read()}
     found = [one_each[seed] for seed in sorted(one_each)]
     if not found:

@@ -43,7 +43,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Network(NamedTuple):
-    """A network on its way through an experiment, and all that its next epoch needs."""
+    """A network during an experiment, and everything that its next epoch needs."""
 
     state: State
     correct: Array  # evaluation examples, or -1
@@ -55,7 +55,7 @@ class Network(NamedTuple):
 
 
 class Epoch(NamedTuple):
-    """Where the networks stand after an epoch; the first axis of arrays is networks."""
+    """The networks after an epoch; the first axis of arrays is networks."""
 
     record: Record
     examples: int  # that the networks are evaluated on
@@ -85,9 +85,9 @@ def begin(e: Experiment, seed: Array) -> Network:
 def advance(
     e: Experiment, network: Network, state: State, right: Float[Array, ""], n: int
 ) -> Network:
-    """The network after an epoch that ended in this state, with `right` of n correct.
+    """The network after an epoch with this state and this fraction of n correct.
 
-    One that was stopped stays as it was, and one that has diverged as it was before.
+    A stopped network does not change, and a diverged one keeps its last finite state.
     """
     layer = jnp.where(jnp.isnan(right), len(state.params), 0)
     for l, parameters in reversed(list(enumerate(state.params, start=1))):
@@ -281,7 +281,7 @@ class Runner:
         return self._place(jax.tree.map(pad, networks), P("networks"))
 
     def _place(self, arrays: Any, spec: P) -> Any:
-        """Arrays that every process has, laid out over the devices of all."""
+        """Arrays that every process has, placed on the devices of all."""
         sharding = NamedSharding(self.mesh, spec)
         arrays = jax.tree.map(jnp.asarray, arrays)
         if jax.process_count() == 1:
@@ -333,7 +333,7 @@ def layout(networks: int, rows: bool = False) -> Mesh:
 
 
 def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
-    """How many networks a device trains in one computation."""
+    """The number of networks that a device trains in one computation."""
     device = jax.devices()[0]
     if device.platform == "cpu":
         return 1
@@ -344,7 +344,7 @@ def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
 
 
 def capacity(e: Experiment, networks: int, evaluation: Dataset) -> int:
-    """How many of the networks train at once, on all devices."""
+    """The number of networks that train at once, on all devices."""
     return min(layout(networks).size * together(e, networks, evaluation), networks)
 
 
@@ -373,7 +373,7 @@ def over_networks(mesh: Mesh, at_once: int, one: Callable[..., Any]) -> Any:
 
 
 def over_rows(gradient: Gradient) -> Gradient:
-    """The same gradient of a mini-batch whose rows are spread over the axis `data`.
+    """The same gradient, with the mini-batch's rows distributed over the axis `data`.
 
     Each device of that axis of the mesh (`jax.set_mesh`) works on its own rows, and
     their gradients are added: equal to rounding, whatever the number of rows.
@@ -394,7 +394,7 @@ def shapes(e: Experiment, networks: int) -> Network:
 
 
 def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
-    """For each network of a run, the classes of which it gets most examples wrong."""
+    """For each network of a run, the classes of which most examples are wrong."""
 
     @jax.jit  # one program: call by call, its parts take a second to compile
     def matrices(params: Params, data: Dataset) -> Array:

@@ -1,7 +1,7 @@
 """Many networks of one experiment, each with its seed and its rates; kept in a file.
 
-What is trained is a line of the file, and is not trained again. Processes with the same
-file share the work.
+Each trained network is a line of the file, and is not trained again. Processes with
+the same file share the work.
 """
 
 import subprocess
@@ -35,7 +35,7 @@ Progress = Callable[[Iterable[list["Trained"]], int, str], Iterator[list["Traine
 
 
 class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A network that has been trained: a line of the file of a sweep or of a claim."""
+    """A trained network: a line of the file of a sweep or of a claim."""
 
     seed: _Count
     rates: dict[str, _NotNegative] = {}  # where they are not the experiment's own
@@ -52,7 +52,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def identity(self) -> Hashable:
-        """Equal for two networks that are trained alike."""
+        """Equal for two networks with the same rates and seed."""
         return identity(self.rates, self.seed)
 
     @property
@@ -76,12 +76,12 @@ def curves(networks: Sequence[Trained]) -> Float[np.ndarray, "networks epochs"]:
 
 
 def identity(rates: Rates, seed: int) -> Hashable:
-    """What tells networks of one experiment apart."""
+    """What distinguishes the networks of one experiment."""
     return frozenset(rates.items()), seed
 
 
 def environment() -> dict[str, str]:
-    """What a result depends on besides its experiment, its seed and its data."""
+    """What a result depends on, besides its experiment, seed and data."""
     checkout, commit = Path(__file__).parents[2], ""
     if (checkout / ".git").exists():  # or it would be another project's commit
         command = ["git", "rev-parse", "--short", "HEAD"]
@@ -102,7 +102,7 @@ def environment() -> dict[str, str]:
 def log_of(
     path: str | Path, experiment: Experiment, measure: Measure = ACCURACY, **also: Any
 ) -> Log[Trained]:
-    """The file of networks of an experiment; `also` is what else they share."""
+    """The log of an experiment's networks; `also` is added to its header."""
     header = {
         "format": "jaxnet experiment 2",
         "experiment": described(experiment),
@@ -122,7 +122,7 @@ def sweep(
     progress: Progress = lambda items, total, label: iter(items),
     **values: Sequence[float],
 ) -> Iterator[Trained]:
-    """Each network trained, of every seed with every setting, in this order.
+    """Each trained network, of every seed with every setting, in this order.
 
     `values` are sequences of one length for eta, l1, l2 or dropout: setting i has the
     i-th of each. `progress(epochs, total, label)` may show how far it is.
@@ -191,7 +191,7 @@ def train_networks(
 def _train_groups(
     runner: Runner, groups: Sequence[Group], log: Log[Trained] | None
 ) -> Iterator[list[Trained]]:
-    """After each epoch the networks that are done: none, or those of a whole group.
+    """After each epoch, the finished networks: none, or those of a complete group.
 
     Processes that compute together train all groups, and the first of them keeps them.
     Others that have the log claim a group each.

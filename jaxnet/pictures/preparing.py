@@ -38,7 +38,7 @@ def prepare(grey: Grey) -> Stages:
     """A picture of one digit in MNIST's form, by stages, of which `image` is the last.
 
     Levels go from 0 to 255, and the border is paper. A quadratic surface compensates
-    for uneven light, specks are dropped, and thin or thick strokes made less so.
+    for uneven light, specks are removed, and thin or thick strokes are corrected.
     Raises DataError, a ValueError, if there is no ink.
     """
     return normalise(grey, find_ink(grey))

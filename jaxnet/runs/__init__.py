@@ -1,7 +1,7 @@
 """Trained networks on the disk.
 
 A run is a folder that `begin` and `resume` write, from which `networks` and
-`load_network` read; whatever ends the process, `resume` continues to the same bits. A
+`load_network` read; however the process ends, `resume` continues to the same bits. A
 network is also a file of the book's second program, or a function for other programs.
 """
 

@@ -1,6 +1,6 @@
 """Checkpoints: arrays and what they are, in one safetensors file each.
 
-The metadata of the file have a manifest, and a SHA-256 of all there is. A checkpoint
+The file's metadata contain a manifest, and a SHA-256 of everything. A checkpoint
 replaces the one before the last: if the newest is damaged, the one before it is used.
 """
 
@@ -36,10 +36,10 @@ def save(
     arrays: dict[str, np.ndarray],
     manifest: msgspec.Struct,
 ) -> None:
-    """Write a checkpoint into the folder, on the disk when this returns.
+    """Write a checkpoint into the folder, synced to disk when this returns.
 
-    Wherever this ends, the checkpoint before is complete. Raises StorageError if it
-    cannot be written.
+    Wherever this is interrupted, the previous checkpoint is complete.
+    Raises StorageError if it cannot be written.
     """
     folder = Path(folder)
     text = msgspec.json.encode(manifest).decode()
@@ -56,7 +56,7 @@ def load(
 ) -> tuple[dict[str, np.ndarray], M, tuple[str, ...]]:
     """The arrays and the manifest of a folder's newest undamaged checkpoint.
 
-    The third value is why each newer one, if any, could not be used.
+    The third value says why each newer one, if any, could not be used.
     Raises StorageError, saying why, if there is none.
     """
     skipped: list[str] = []

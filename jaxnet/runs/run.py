@@ -1,8 +1,8 @@
-"""A run in a folder: to look at, to compare, and to resume however it ended.
+"""A run saved in a folder, which can be resumed however it ended.
 
-`metrics.jsonl` has a `Record` for each epoch. The newest checkpoint has the networks,
-with all that training them further takes, and its manifest says what they are. The
-records may be up to a second ahead of it; a run that is resumed repeats those epochs.
+`metrics.jsonl` has a `Record` for each epoch. The newest checkpoint has the networks
+and everything needed to train them further, and its manifest describes them. The
+records may be up to a second ahead of it; resuming repeats those epochs.
 """
 
 import hashlib
@@ -50,7 +50,7 @@ _PAUSE = 1.0  # seconds between checkpoints, of which each takes about 0.02
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a checkpoint says of its run."""
+    """What a checkpoint says about its run."""
 
     format: Literal["jaxnet run 2"]
     experiment: dict[str, Any]
@@ -65,7 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class Run:
-    """What a folder says of its run."""
+    """The run in a folder."""
 
     path: Path
     manifest: Manifest
@@ -80,7 +80,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether no epoch is left, or no network going."""
+        """Whether no epoch is left, or no network is still training."""
         over = bool(self.records) and not any(self.records[-1].going)
         return over or len(self.records) >= self.experiment.reports
 
@@ -91,7 +91,7 @@ class Run:
 
 
 def is_run(path: Path) -> bool:
-    """Whether there is a run in a folder, if only one that has begun."""
+    """Whether a folder contains a run, even one without a finished epoch."""
     return (path / METRICS).exists() or any(path.glob(checkpoint.PATTERN))
 
 
@@ -190,9 +190,9 @@ def _restored(run: Run, arrays: dict[str, np.ndarray]) -> Network:
 
 
 class Writer:
-    """Keeps a run in its folder as it goes; from `begin` or `resume`.
+    """Saves a run in its folder during training; from `begin` or `resume`.
 
-    With `only_read` it writes nothing: of several processes, one keeps the run.
+    With `only_read` it writes nothing: of several processes, one saves the run.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Writer:
 
     @property
     def resumed(self) -> tuple[int, Network] | None:
-        """How many epochs are saved, and the networks after them, if there are any.
+        """The number of epochs saved and the networks after them, or None.
 
         Raises StorageError if the networks are not the experiment's.
         """
@@ -213,13 +213,13 @@ class Writer:
         return (done, _restored(self.run, self._arrays)) if done else None
 
     def extend(self, epochs: int) -> None:
-        """Let the run have this many epochs from now on."""
+        """Set the run's number of epochs."""
         experiment = replace(self.run.experiment, epochs=epochs)
         self.run = replace(self.run, experiment=experiment)
         self._write(self.run.manifest.epochs_done, self._arrays)
 
     def add(self, record: Record, networks: Callable[[], Network]) -> None:
-        """Keep an epoch's record, and from time to time the networks after it.
+        """Save an epoch's record, and from time to time the networks after it.
 
         Raises StorageError if they cannot be written.
         """
@@ -232,7 +232,7 @@ class Writer:
             self.save()
 
     def save(self) -> None:
-        """Keep the networks after the last epoch, on the disk when this returns."""
+        """Save the networks after the last epoch, synced to disk when this returns."""
         if self._last is not None:
             epochs, networks = self._last
             self._write(epochs, checkpoint.by_path(networks()))
@@ -259,9 +259,9 @@ def begin(
     data_path: str | None = None,
     only_read: bool = False,
 ) -> Iterator[Writer]:
-    """A context in which a new folder keeps a run, and no other process writes to it.
+    """A context that saves a run in a new folder, locked against other processes.
 
-    What is done when the context ends is kept. Raises StorageError if the folder has
+    The last epoch is saved when the context ends. Raises StorageError if the folder has
     something in it, or cannot be written to.
     """
     path = Path(path)
@@ -287,7 +287,7 @@ def begin(
 
 @contextmanager
 def resume(path: str | Path, only_read: bool = False) -> Iterator[Writer]:
-    """A context in which a folder continues to keep its run, from the last checkpoint.
+    """A context that continues the run in a folder, from its last checkpoint.
 
     Raises StorageError if there is none, or another process writes to it.
     """
