@@ -29,35 +29,24 @@ settings.register_profile("jax", deadline=None, derandomize=True)
 settings.load_profile("jax")
 
 
+def pytest_configure(config):
+    """Compile the quick tests without optimizations, since compiling is most of them.
+
+    Other processes, and runs with the slow tests (`-m slow`, `-m ""`), compile as users.
+    """
+    quick = config.option.markexpr == "not slow"
+    jax.config.update("jax_disable_most_optimizations", quick)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config):
-    """Use two workers for the whole suite, unless told otherwise or debugging.
-
-    Most of a test's time is compiling, on one core; the tests of a file share what they
-    compile.
-    """
+    """Use two workers for the whole suite, unless told otherwise or debugging."""
     options = config.option
     part = any(".py" in argument for argument in config.args) or options.usepdb
     is_worker = hasattr(config, "workerinput")
     has_xdist = config.pluginmanager.hasplugin("xdist")
     if has_xdist and not (part or is_worker or options.numprocesses is not None):
-        options.numprocesses, options.dist = 2, "loadfile"
-        options.loadscopereorder = False
-
-
-# The files that take longest, which begin first, so that both workers end together.
-LONGEST = (
-    *("cli", "runs", "sweep", "scripts", "stress", "compare", "devices"),
-    *("experiments", "sgd", "replay"),
-)
-
-
-def pytest_collection_modifyitems(items):
-    def place(item):
-        name = item.path.stem.removeprefix("test_")
-        return LONGEST.index(name) if name in LONGEST else len(LONGEST)
-
-    items.sort(key=place)
+        options.numprocesses, options.dist = 2, "worksteal"
 
 
 @pytest.fixture

@@ -294,6 +294,7 @@ def examine(gradient, small, epochs=(0,), **options):
     return found, "\n".join(lines(found, "mine", "autodiff"))
 
 
+@pytest.mark.slow
 def test_backprop_agrees_with_autodiff_at_every_edge_point(x64):
     activations = [jaxnet.tanh, jaxnet.relu, jaxnet.linear]
     pair = Prepared(backprop), Prepared(jaxnet.autodiff)

@@ -64,6 +64,7 @@ print("equal")
 """
 
 
+@pytest.mark.slow
 def test_eight_devices_learn_the_same_by_networks_and_by_rows():
     assert python(EIGHT_DEVICES) == "equal"
 

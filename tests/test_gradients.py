@@ -111,6 +111,7 @@ assert_close(found, expected, 1e-12)
 """
 
 
+@pytest.mark.slow
 def test_backprop_and_epoch_work_on_rows_sharded_over_an_explicit_mesh():
     subprocess.run([sys.executable, "-c", SHARDED], check=True, cwd=ROOT)
 

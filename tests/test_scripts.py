@@ -75,6 +75,7 @@ def test_images_by_a_script_that_runs_alone(tmp_path, monkeypatch, drawn, capsys
     np.testing.assert_array_equal(parts[1][:14, 14:], zero[:14, 14:])
 
 
+@pytest.mark.slow
 def test_digits_keep_what_is_done_at_ctrl_c(small_mnist, monkeypatch, capsys):
     accuracy = Mock(side_effect=[0.25, 0.75, KeyboardInterrupt])
     monkeypatch.setattr(jaxnet, "accuracy", accuracy)
@@ -177,6 +178,7 @@ def test_cost_of_gradients(small_mnist, tmp_path, drawn):
     assert_lines(drawn[0].axes[0], expected)
 
 
+@pytest.mark.slow
 def test_toy_neuron(tmp_path, drawn):
     results = main("ch3_toy_neuron", out=tmp_path / "a.png")
     easy, wrong = "from w = 0.6, b = 0.9", "from w = 2, b = 2"
