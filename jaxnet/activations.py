@@ -1,4 +1,4 @@
-"""Activation functions, each beside its derivative: chapter 1.2, web chapter 3."""
+"""Activation functions, each with its derivative: chapter 1.2, web chapter 3."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

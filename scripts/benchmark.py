@@ -2,14 +2,15 @@
 
 The workload is the book's: mini-batches of 10 of the 50,000 images, quadratic cost,
 float32, no evaluation. The contenders do the same arithmetic on the same data, except
-that scikit-learn has only softmax with log-likelihood. `jaxnet.epoch` is one compiled
-loop; the others are Python loops over compiled or eager steps, as their tutorials are.
-All take turns in one process, so that other load slows them alike; a number is the
-median over the turns, and the slow ones are timed on a part of an epoch and scaled up.
-What is not installed is left out: `python -m pip install ".[benchmark]"`.
+that scikit-learn has only softmax with log-likelihood. Like is compared with like: an
+epoch as one compiled program (`jaxnet.epoch`, and Equinox, Flax and `jax.grad` in the
+same kind of loop), and steps in a Python loop, as tutorials write it. All take turns in
+one process, so that other load slows them alike; a number is the median over the turns,
+and the slow ones are timed on a part of an epoch and scaled up. What is not installed
+is left out: `python -m pip install ".[benchmark]"`.
 
 `python scripts/benchmark.py` measures, writes a file and a figure, and prints tables;
-`--readme` puts them in README.md. `--beside NAME 'COMMAND {hidden}'` has another
+`--readme` puts them in the READMEs. `--beside NAME 'COMMAND {hidden}'` has another
 program take its turn, which prints a JSON object with epoch_ms.
 """
 
@@ -283,20 +284,22 @@ def in_markdown(found: Mapping[str, Any]) -> list[str]:
     """The results in Markdown."""
     machine, roof, epochs = found["machine"], found["roofline"], found["epochs"]
     versions = ", ".join(f"{k} {v}" for k, v in machine["versions"].items())
-    minima, of_epochs = [], ["an epoch, mini-batch 10, one core"]
+    minima, heads = [], []
     for hidden in epochs:
         sizes, name = (784, int(hidden), 10), f"784-{hidden}-10"
         work, moved = flops(sizes, 50_000) / 1e9, traffic(sizes, 50_000, M) / 1e9
         minima.append(f"{name} {work:.1f} GFLOP and {moved:.1f} GB, images and weights")
-        of_epochs += [name, "times epoch", "GFLOP/s"]
-    ways = []
+        heads += [name, "times epoch", "GFLOP/s"]
+    whole_epochs, loops = [], []
     for name in next(iter(epochs.values())):
         row = [f"`{name}`" if hasattr(contenders, name) else name]
+        row[0] += ", another cost" * (name == "scikit_learn")
         for of_size in epochs.values():
             way, ours = of_size[name], of_size["epoch"]
             row.append(f"{1e3 * way['seconds']:,.0f} ms")
             row += [f"{way['seconds'] / ours['seconds']:.2f}", f"{way['gflops']:.1f}"]
-        ways.append(row)
+        compiled = name in contenders.ONE_PROGRAM or not hasattr(contenders, name)
+        (whole_epochs if compiled else loops).append(row)
     many = []
     for hidden, rows in found["many"].items():
         [alone] = [row["a_second"] for row in rows if row["networks"] == 1]
@@ -320,9 +323,11 @@ def in_markdown(found: Mapping[str, Any]) -> list[str]:
         f"large product of matrices, {roof['gbytes']:.0f} GB/s in a copy. Medians of "
         f"{found['turns']} turns.",
         "",
-        "An epoch, least: " + "; ".join(minima) + ".",
+        "An epoch with mini-batches of 10, least: " + "; ".join(minima) + ".",
         "",
-        *tables.table(of_epochs, ways),
+        *tables.table(["an epoch as one program, one core", *heads], whole_epochs),
+        "",
+        *tables.table(["steps in a Python loop, one core", *heads], loops),
         "",
         *tables.table(of_many, many),
         "",
@@ -336,6 +341,35 @@ def in_markdown(found: Mapping[str, Any]) -> list[str]:
         f"{1e3 * whole['import']:.0f} ms to `import jax`. The peak of memory is "
         f"{whole['peak_bytes'] / 1e6:.0f} MB.",
     ]
+
+
+SHORT = {
+    "epoch": "`jaxnet.epoch`, gradient by hand",
+    "jax_grad_in_scan": "`jax.grad` in the same scan",
+    "equinox_in_scan": "Equinox in the same scan",
+    "pytorch_compiled": "PyTorch, `torch.compile`, a loop of steps",
+    "pytorch": "PyTorch, eager, a loop of steps",
+    "numpy_by_example": "the book's loops in NumPy",
+}
+"""The rows of the main README."""
+
+
+def short(found: Mapping[str, Any]) -> list[str]:
+    """The main README's table."""
+    epochs, heads = found["epochs"], [""]
+    for hidden in epochs:
+        heads += [f"784-{hidden}-10", "times `epoch`"]
+    rows = []
+    for name, words in SHORT.items():
+        row = [words]
+        for ways in epochs.values():
+            if name in ways:  # or its package was not installed
+                seconds = ways[name]["seconds"]
+                times = seconds / ways["epoch"]["seconds"]
+                row += [f"{1e3 * seconds:,.0f} ms", f"{times:.1f}"]
+        rows += [row] if len(row) > 1 else []
+    processor = found["machine"]["processor"]
+    return [*tables.table(heads, rows), "", f"{processor}, one core, median."]
 
 
 def draw(results: Mapping[str, Any], path: str | Path) -> Path:
@@ -374,7 +408,7 @@ def main(
     quick: bool = False,
     beside: Mapping[str, str] | None = None,
     out: str | Path = RESULTS,
-    figure: str | Path | None = "figures/benchmark.png",
+    figure: str | Path | None = tables.FIGURES / "benchmark.png",
     readme: bool = False,
 ) -> dict[str, Any]:
     """Measure, write, print, and return the results."""
@@ -391,7 +425,8 @@ def main(
     if figure is not None:
         print(f"wrote {draw(found, figure)}")
     if readme:
-        tables.put("benchmark", lines)
+        tables.put(tables.OF_SCRIPTS, "benchmark", lines)
+        tables.put(tables.README, "benchmark", short(found))
     return found
 
 
@@ -400,7 +435,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=9, help="(default: 9)")
     parser.add_argument("--quick", action="store_true", help="check that all runs")
-    parser.add_argument("--readme", action="store_true", help="write README.md's part")
+    parser.add_argument(
+        "--readme", action="store_true", help="write the READMEs' tables"
+    )
     parser.add_argument("--out", default=RESULTS, help="(default: %(default)s)")
     program = {"nargs": 2, "default": [], "metavar": ("NAME", "COMMAND")}
     parser.add_argument("--beside", action="append", **program)

@@ -24,7 +24,7 @@ from jaxnet.experiments.claims import LAST
 from jaxnet.experiments.reproduce import file_of
 from jaxnet.figures import blank, check_can_save, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED, YELLOW
-from scripts import galleries
+from scripts import galleries, tables
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -260,8 +260,8 @@ def from_files(folder: str | Path, out: Path) -> list[Path]:
 
 
 def main(
-    results: str | Path = "data/results",
-    out: str | Path = "figures",
+    results: str | Path = tables.RESULTS,
+    out: str | Path = tables.FIGURES,
     data: str | None = None,
     epochs: int = 5,
 ) -> list[Path]:
@@ -275,6 +275,6 @@ def main(
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, folder in (("--results", "data/results"), ("--out", "figures")):
+    for name, folder in (("--results", tables.RESULTS), ("--out", tables.FIGURES)):
         parser.add_argument(name, default=folder, help="(default: %(default)s)")
     main(**vars(parser.parse_args()))

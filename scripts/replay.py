@@ -144,7 +144,7 @@ def command(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="a run, as listed")
     parser.add_argument("--list", action="store_true", help="list the runs")
     parser.add_argument("--all", action="store_true", help="replay all the runs")
-    help = "with --all, and every epoch: put the table in README.md"
+    help = "with --all, and every epoch: put the table in data/results/README.md"
     parser.add_argument("--readme", action="store_true", help=help)
     parser.add_argument("--epochs", type=int, help="only this many epochs of each")
     parser.add_argument("--data", help="the folder of MNIST (default: the one inside)")
@@ -176,7 +176,7 @@ def command(argv: Sequence[str] | None = None) -> int:
     if args.readme and args.all and args.epochs is None and not interrupted:
         summaries = {name: summary(result) for name, result in found.items()}
         RESULTS.write_text(json.dumps(summaries, indent=1) + "\n")
-        tables.put("replay", in_markdown(summaries))
+        tables.put(tables.OF_RESULTS, "replay", in_markdown(summaries))
     if not all(result.agrees for result in found.values()):
         return 1
     return 130 if interrupted else 0

@@ -1,10 +1,14 @@
-"""README.md's tables, each written by the script that measured it."""
+"""The tables in README files, each written by the script that measured it."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "data" / "results"
+FIGURES = RESULTS / "figures"
+README = ROOT / "README.md"
+OF_RESULTS = RESULTS / "README.md"
+OF_SCRIPTS = ROOT / "scripts" / "README.md"
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
@@ -17,17 +21,16 @@ def _marks(script: str) -> tuple[str, str]:
     return f"<!-- written by scripts/{script}.py -->", f"<!-- end of {script}.py -->"
 
 
-def inside(script: str) -> list[str]:
-    """The lines in README.md between a script's marks."""
+def inside(path: Path, script: str) -> list[str]:
+    """The lines in a README between a script's marks."""
     start, end = _marks(script)
-    text = (ROOT / "README.md").read_text().partition(start)[2].partition(end)[0]
+    text = path.read_text().partition(start)[2].partition(end)[0]
     return text.strip().splitlines()
 
 
-def put(script: str, lines: Sequence[str]) -> None:
-    """Replace the lines in README.md between a script's marks."""
+def put(path: Path, script: str, lines: Sequence[str]) -> None:
+    """Replace the lines in a README between a script's marks."""
     start, end = _marks(script)
-    path = ROOT / "README.md"
     before, _, rest = path.read_text().partition(start)
     after = rest.partition(end)[2]
     if not after:

@@ -32,7 +32,7 @@ settings.load_profile("jax")
 def pytest_configure(config):
     """Compile the quick tests without optimizations, since compiling is most of them.
 
-    Other processes, and runs with the slow tests (`-m slow`, `-m ""`), compile as users.
+    Other processes, and the slow tests (`-m slow`, `-m ""`), compile as users do.
     """
     quick = config.option.markexpr == "not slow"
     jax.config.update("jax_disable_most_optimizations", quick)

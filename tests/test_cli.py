@@ -99,8 +99,8 @@ def test_the_first_line_names_the_techniques_in_use(untrained, small_mnist, caps
     assert first.startswith(
         "784-10, sigmoid, quadratic cost, large initialisation, eta 3, mini-batch 10, "
         "1 epoch, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
-        "halved after 1 epoch without a best, stopped after 3 epochs without a best, "
-        "expanded by shifts, 20 training images, test data, float32 on "
+        "halved after 1 epoch without improvement, stopped after 3 epochs without "
+        "improvement, expanded by shifts, 20 training images, test data, float32 on "
     )
 
 
@@ -119,7 +119,9 @@ def test_what_became_of_each_network_is_told():
     ]
     assert lines[11] == "Stopped, as accuracy no longer improved: seed 2 after epoch 1."
     assert "Diverged, seed 3: in epoch 1 layer 2 became nan or infinite." in lines[12]
-    assert lines[13] == "Stuck, most images of a digit wrong: seed 1 on 4 and 8."
+    assert (
+        lines[13] == "Most images of a class are wrong: seed 1 never learned 4 and 8."
+    )
     assert lines[-1].startswith("0.20 s an epoch (median, evaluation included), 0.5 s")
 
 
@@ -160,7 +162,7 @@ WRONG = {
     "--sizes 784,2147483647,10": "--sizes: expected at most 268,435,456 weights, got 1",
     "--sizes 100,30,10": "--sizes: expected 784 inputs and 10 outputs to fit the data",
     "--batch-size 501": "--batch-size: expected at most 500, which is all the training",
-    "--seeds 1.5": "--seeds: expected a whole number of at least 1, got '1.5'",
+    "--seeds 1.5": "--seeds: expected an integer of at least 1, got '1.5'",
     "--seeds 100001": "at least 1 and at most 100000, got '100001'",
     "--l1 -1": "--l1: expected 0 or a number above, got '-1'",
     "--dropout 0.999999999": "of at least 0 and below 1, got '0.999999999'",

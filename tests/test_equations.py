@@ -1,7 +1,7 @@
 """The equation ledger: each numbered equation and computable exercise, as a test.
 
-Numbers are those of the book's PDF. README.md's table names the tests in this file, and
-`test_readme.py` keeps the two in step.
+Numbers are those of the book's PDF. The table in tests/README.md names the tests in
+this file, and `test_readme.py` keeps the two in step.
 """
 
 import math

@@ -74,7 +74,7 @@ def test_an_experiment_comes_back_from_its_description_and_from_a_pickle():
         ({"dropout": 1.0}, "dropout: expected a number of at least 0 and below 1"),
         ({"sizes": [784]}, "sizes: expected two or more layer sizes"),
         ({"sizes": [784, 2**31 - 1, 10]}, "sizes: expected at most 268,435,456 weigh"),
-        ({"batch_size": [1]}, "batch_size: expected a whole number of at least 1"),
+        ({"batch_size": [1]}, "batch_size: expected an integer of at least 1"),
         (
             {"cost": "cubic"},
             "cost: expected one of quadratic, cross_entropy, .*'cubic'",

@@ -204,4 +204,4 @@ def test_the_script_lists_its_runs_and_refuses_others(capsys):
 def test_the_table_in_readme_is_that_of_the_file():
     found = json.loads(script.RESULTS.read_text())
     assert set(found) == set(REPLAYS)
-    assert tables.inside("replay") == script.in_markdown(found)
+    assert tables.inside(tables.OF_RESULTS, "replay") == script.in_markdown(found)

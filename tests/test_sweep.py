@@ -325,4 +325,4 @@ def test_every_claim_of_the_book_has_its_results():
 
 
 def test_readme_has_the_table_of_the_files():
-    assert tables.inside("reproduce") == lines()
+    assert tables.inside(tables.OF_RESULTS, "reproduce") == lines()

@@ -20,14 +20,14 @@ from typing import NoReturn
 _MAX_LINE = 1000  # characters of an error
 COMMANDS = {
     "train": "train a network and report its accuracy after each epoch",
-    "runs": "list the runs that `train --out` has kept, or compare some of them",
+    "runs": "list the runs that `train --out` has saved, or compare some of them",
     "evaluate": "measure a trained network: accuracy, cost, classes, mistakes",
-    "predict": "read the digits on pictures with a trained network",
+    "predict": "read the digits in pictures with a trained network",
     "export": "write a trained network for other programs",
-    "sweep": "train with every combination of some rates, with several seeds each",
-    "reproduce": "run the book's experiments with many seeds, and compare its numbers",
-    "compare": "compare a gradient by hand with jax.grad, and name the wrong equation",
-    "describe": "say what a data set holds: classes, ranges, duplicates",
+    "sweep": "train every combination of some rates, with several seeds each",
+    "reproduce": "run the book's experiments with many seeds and compare its numbers",
+    "compare": "compare a manual gradient with jax.grad and name the wrong equation",
+    "describe": "print what a data set contains: classes, ranges, duplicates",
     "doctor": "check the installation, the data and learning itself, in seconds",
 }
 

@@ -1,4 +1,4 @@
-"""`python -m jaxnet compare`: a manual gradient beside the automatic one."""
+"""`python -m jaxnet compare`: a manual gradient against the automatic one."""
 
 import argparse
 import importlib
@@ -29,7 +29,7 @@ from jaxnet.experiments.sweep import environment
 
 DESCRIPTION = (
     "Compare a gradient with another, by default jaxnet.backprop with jax.grad: "
-    "number by number, equation by equation, beside differences of the cost, at edge "
+    "number by number, equation by equation, by differences of the cost, at edge "
     "points, and in what they cost. Exit code 0 if they agree, 1 if they differ."
 )
 _GRADIENTS = NAMES["gradient"]

@@ -8,10 +8,10 @@ from jaxnet.cli.console import aligned, print_json
 from jaxnet.datasets import class_names, describe, load_data
 
 DESCRIPTION = (
-    "Say what a data set holds: examples of each class, range, mean and zeros of the "
-    "inputs, pixels that never change, and examples that are there twice. A data set "
-    "is a folder of IDX files in MNIST's layout, a folder with one of pictures for "
-    "each class, or a CSV file of a label and pixels a line."
+    "Print what a data set contains: examples of each class, range, mean and zeros of "
+    "the inputs, pixels that never change, and duplicates. A data set is a folder of "
+    "IDX files in MNIST's layout, a folder with a folder of pictures for each class, "
+    "or a CSV file with a label and pixels in each line."
 )
 
 

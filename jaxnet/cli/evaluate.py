@@ -15,9 +15,9 @@ from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.runs import TrainedNetwork
 
 DESCRIPTION = (
-    "Measure a trained network: its accuracy and cost, how much of each class it gets "
-    "right, what it takes for what, and its most confident mistakes. The network is a "
-    "run's folder, from train --out, or a file of the book's second program."
+    "Measure a trained network: accuracy and cost, the accuracy of each class, which "
+    "classes it confuses, and its most confident mistakes. The network is a run's "
+    "folder, from train --out, or a file of the book's second program."
 )
 
 

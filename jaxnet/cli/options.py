@@ -157,7 +157,7 @@ def choice(names: Iterable[str]) -> Callable[[str], str]:
 
 def integer(least: int, most: int = 2**31 - 1) -> Callable[[str], int]:
     """A parser of an integer in a range."""
-    words = f"a whole number of at least {least}"
+    words = f"an integer of at least {least}"
     kind = Annotated[int, Meta(ge=least, lt=most + 1, description=words)]
     return _typed(lambda text: convert("", text, kind))
 

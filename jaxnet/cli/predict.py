@@ -12,10 +12,9 @@ from jaxnet.datasets import DataError
 from jaxnet.runs import TrainedNetwork
 
 DESCRIPTION = (
-    "Read the digits on pictures: any size and colour, dark on light or light on dark, "
-    "one digit or several in a line, brought to the form of MNIST's images. The "
-    "network is a run's folder, from train --out, or a file of the book's second "
-    "program."
+    "Read the digits in pictures of any size and colour, dark on light or light on "
+    "dark, one digit or several in a line. The network is a run's folder, from train "
+    "--out, or a file of the book's second program."
 )
 
 
@@ -26,7 +25,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help=help)
     help = "each picture is one digit, and is not to be cut"
     parser.add_argument("--one", action="store_true", help=help)
-    help = "draw what became of each picture into this folder"
+    help = "draw the stages of each picture into this folder"
     parser.add_argument("--show", metavar="FOLDER", type=Path, help=help)
     help = "print a JSON object for each picture"
     parser.add_argument("--json", action="store_true", help=help)

@@ -11,10 +11,10 @@ from jaxnet.experiments import CLAIMS, reproduce, result
 from jaxnet.experiments.reproduce import missing, table
 
 DESCRIPTION = (
-    "Run the book's experiments with many seeds on all cores or devices, keep every "
-    "curve in a file for each, and compare the book's number with the distribution "
-    "found. Networks that are done are kept, and the same command continues from "
-    "there; processes with the same folder share the work."
+    "Run the book's experiments with many seeds on all cores or devices, save every "
+    "curve in a file, and compare the book's number with the distribution. Finished "
+    "networks are kept, and the same command continues; processes with the same folder "
+    "share the work."
 )
 
 

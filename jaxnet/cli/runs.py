@@ -14,7 +14,7 @@ from jaxnet.experiments.claims import best_of_epochs
 from jaxnet.experiments.experiment import described
 
 DESCRIPTION = (
-    "List the runs that `train --out` has kept, or compare some of them. The "
+    "List the runs that `train --out` has saved, or compare some of them. The "
     "accuracies of a run with several seeds are means over them."
 )
 _ALSO = ("seed", "seeds", "data")  # what a run has besides its experiment

@@ -128,18 +128,17 @@ class Summary:
                     f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan "
                     "or infinite. Earlier epochs are kept. Lower eta, or lambda."
                 )
-        # A network that has learnt its classes but for a few that it has given up.
+        # A network that has learned most classes, but not a few of them.
         stuck = [
-            f"seed {seed} on {' and '.join(map(str, classes))}"
+            f"seed {seed} never learned {' and '.join(map(str, classes))}"
             for seed, one, classes in zip(self.seeds, last, self.unlearnt, strict=True)
             if one > 0.5 and 1 <= len(classes) <= 3
         ]
         if stuck:
-            yield f"Stuck, most images of a digit wrong: {', '.join(stuck)}."
+            yield f"Most images of a class are wrong: {', '.join(stuck)}."
             yield (
                 "The book's footnote 7 in section 1.6 warns of such runs: an output "
-                "neuron that starts out saturated hardly learns. Another seed may not "
-                "stick."
+                "neuron that starts out saturated hardly learns. Try another seed."
             )
         yield (
             f"{self._seconds:.2f} s an epoch (median, evaluation included), "

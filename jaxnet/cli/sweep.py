@@ -25,10 +25,10 @@ from jaxnet.experiments.sweep import environment, log_of, train_networks
 
 DESCRIPTION = (
     "Train networks with every combination of the values given for --eta, --l1, --l2 "
-    "and --dropout, with several seeds each, on all cores or devices, and report their "
-    "accuracies: of each network's best epoch, and of its last. With --out, networks "
-    "that are done are kept, and the same command, or one for more values or seeds, "
-    "continues from there; processes with the same file share the work."
+    "and --dropout, with several seeds each, on all cores or devices, and report the "
+    "accuracy of each network's best and last epoch. With --out, finished networks are "
+    "saved, and the same command, or one with more values or seeds, continues; "
+    "processes with the same file share the work."
 )
 
 Setting = tuple[float, ...]  # a value for each of RATES
@@ -38,7 +38,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """An experiment's options, with several values of each rate, and the output."""
     add_experiment(parser, lists=RATES)
     devices.add_devices(parser)
-    help = "file to keep networks in that are done, and to continue from"
+    help = "file to save finished networks in, and to continue from"
     parser.add_argument("--out", metavar="FILE", type=Path, help=help)
     help = "picture of the accuracies, by the rates that vary"
     parser.add_argument("--figure", metavar="FILE", type=Path, help=help)

@@ -28,9 +28,9 @@ from jaxnet.experiments.sweep import environment
 from jaxnet.regularization import without_dropout
 
 DESCRIPTION = (
-    "Train a network and report its accuracy after each epoch. "
-    "Without options it is the book's first network, section 1.6. With --out, a folder "
-    "keeps the run, and --resume continues it, however it ended, to the same bits."
+    "Train a network and report its accuracy after each epoch. The defaults are the "
+    "book's first network, section 1.6. With --out, the run is saved in a folder, and "
+    "--resume continues it to the same bits, however it ended."
 )
 
 
@@ -39,7 +39,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_experiment(parser)
     devices.add_devices(parser)
     kept = parser.add_mutually_exclusive_group()
-    help = "new folder to keep the run in, such as runs/name"
+    help = "new folder to save the run in, such as runs/name"
     kept.add_argument("--out", metavar="FOLDER", type=Path, help=help)
     help = "resume with the saved options; --epochs may be raised"
     kept.add_argument("--resume", metavar="FOLDER", type=Path, help=help)
@@ -179,9 +179,11 @@ def _introduce(e: Experiment, here: dict[str, str], resumed: runs.Run | None) ->
         parts.append(words["optimizer"])
     if e.halve_after:
         epochs = counted(e.halve_after, "epoch")
-        parts.append(f"eta halved after {epochs} without a best")
+        parts.append(f"eta halved after {epochs} without improvement")
     if e.stop_after:
-        parts.append(f"stopped after {counted(e.stop_after, 'epoch')} without a best")
+        parts.append(
+            f"stopped after {counted(e.stop_after, 'epoch')} without improvement"
+        )
     if e.expand or e.augment:
         parts.append(f"expanded by {words['expand'] or words['augment']}")
     if e.train_on:

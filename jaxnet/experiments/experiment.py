@@ -33,12 +33,8 @@ from jaxnet.sgd import Augment, Optimizer, Options
 _MAX_LAYERS, _MAX_WEIGHTS = 100, 2**28  # a GiB of weights; XLA aborts on terabytes
 _MAX_FLOAT, _MAX_FRACTION = 3.4e38, 0.9999999  # in float32: finite, and below 1
 
-AtLeast0 = Annotated[
-    int, Meta(ge=0, lt=2**31, description="a whole number of at least 0")
-]
-AtLeast1 = Annotated[
-    int, Meta(ge=1, lt=2**31, description="a whole number of at least 1")
-]
+AtLeast0 = Annotated[int, Meta(ge=0, lt=2**31, description="an integer of at least 0")]
+AtLeast1 = Annotated[int, Meta(ge=1, lt=2**31, description="an integer of at least 1")]
 Positive = Annotated[
     float, Meta(ge=1.2e-38, le=_MAX_FLOAT, description="a number above 0")
 ]
@@ -154,7 +150,7 @@ class OptionError(ValueError):
     """An invalid value of `option`; the message says what was expected and got."""
 
     def __init__(self, option: str, message: str) -> None:
-        """Keep the name of the option beside the message."""
+        """Keep the name of the option with the message."""
         super().__init__(f"{option}: {message}")
         self.option, self.message = option, message
 

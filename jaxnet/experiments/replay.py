@@ -209,7 +209,7 @@ def replay_length(name: str, epochs: int | None = None) -> int:
 def replay(
     name: str, data: Split, *, epochs: int | None = None, seed: int = SEED
 ) -> Iterator[list[Replayed]]:
-    """For each epoch of a run of `REPLAYS`, its numbers beside the recorded ones.
+    """For each epoch of a run of `REPLAYS`, its numbers and the recorded ones.
 
     It ends with the last recorded number, or after `epochs`; the list is empty where
     nothing is recorded. Another seed is another run. It is computed on the CPU,
@@ -235,7 +235,7 @@ def replay(
         shuffle(order, stream)
         required = exact is None or epoch < exact
         found = []
-        # Not round the loop: whoever asks for the next epoch may be in float32.
+        # Not around the loop: the caller of this generator may be in float32.
         with jax.enable_x64(True):
             batches = jnp.asarray(order).reshape(-1, e.batch_size)
             params = _epoch(params, train, batches, eta, rate, e.cost)
