@@ -23,6 +23,10 @@ def descend(
 
     v' = v - eta grad C(v)  (1.11, 1.15). With a momentum coefficient mu, the velocity
     is u' = mu u - eta grad C(v) and v' = v + u'  (web 107, 108).
+
+    >>> jaxnet.descend(lambda v: v**2, 1.0, eta=0.25, steps=3).tolist()
+    [1.0, 0.5, 0.25, 0.125]
+
     Raises TypeError unless cost is a function, and ValueError for numbers out of range.
     """
     check_callable("cost", cost, "lambda v: jnp.sum(v**2)")

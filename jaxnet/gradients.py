@@ -74,7 +74,14 @@ def backprop(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> P
     """The gradient of `loss`, by the four equations of backpropagation.
 
     dC/db^l = delta^l (BP3) and dC/dw^l = delta^l a^(l-1)^T (BP4), averaged over the
-    mini-batch. Raises ValueError as `loss` does.
+    mini-batch.
+
+    >>> params, x = jaxnet.init(jax.random.key(0), [4, 3, 2]), jnp.eye(4)
+    >>> gradient = jaxnet.backprop(params, x, y=jnp.ones((4, 2)))
+    >>> [dw.shape for dw, db in gradient]
+    [(3, 4), (2, 3)]
+
+    Raises ValueError as `loss` does.
     """
     check_examples(params, x, y)
     check_cost(params, cost)

@@ -113,6 +113,11 @@ def predict(
     """The network's output a^L for one example.
 
     For many, use `jax.vmap(partial(jaxnet.predict, params))(data.x)`.
+
+    >>> params = jaxnet.init(jax.random.key(0), [784, 30, 10])
+    >>> jaxnet.predict(params, jnp.zeros(784)).shape
+    (10,)
+
     Raises ValueError unless x is one example for this network.
     """
     return forward(params, x)[1][-1]

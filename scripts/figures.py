@@ -114,7 +114,7 @@ def _draw_result(axes: "Axes", result: Result, colour: str, grey: str | None) ->
 
     given_up = [
         curve
-        for curve, classes in zip(curves, result.unlearnt, strict=True)
+        for curve, classes in zip(curves, result.failed_classes, strict=True)
         if classes and measured(claim) == ("evaluation", "accuracy")
     ]
     label = f"{result.name}: the {len(given_up)} of them that gave up a digit"
@@ -196,7 +196,7 @@ def best_epochs(results: Sequence[Result], path: str | Path) -> Path:
     bins = np.arange(np.floor(min(map(np.min, best))), 100.5, 0.5).tolist()
     names = ("none given up", "1 digit given up", "2 digits", "3 or more")
     for axes, result, values in zip(grid.flat, results, best, strict=True):
-        lost = np.minimum([len(classes) for classes in result.unlearnt], 3)
+        lost = np.minimum([len(classes) for classes in result.failed_classes], 3)
         groups = [values[lost == n].tolist() for n in range(4)]
         colours = [BLUE, YELLOW, RED, "black"]
         axes.hist(groups, bins, stacked=True, color=colours, label=names)

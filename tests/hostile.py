@@ -202,7 +202,12 @@ def header(experiment: Experiment) -> dict[str, Any]:
     return {"format": "jaxnet experiment 2", **described_}
 
 
-LINE = {"curve": [9000, None, 9100], "of": 10_000, "unlearnt": [1], "seconds": 1.5}
+LINE = {
+    "curve": [9000, None, 9100],
+    "of": 10_000,
+    "failed_classes": [1],
+    "seconds": 1.5,
+}
 
 
 def sweeps(folder: Path) -> Case:

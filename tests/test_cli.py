@@ -60,10 +60,12 @@ def test_json_lines_and_figure_say_the_same(small_mnist, capsys, tmp_path, drawn
     np.testing.assert_allclose(heights, counts.mean(axis=0) / 2)
 
 
-def summary_of(*records: Record, unlearnt=(), claim=None, interrupted=False):
+def summary_of(*records: Record, failed_classes=(), claim=None, interrupted=False):
     seeds = range(1, len(records[0].correct) + 1)
     history = runs.history(list(records), 200)
-    return Summary(seeds, records, history, 9, list(unlearnt), 0.5, claim, interrupted)
+    return Summary(
+        seeds, records, history, 9, list(failed_classes), 0.5, claim, interrupted
+    )
 
 
 DONE = Record(0, [190], [True], [0], 0.1)
@@ -74,7 +76,7 @@ def untrained(monkeypatch):
     """As if the network had done one epoch, whatever it is."""
 
     def follow(e, *args, **options):
-        return summary_of(DONE, unlearnt=[[]], claim=claim_of(e))
+        return summary_of(DONE, failed_classes=[[]], claim=claim_of(e))
 
     monkeypatch.setattr("jaxnet.cli.train.follow", follow)
 
@@ -108,8 +110,12 @@ def test_what_became_of_each_network_is_told():
     ended = [True, False, False, True]
     second = Record(1, [150, 190, None, 100], ended, [0, 0, 2, 0], 0.3)
     first = Record(0, [160, 180, 120, 90], [True] * 4, [0] * 4, 0.1)
-    unlearnt = [[4, 8], [], [], [1]]
-    lines = list(summary_of(first, second, unlearnt=unlearnt, interrupted=True).lines())
+    failed_classes = [[4, 8], [], [], [1]]
+    lines = list(
+        summary_of(
+            first, second, failed_classes=failed_classes, interrupted=True
+        ).lines()
+    )
     assert lines[0] == "Interrupted after 2 of 9 epochs."
     assert lines[1].split() == ["seed", "best", "epoch", "last"]
     assert lines[4].split() == ["3", "60.00%", "0", "nan"]
@@ -127,7 +133,7 @@ def test_what_became_of_each_network_is_told():
 
 def test_one_network_has_one_line_with_its_results():
     assert epoch_line(DONE, 200) == "Epoch 0: 190 / 200"
-    best, seconds = summary_of(DONE, unlearnt=[[]]).lines()
+    best, seconds = summary_of(DONE, failed_classes=[[]]).lines()
     assert best == "Best 95.00% (epoch 0), last 95.00%."
     assert seconds == "0.10 s an epoch (median, evaluation included), 0.5 s compiling."
 
@@ -140,7 +146,7 @@ def test_a_diverged_run_says_so(small_mnist, capsys):
     assert value["best"]["mean"] is None
     diverged = Record(0, [None], [False], [1], 0.1)
     assert epoch_line(diverged, 200) == "Epoch 0: nan / 200"
-    lines = list(summary_of(diverged, unlearnt=[[]]).lines())
+    lines = list(summary_of(diverged, failed_classes=[[]]).lines())
     assert lines[0] == "No epoch ended with a finite network."
     assert "Diverged, seed 1: in epoch 0 layer 1 became nan or infinite." in lines[1]
 
@@ -361,7 +367,7 @@ def test_evaluate_says_what_numpy_says(network, small_mnist, capsys, small_mnist
         assert labels[mistake["image"]] == mistake["truth"] != mistake["answer"]
     assert main(options) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{counts.trace()} / 200 of the test images right")
+    assert first.startswith(f"{counts.trace()} / 200 test images correct")
     assert len([line for line in rest if line.endswith("%")]) == 10
 
 

@@ -23,7 +23,13 @@ def test_every_submodule_and_public_name_is_an_attribute():
         getattr(jaxnet, name)
 
 
-@pytest.mark.parametrize("name", ["activations", "network", "sgd"])
+EXAMPLES = (
+    *("activations", "network", "gradients", "sgd", "descent"),
+    *("compare.comparison", "compare.diagnosis"),
+)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"jaxnet.{name}")
     names = {"jax": jax, "jnp": jnp, "jaxnet": jaxnet}

@@ -58,7 +58,7 @@ def test_every_defect_is_named_and_the_other_checks_still_run(
         (tmp_path / name).write_bytes(b"\0\0\x08\x03few")
     networks = iter([1, 2, 3, 3])  # the first for `overfitting`
 
-    def unlearnt(key, params, few):
+    def nothing_learned(key, params, few):
         layer = replace(params[0], w=np.full(3, next(networks)))
         return [layer], jnp.asarray(0.01), jnp.asarray(0.5)
 
@@ -70,7 +70,7 @@ def test_every_defect_is_named_and_the_other_checks_still_run(
     monkeypatch.setattr("jax.numpy.matmul", in_bfloat16)
     monkeypatch.setattr(jaxnet, "loss", lambda *_, cost: jnp.asarray(4.6))
     monkeypatch.setattr(jaxnet, "backprop", wrong_backprop)
-    monkeypatch.setattr(doctor, "learn", unlearnt)
+    monkeypatch.setattr(doctor, "learn", nothing_learned)
     assert main(["doctor", "--data", str(tmp_path), "--json"]) == 1
     value = json.loads(capsys.readouterr().out)
     assert value["well"] is False and tuple(c["check"] for c in value["checks"]) == ALL

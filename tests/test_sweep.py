@@ -148,7 +148,7 @@ def test_wrong_values_and_figures_are_refused_in_a_line_before_the_work(
 
 
 def trained(curve, seed=1, **rates):
-    also = {"of": 10, "unlearnt": [], "seconds": 1.0, "rates": rates}
+    also = {"of": 10, "failed_classes": [], "seconds": 1.0, "rates": rates}
     return Trained(seed=seed, curve=curve, **also)
 
 
@@ -184,10 +184,10 @@ def short_claims(monkeypatch):
     return short
 
 
-def found_of(curves, statistic=book.BEST, unlearnt=None, number=95.0):
+def found_of(curves, statistic=book.BEST, failed_classes=None, number=95.0):
     claim = Claim(Experiment(), number, statistic, "1.6")
     curves = np.array(curves, float)
-    return Result("name", claim, curves, unlearnt or [[]] * len(curves), 1.0)
+    return Result("name", claim, curves, failed_classes or [[]] * len(curves), 1.0)
 
 
 def test_a_claim_continues_and_has_the_curves_of_a_run(
@@ -248,8 +248,10 @@ def test_a_file_of_other_settings_or_of_no_networks_is_refused(short_claims, tmp
     path.unlink()
     log_of(path, short_claims["one"].experiment).add(trained([1]))
     content = path.read_text()
-    valid = {"seed": 1, "curve": [None], "of": 10, "unlearnt": [], "seconds": 1.0}
-    wrong = [{**valid, k: v} for k, v in (("of", 0), ("curve", []), ("unlearnt", [[]]))]
+    valid = {"seed": 1, "curve": [None], "of": 10, "failed_classes": [], "seconds": 1.0}
+    wrong = [
+        {**valid, k: v} for k, v in (("of", 0), ("curve", []), ("failed_classes", [[]]))
+    ]
     wrong += [{**valid, "rates": {"eta": -1}}, {**valid, "seed": "1"}, {}, 3.0]
     for line in wrong:
         path.write_text(content + json.dumps(line) + "\n")
@@ -292,7 +294,9 @@ def test_a_row_says_where_the_book_s_number_lies():
 
 
 def test_stuck_networks_are_those_that_gave_up_a_few_classes():
-    found = found_of([[85.0], [95.0], [20.0]], unlearnt=[[4, 8], [], [0, 1, 2, 3, 5]])
+    found = found_of(
+        [[85.0], [95.0], [20.0]], failed_classes=[[4, 8], [], [0, 1, 2, 3, 5]]
+    )
     assert found.stuck == {0: [4, 8]}
     assert "1 on 4, 8" in table([found], {})[-1]
 

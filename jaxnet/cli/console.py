@@ -73,7 +73,7 @@ def print_json(value: Any) -> None:
     print(msgspec.json.encode(value).decode(), flush=True)
 
 
-def spread(values: Float[np.ndarray, " n"]) -> dict[str, float]:
+def summary_statistics(values: Float[np.ndarray, " n"]) -> dict[str, float]:
     """Mean, sample standard deviation, median, minimum and maximum."""
     return {
         "mean": float(np.mean(values)),

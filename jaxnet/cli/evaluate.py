@@ -67,11 +67,11 @@ def measure(trained: TrainedNetwork, data: Dataset, mistakes: int) -> dict[str, 
 
 def _lines(found: dict[str, Any], part: str) -> Iterator[str]:
     matrix = np.array(found["confusion"])
-    right, n = int(matrix.trace()), found["examples"]
-    yield f"{right} / {n} of the {part} images right, {found['accuracy']:.2%}."
+    correct, n = int(matrix.trace()), found["examples"]
+    yield f"{correct} / {n} {part} images correct, {found['accuracy']:.2%}."
     yield f"Mean cost {found['cost']:.4f}, without regularization."
     yield "Rows: what an image is. Columns: what it is taken for."
-    rows = [["", *range(len(matrix)), "right"]]
+    rows = [["", *range(len(matrix)), "correct"]]
     for k, row in enumerate(matrix):
         rows.append([k, *row, f"{row[k] / row.sum():.2%}" if row.sum() else "none"])
     yield from aligned(rows)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from jaxnet.cli.console import aligned, percent, spread
+from jaxnet.cli.console import aligned, percent, summary_statistics
 from jaxnet.experiments.claims import Claim, best_of_epochs
 from jaxnet.experiments.runner import Record
 
@@ -32,7 +32,7 @@ class Summary:
     records: Sequence[Record]
     history: Float[np.ndarray, "seeds epochs"]
     epochs: int
-    unlearnt: list[list[int]]
+    failed_classes: list[list[int]]
     compile_seconds: float
     claim: Claim | None
     interrupted: bool
@@ -75,15 +75,15 @@ class Summary:
                     "best": float(self.best[i]),
                     "best_epoch": int(self.best_epoch[i]),
                     "last": float(self.last[i]),
-                    "unlearnt": self.unlearnt[i],
+                    "failed_classes": self.failed_classes[i],
                     "diverged": [epoch, layer] if layer else None,
                     "stopped": None if layer else epoch,
                 }
             )
         return {
             "runs": rows,
-            "best": spread(self.best),
-            "last": spread(self.last),
+            "best": summary_statistics(self.best),
+            "last": summary_statistics(self.last),
             "epochs_done": len(self.records),
             "interrupted": self.interrupted,
             "seconds_per_epoch": self._seconds,
@@ -108,7 +108,7 @@ class Summary:
             yield f"Best {best[0]:.2%} (epoch {epoch}), last {percent(last[0])}."
         else:
             rows = [*zip(self.seeds, best, self.best_epoch, last, strict=True)]
-            bests, lasts = spread(best), spread(last)
+            bests, lasts = summary_statistics(best), summary_statistics(last)
             rows += [(name, bests[name], "", lasts[name]) for name in bests]
             table = [(a, percent(b), c, percent(d)) for a, b, c, d in rows]
             yield from aligned([("seed", "best", "epoch", "last"), *table])
@@ -131,7 +131,9 @@ class Summary:
         # A network that has learned most classes, but not a few of them.
         stuck = [
             f"seed {seed} never learned {' and '.join(map(str, classes))}"
-            for seed, one, classes in zip(self.seeds, last, self.unlearnt, strict=True)
+            for seed, one, classes in zip(
+                self.seeds, last, self.failed_classes, strict=True
+            )
             if one > 0.5 and 1 <= len(classes) <= 3
         ]
         if stuck:

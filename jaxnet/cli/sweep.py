@@ -11,7 +11,7 @@ import numpy as np
 
 from jaxnet import figures
 from jaxnet.cli import devices
-from jaxnet.cli.console import aligned, counted, print_json, spread, track
+from jaxnet.cli.console import aligned, counted, print_json, summary_statistics, track
 from jaxnet.cli.options import (
     MAX_NETWORKS,
     UsageError,
@@ -107,7 +107,9 @@ def summaries(
     """For each setting, its best epochs' mean, sd and max, and its last ones' mean."""
     rows = {}
     for setting, group in found.items():
-        best = spread(np.array([np.fmax.reduce(each.accuracy) for each in group]))
+        best = summary_statistics(
+            np.array([np.fmax.reduce(each.accuracy) for each in group])
+        )
         last = float(np.mean([each.accuracy[-1] for each in group]))
         numbers = {name: best[name] for name in ("mean", "sd", "max")}
         rows[setting] = {"seeds": len(group), **numbers, "last": last}

@@ -132,9 +132,9 @@ def follow(
         if not records:
             raise
         interrupted = True
-    unlearnt = failed_classes(params, evaluation) if params else []
+    failed = failed_classes(params, evaluation) if params else []
     history = runs.history(records, len(evaluation))
-    results = (seeds, records, history, e.reports, unlearnt, compiling)
+    results = (seeds, records, history, e.reports, failed, compiling)
     return Summary(*results, claim_of(e), interrupted)
 
 

@@ -80,6 +80,11 @@ def compare_gradients(
     `dtype`, whatever JAX's own setting, since in float64 a fault stands out from
     rounding. The default tolerance is that of `tolerance_for` the longest dimension;
     for `floor` see `compare_trees`.
+
+    >>> automatic = jax.grad(lambda v: jnp.sum(v**3))
+    >>> jaxnet.compare_gradients(lambda v: 3 * v**2, automatic, jnp.ones(4)).agrees
+    True
+
     Raises ShapeError, a ValueError, if they do not return arrays of the same shapes.
     """
     with jax.enable_x64(dtype == "float64"):

@@ -39,8 +39,16 @@ def diagnose(
     """The equations that `candidate`, a gradient like `backprop`, breaks here.
 
     It tells most in float64, and where layers have more neurons than there are
-    examples, as in a `probe`. Raises ShapeError if the gradient does not have the
-    network's shapes.
+    examples, as in a `probe`.
+
+    >>> def doubled(params, x, y, cost):
+    ...     return jax.tree.map(lambda g: 2 * g, jaxnet.backprop(params, x, y, cost))
+    >>> params, x = jaxnet.init(jax.random.key(0), [4, 5, 5]), jnp.eye(4)
+    >>> for equation in jaxnet.diagnose(doubled, params, x, jnp.ones((4, 5))):
+    ...     print(equation.name, "is broken in layer", equation.layer)
+    BP1 is broken in layer 2
+
+    Raises ShapeError if the gradient does not have the network's shapes.
     """
     rows = equations(candidate, Problem(params, x, y, cost))
     return [row for row in rows if not row.holds]

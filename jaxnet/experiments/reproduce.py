@@ -24,7 +24,7 @@ class Result(NamedTuple):
     name: str
     claim: Claim
     curves: Curves  # in per cent, or in the unit of the measure
-    unlearnt: list[list[int]]
+    failed_classes: list[list[int]]
     seconds: float  # a network, all its epochs
 
     @property
@@ -38,7 +38,7 @@ class Result(NamedTuple):
         last = self.curves[:, -1]
         return {
             i: classes
-            for i, classes in enumerate(self.unlearnt)
+            for i, classes in enumerate(self.failed_classes)
             if self.claim.measure == ACCURACY
             and last[i] > 50
             and 1 <= len(classes) <= 3
@@ -98,7 +98,7 @@ def result(name: str, folder: str | Path) -> Result | None:
     if claim.measure == ACCURACY:
         rows *= 100 / np.array([[trained.of] for trained in found])
     seconds = float(np.median([trained.seconds for trained in found]))
-    return Result(name, claim, rows, [each.unlearnt for each in found], seconds)
+    return Result(name, claim, rows, [each.failed_classes for each in found], seconds)
 
 
 def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:

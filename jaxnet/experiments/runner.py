@@ -83,17 +83,17 @@ def begin(e: Experiment, seed: Array) -> Network:
 
 
 def advance(
-    e: Experiment, network: Network, state: State, right: Float[Array, ""], n: int
+    e: Experiment, network: Network, state: State, fraction: Float[Array, ""], n: int
 ) -> Network:
     """The network after an epoch with this state and this fraction of n correct.
 
     A stopped network does not change, and a diverged one keeps its last finite state.
     """
-    layer = jnp.where(jnp.isnan(right), len(state.params), 0)
+    layer = jnp.where(jnp.isnan(fraction), len(state.params), 0)
     for l, parameters in reversed(list(enumerate(state.params, start=1))):
         finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]
         layer = jnp.where(jnp.stack(finite).all(), layer, l)
-    correct = jnp.round(jnp.nan_to_num(right) * n).astype(network.correct.dtype)
+    correct = jnp.round(jnp.nan_to_num(fraction) * n).astype(network.correct.dtype)
     better = correct > network.best
     stale = jnp.where(better, 0, network.stale + 1)
     scale, going = network.scale, network.going
@@ -133,8 +133,8 @@ def next_epoch(
 
     numbers = jnp.arange(e.evaluate_every) + number * e.evaluate_every
     state, _ = jax.lax.scan(learn, network.state, numbers)
-    right = accuracy(present(state.params), evaluation)
-    network = advance(e, network, state, right, len(evaluation))
+    fraction = accuracy(present(state.params), evaluation)
+    network = advance(e, network, state, fraction, len(evaluation))
     params = present(network.state.params)
     if measure is None:
         return network, params, network.correct

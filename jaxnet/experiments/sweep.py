@@ -42,7 +42,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     curve: Annotated[list[float | None], Meta(min_length=1)]
     """What was measured after each epoch, by default correct answers, or None."""
     of: Annotated[int, Meta(ge=1, lt=2**53)]  # evaluation examples
-    unlearnt: list[_Count]  # the classes of which most examples are wrong
+    failed_classes: list[_Count]  # most of their examples are wrong
     seconds: _NotNegative
     jaxnet: str = ""
     jax: str = ""
@@ -233,7 +233,7 @@ def _train(runner: Runner, group: Group) -> Iterator[list[Trained]]:
         if any(epoch.record.going) and not last:
             yield []
     assert epoch is not None
-    unlearnt = failed_classes(epoch.params, runner.evaluation)
+    failed = failed_classes(epoch.params, runner.evaluation)
     here = environment()
     yield [
         Trained(
@@ -241,9 +241,9 @@ def _train(runner: Runner, group: Group) -> Iterator[list[Trained]]:
             rates=dict(rates),
             curve=curve,
             of=len(runner.evaluation),
-            unlearnt=classes,
+            failed_classes=classes,
             seconds=round(seconds, 3),
             **here,
         )
-        for (rates, seed), curve, classes in zip(group, curves, unlearnt, strict=True)
+        for (rates, seed), curve, classes in zip(group, curves, failed, strict=True)
     ]
