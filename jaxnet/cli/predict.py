@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from jaxnet.cli.console import print_json
+from jaxnet.cli.console import print_json, tell
 from jaxnet.cli.options import UsageError, add_network, network_of
 from jaxnet.datasets import DataError
 from jaxnet.runs import TrainedNetwork
@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
             sure = ", ".join(f"{x:.0%}" for x in found["confidence"])
             print(f"{path}: {found['digits']}  ({sure} sure)")
         if args.show and draw is not None:
-            draw(args.show / f"{path.stem}.png")
+            tell(f"wrote {draw(args.show / f'{path.stem}.png')}")
     return code
 
 

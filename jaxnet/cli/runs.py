@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet import figures, runs
-from jaxnet.cli.console import aligned, percent
+from jaxnet.cli.console import aligned, percent, tell
 from jaxnet.cli.options import as_text, flag, read_run
 from jaxnet.experiments import StorageError
 from jaxnet.experiments.claims import best_of_epochs
@@ -52,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
     print(*_compare(compared), sep="\n")
     if args.figure:
         histories = {name: r.history for name, r in compared.items() if r.records}
-        figures.curves(histories, args.figure)
+        tell(f"wrote {figures.curves(histories, args.figure)}")
     return 0
 
 

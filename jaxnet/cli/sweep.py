@@ -11,7 +11,14 @@ import numpy as np
 
 from jaxnet import figures
 from jaxnet.cli import devices
-from jaxnet.cli.console import aligned, counted, print_json, summary_statistics, track
+from jaxnet.cli.console import (
+    aligned,
+    counted,
+    print_json,
+    summary_statistics,
+    tell,
+    track,
+)
 from jaxnet.cli.options import (
     MAX_NETWORKS,
     UsageError,
@@ -137,7 +144,8 @@ def _report(
     if args.figure:
         places = [list(RATES).index(name) for name in names]
         by_rates = {tuple(s[i] for i in places): row for s, row in rows.items()}
-        figures.sweep(by_rates, [RATES[name] for name in names], args.figure)
+        titles = [RATES[name] for name in names]
+        tell(f"wrote {figures.sweep(by_rates, titles, args.figure)}")
 
 
 def _table(
