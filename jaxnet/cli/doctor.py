@@ -42,12 +42,18 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check, print, and return the exit code."""
-    checks = (versions, device, precision, partial(data, args.data))
-    names = ["versions", "device", "precision", "data"]
-    checks += (initial_cost, gradients, overfitting, same_bits)
-    names += ["initial cost", "gradients", "overfitting", "same bits"]
+    checks = {
+        "versions": versions,
+        "device": device,
+        "precision": precision,
+        "data": partial(data, args.data),
+        "initial cost": initial_cost,
+        "gradients": gradients,
+        "overfitting": overfitting,
+        "same bits": same_bits,
+    }
     began, findings = time.perf_counter(), []
-    for name, check in zip(names, checks, strict=True):
+    for name, check in checks.items():
         try:
             well, found, advice = check()
         except Exception as error:  # the next check may say why
@@ -75,7 +81,8 @@ def versions() -> Finding:
     got = {str(n): metadata.version(n.name) for n in needed if not n.marker}
     wrong = [n for n in got if not Requirement(n).specifier.contains(got[n], True)]
     found = [f"Python {platform.python_version()}"]
-    found += [f"{name} {metadata.version(name)}" for name in ("jax", "jaxlib", "numpy")]
+    shown = ("jax", "jaxlib", "numpy", "optax")
+    found += [f"{name} {metadata.version(name)}" for name in shown]
     found += [f"expected {n}, got {got[n]}" for n in wrong]
     install = " ".join(f'"{n}"' for n in wrong)
     return not wrong, ", ".join(found), f"python -m pip install {install}"
@@ -139,9 +146,15 @@ def gradients() -> Finding:
     params, few = problem()
     both = (jaxnet.backprop, jaxnet.autodiff)
     both = [jax.jit(partial(g, cost=jaxnet.cross_entropy)) for g in both]
-    result = jaxnet.compare_gradients(*both, params, few.x, few.y)
-    found = f"backprop and autodiff differ by {result.relative_error:.1e} in float64"
-    return result.agrees, found, "python -m jaxnet compare names the equation."
+    with jax.default_matmul_precision("highest"):
+        compared = [
+            jaxnet.compare_gradients(*both, params, few.x, few.y, dtype=dtype)
+            for dtype in ("float64", "float32")
+        ]
+    errors = (f"{each.relative_error:.1e} in {each.dtype}" for each in compared)
+    found = f"backprop and autodiff differ by {', '.join(errors)}"
+    agree = all(each.agrees for each in compared)
+    return agree, found, "python -m jaxnet compare names the equation."
 
 
 @jax.jit
