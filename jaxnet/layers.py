@@ -44,6 +44,15 @@ class Layer:
         """The weights for 0, the biases for 1."""
         return (self.w, self.b)[i]
 
+    @property
+    def inputs(self) -> int:
+        """The number of inputs."""
+        return self.w.shape[1]
+
+    def by_input(self, values: Float[Array, " in"]) -> Float[Array, "1 in"]:
+        """A value for each input, as a factor of the weights."""
+        return values[None, :]
+
     def weigh(self, a: Float[Array, "..."]) -> Float[Array, " out"]:
         """The weighted input z = w a + b  (2.3), of inputs of any shape in a row."""
         return self.w @ a.ravel() + self.b

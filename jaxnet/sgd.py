@@ -186,12 +186,12 @@ def step(
 class Engine:
     """The parts of an epoch that `jaxnet.fast` replaces by faster ones.
 
-    `fold(load, learn, state, batches)` learns from each mini-batch in turn.
+    `fold(load, learn, state, batches, gradient, optimizer)` learns from each mini-batch
+    in turn.
     """
 
     shuffle: Callable[[Key[Array, ""], int], Int[Array, " n"]]
     fold: Callable[..., State]
-    gradient: Callable[[Gradient], Gradient]
 
 
 def _fold(
@@ -199,6 +199,7 @@ def _fold(
     learn: Callable[[State, Array, Array, Array], State],
     state: State,
     batches: Int[Array, "batches m"],
+    *_: Any,
 ) -> State:
     def next_state(state: State, batch: tuple[Array, Array]) -> tuple[State, None]:
         return learn(state, batch[0], *load(*batch)), None
@@ -207,7 +208,7 @@ def _fold(
     return jax.lax.scan(next_state, state, numbered)[0]
 
 
-plain = Engine(jax.random.permutation, _fold, lambda gradient: gradient)
+plain = Engine(jax.random.permutation, _fold)
 engine = plain
 
 
@@ -267,7 +268,6 @@ def _epoch(
     )
     n, dtype = len(data), dtype_of(state.params)
     l1, l2 = (rates[name] / n if name in rates else None for name in ("l1", "l2"))
-    slopes = engine.gradient(gradient)
 
     def load(
         number: Int[Array, ""], batch: Int[Array, " m"]
@@ -278,17 +278,17 @@ def _epoch(
         return x, jnp.asarray(data.y)[batch]
 
     def learn(state: State, number: Array, x: Array, y: Array) -> State:
-        gradient = slopes
+        slopes = gradient
         if "dropout" in rates:
             mask_key = jax.random.fold_in(stream(key, "dropout"), number)
-            gradient = with_dropout(gradient, mask_key, rates["dropout"])
-        gradient = with_penalty(gradient, l1, l2)
-        options = {"cost": cost, "gradient": gradient, "optimizer": optimizer}
+            slopes = with_dropout(slopes, mask_key, rates["dropout"])
+        slopes = with_penalty(slopes, l1, l2)
+        options = {"cost": cost, "gradient": slopes, "optimizer": optimizer}
         return step(state, x, y, eta=rates.get("eta"), **options)
 
     order = engine.shuffle(stream(key, "order"), n)
     batches = order[: n - n % batch_size].reshape(-1, batch_size)
-    state = engine.fold(load, learn, state, batches)
+    state = engine.fold(load, learn, state, batches, gradient, optimizer)
     if n % batch_size:  # the last mini-batch is shorter, and divided by its own length
         number = jnp.asarray(len(batches))
         state = learn(state, number, *load(number, order[n - n % batch_size :]))

@@ -91,6 +91,29 @@ def test_one_network_uses_one_thread_only_if_it_is_small(
     assert jax.device_count() == count, "too late once JAX has started"
 
 
+@pytest.mark.parametrize(
+    ("info", "before", "flags"),
+    [
+        ("flags: avx avx2 avx512f", None, "--xla_cpu_prefer_vector_width=512"),
+        ("flags: avx avx512f avx512dq", "--mine", "--mine"),
+        ("flags: avx avx2", None, None),
+        (None, None, None),
+    ],
+)
+def test_xla_uses_all_of_avx512_unless_told_otherwise(
+    monkeypatch, tmp_path, info, before, flags
+):
+    monkeypatch.setenv("XLA_FLAGS", before or "")
+    if before is None:
+        monkeypatch.delenv("XLA_FLAGS")
+    file = tmp_path / "cpuinfo"
+    if info is not None:
+        file.write_text(info)
+    monkeypatch.setattr(devices, "CPU_INFO", file)
+    devices.prepare(1, [784, 30, 10], 10)
+    assert os.environ.get("XLA_FLAGS") == flags
+
+
 PREPARE = """
 import os
 os.environ.pop("NPROC", None)

@@ -11,7 +11,7 @@ import pytest
 from jax.flatten_util import ravel_pytree
 
 import jaxnet
-from jaxnet import Activation, Layer, fast
+from jaxnet import Activation, Layer
 from tests.helpers import assert_close, compiled, numpy_gradient, problem
 
 ROOT = Path(__file__).parent.parent
@@ -76,12 +76,11 @@ def test_the_book_s_network_agrees_in_float32():
     assert_close(by_hand, automatic, rtol=1e-5)
 
 
-@pytest.mark.parametrize("m, n_in", [(1, 3), (2, 3), (16, 3), (17, 3), (10, 820)])
-def test_bp3_and_bp4_for_few_or_many_examples(x64, m, n_in):
-    """With linear outputs, whose error is z - y; some by `fast.summed_outer`."""
-    params, x, y = problem([n_in, 4], m, output=jaxnet.linear)
-    gradient = compiled(fast.quick(jaxnet.backprop))
-    [actual] = gradient(params, x, y, jaxnet.linear_quadratic)
+@pytest.mark.parametrize("m", [1, 17])
+def test_bp3_and_bp4_average_over_the_mini_batch(x64, m):
+    """With linear outputs, whose error is z - y."""
+    params, x, y = problem([3, 4], m, output=jaxnet.linear)
+    [actual] = backprop(params, x, y, jaxnet.linear_quadratic)
     w, b, x, y = map(np.asarray, (*params[0], x, y))
     delta = x @ w.T + b - y
     expected = np.einsum("xj,xk->jk", delta, x) / m

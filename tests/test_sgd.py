@@ -242,26 +242,100 @@ def brighter(key, x):
     return x * jax.random.uniform(key, (), x.dtype)
 
 
-WAYS_TO_TRAIN = [
-    {"optimizer": momentum, "l1": 0.1, "dropout": 0.3},
-    pytest.param({"optimizer": optax.adam, "l2": 0.1}, marks=pytest.mark.slow),
-]
+WAYS_TO_TRAIN: dict[str, dict[str, Any]] = {
+    "l1, l2, dropout": {"l1": 0.1, "l2": 0.1, "dropout": 0.3, "augment": brighter},
+    "momentum": {"optimizer": momentum, "dropout": 0.3},
+    "adam": {"optimizer": optax.adam, "eta": 0.01},
+    "adagrad": {"optimizer": optax.adagrad},
+    "rmsprop": {"optimizer": optax.rmsprop, "eta": 0.01},
+    "softmax": {"cost": jaxnet.log_likelihood},
+}
+QUICK = ("l1, l2, dropout", "momentum")
 
 
-@pytest.mark.parametrize("options", WAYS_TO_TRAIN, ids=["momentum", "adam"])
-def test_fast_training_equals_plain_training(x64, monkeypatch, options):
-    """In 200 steps, every fifth of them with three examples in place of five."""
-    params, data = data_of()
+def wide(output=jaxnet.sigmoid, hidden=jaxnet.sigmoid):
+    """A network and 33 examples, of which fast.py turns mini-batches of 10."""
+    params, x, y = problem([300, 17, 5, 4], 33, hidden=hidden, output=output)
+    return params, jaxnet.Dataset(x, y)
+
+
+@pytest.fixture
+def without_fast(monkeypatch):
+    """A context without the faster parts, except for the order of the examples."""
+
+    def leave_out():
+        plain = sgd.Engine(fast.shuffle, sgd.plain.fold)
+        monkeypatch.setattr(sgd, "engine", plain)
+
+    return leave_out
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        n if n in QUICK else pytest.param(n, marks=pytest.mark.slow)
+        for n in WAYS_TO_TRAIN
+    ],
+)
+def test_fast_training_equals_plain_training(x64, without_fast, name):
+    """In 200 steps, every fourth of them with three examples in place of ten."""
+    options = WAYS_TO_TRAIN[name]
+    params, data = wide(options.get("cost", jaxnet.quadratic).output)
+    run = {"epochs": 50, "batch_size": 10, "eta": 0.3} | options
 
     def trained():
-        run = {"epochs": 40, "batch_size": 5, "eta": 0.1, "augment": brighter} | options
         return jaxnet.train(jax.random.key(0), params, data, **run)[0]
 
     fast_params = trained()
-    plain = sgd.Engine(fast.shuffle, sgd.plain.fold, sgd.plain.gradient)
-    monkeypatch.setattr(sgd, "engine", plain)
+    without_fast()
     assert_close(trained(), fast_params, rtol=1e-12)
-    assert loss(fast_params, data.x, data.y) < loss(params, data.x, data.y)
+    cost = run.get("cost", jaxnet.quadratic)
+    assert loss(fast_params, data.x, data.y, cost) < loss(params, data.x, data.y, cost)
+
+
+def test_the_network_of_the_loop_is_turned_and_padded(monkeypatch):
+    """Or the comparison above would compare equal programs."""
+    shapes = []
+
+    def learn(state, number, x, y):
+        shapes.extend(jnp.shape(w) for w, _ in map(jax.tree.leaves, state.params))
+        return state
+
+    params, data = wide()
+    batches = jnp.arange(30).reshape(3, 10)
+
+    def load(number, batch):
+        return data.x[batch], data.y[batch]
+
+    choices = (jaxnet.backprop, sgd.gradient_descent)
+    state = jaxnet.start(params)
+    left = fast.fold(load, learn, state, batches, *choices)
+    assert shapes[:3] == [(300, 32), (32, 16), (16, 4)]
+    assert_close(left, state, rtol=0)
+    shapes.clear()
+    fast.fold(load, learn, state, batches, jaxnet.autodiff, sgd.gradient_descent)
+    assert shapes[:3] == [(17, 300), (5, 17), (4, 5)]
+
+
+def test_a_network_that_diverges_becomes_infinite_at_the_same_places(without_fast):
+    params, data = wide(jaxnet.linear, jaxnet.relu)
+    cost, state, places = jaxnet.linear_quadratic, jaxnet.start(params), []
+    run = {"batch_size": 10, "eta": 1e6, "cost": cost}
+
+    def finite():
+        after, found = state, []
+        for number in range(4):
+            key = jax.random.fold_in(jax.random.key(0), number)
+            after = jaxnet.epoch(key, after, data, **run)
+            found.append([np.isfinite(leaf) for leaf in jax.tree.leaves(after)])
+        return found
+
+    places.append(finite())
+    without_fast()
+    places.append(finite())
+    jax.tree.map(np.testing.assert_array_equal, *places)
+    assert all(leaf.all() for leaf in places[0][0])
+    assert not all(leaf.all() for leaf in places[0][-1])
 
 
 TRAIN_WITHOUT_FAST = """
