@@ -247,7 +247,7 @@ WAYS_TO_TRAIN: dict[str, dict[str, Any]] = {
     "momentum": {"optimizer": momentum, "dropout": 0.3},
     "adam": {"optimizer": optax.adam, "eta": 0.01},
     "adagrad": {"optimizer": optax.adagrad},
-    "rmsprop": {"optimizer": optax.rmsprop, "eta": 0.01},
+    "rmsprop": {"optimizer": optax.rmsprop, "eta": 0.001},
     "softmax": {"cost": jaxnet.log_likelihood},
 }
 QUICK = ("l1, l2, dropout", "momentum")
