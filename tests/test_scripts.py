@@ -273,6 +273,17 @@ def test_expanded_images(small_mnist, tmp_path, drawn):
 
 
 @pytest.mark.slow
+def test_accelerator(small_mnist):
+    data = jaxnet.load_mnist(small_mnist, as_bytes=True)
+    lines = main(
+        "accelerator", networks=(1, 2), names=("30 hidden",), seeds=2, data=data
+    )
+    rows = [line.split(" | ") for line in lines if line.startswith("| ")]
+    assert [row[0] for row in rows if row[0][2:].isdigit()] == ["| 1", "| 2"]
+    assert rows[-1][:2] == ["| 30 hidden", "95.42"]
+
+
+@pytest.mark.slow
 def test_research(small_mnist, capsys):
     found = main("research", small_mnist, epochs=3, seeds=2)
     assert found.shape == (2, 3) and (found[:, 2] > found[:, 0]).all()
