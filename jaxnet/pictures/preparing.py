@@ -17,6 +17,10 @@ ndimage = require("scipy.ndimage", "images", "Pictures")
 
 SIDE, BOX = 28, 20
 INK, _PAPER = 0.25, 0.3  # parts of the ink's depth: ink above, certainly paper below
+_MIN_BORDER = 0.75  # part of a picture's border that is paper, without a shadow on it
+_WIDEST = 0.2  # stroke, as part of a picture with a shadow
+_LONG, _SLOPE, _THIN = 0.9, 0.015, 0.05  # lines on paper, as parts of the picture
+_FRAMED = 0.4  # part of a frame's height that is not empty inside it
 _MIN_SPECK = 0.05  # part of the largest blot's ink, below which a blot is a speck
 _MIN_STROKE, _USUAL_STROKE = 1.9, 2.4  # pixels of the box; the median of MNIST's
 _FINE = 160  # pixels of a side at which edges and strokes are smooth
@@ -47,6 +51,7 @@ def prepare(grey: Grey) -> Stages:
 def find_ink(grey: Grey) -> Ink:
     """Where ink is on a picture, 1 at the core of strokes, and 0 on paper.
 
+    Long thin lines from edge to edge, frames, and specks are paper.
     Raises DataError, a ValueError, if there is none.
     """
     levels = np.asarray(grey, np.float32)
@@ -54,20 +59,71 @@ def find_ink(grey: Grey) -> Ink:
         raise DataError(
             f"Expected finite levels in rows and columns, got shape {levels.shape}."
         )
-    border = (levels[0], levels[-1], levels[:, 0], levels[:, -1])
-    depth = np.median(np.concatenate(border)) - levels
+    depth = np.median(_border(levels)) - levels
     if np.sum(depth.clip(0) ** 2) < np.sum(depth.clip(max=0) ** 2):
         depth = -depth
-    paper = depth <= _PAPER * _core_depth(depth)
-    for _ in range(3):
-        depth = depth - _fitted_surface(depth, paper)
-        paper = depth <= _PAPER * _core_depth(depth)
+    depth, paper = _levelled(depth)
+    if np.mean(_border(paper)) < _MIN_BORDER:
+        depth, paper = _levelled(_depth_in_shadow(levels))
     core = _core_depth(depth)
     noise = 1.5 * float(np.median(np.abs(depth[paper])))  # about one sigma
     if core < max(MIN_CONTRAST, 6 * noise):
         raise DataError("Expected ink on paper, got a blank picture.")
     ink = np.where(depth > max(4 * noise, 0.02 * core), depth / core, 0).clip(0, 1)
-    return without_specks(ink, _MIN_SPECK)
+    for turned in (ink, ink.T):  # views, which are written to
+        turned[_lines(turned > 0)] = 0
+    return _without_frames(without_specks(ink, _MIN_SPECK))
+
+
+def _border(levels: np.ndarray) -> np.ndarray:
+    return np.concatenate((levels[0], levels[-1], levels[:, 0], levels[:, -1]))
+
+
+def _levelled(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The depth above the surface of the paper, and where there is paper."""
+    paper = depth <= _PAPER * _core_depth(depth)
+    for _ in range(3):
+        depth = depth - _fitted_surface(depth, paper)
+        paper = depth <= _PAPER * _core_depth(depth)
+    return depth, paper
+
+
+def _depth_in_shadow(levels: np.ndarray) -> np.ndarray:
+    """How much darker, or lighter, strokes are than what is on both sides of them."""
+    size = max(3, int(_WIDEST * max(levels.shape)) | 1)
+    light = ndimage.grey_closing(levels, (size, size))
+    dark = ndimage.grey_opening(levels, (size, size))
+    if np.sum((light - levels) ** 2) < np.sum((levels - dark) ** 2):
+        return levels - dark
+    return 255 * (light - levels) / np.maximum(light, 32)
+
+
+def _lines(dark: np.ndarray) -> np.ndarray:
+    """Thin, nearly level lines from edge to edge, less the strokes that cross them."""
+    length = int(_LONG * dark.shape[1]) | 1
+    slack = 2 * int(_SLOPE * length) + 3
+    near = ndimage.maximum_filter(dark, (slack, 3))
+    near = ndimage.minimum_filter1d(near, length, axis=1)
+    long = ndimage.maximum_filter1d(near, length, axis=1) & dark
+    if not long.any():
+        return long
+    runs, _ = ndimage.label(dark, [[0, 1, 0]] * 3)
+    thickness = np.bincount(runs.ravel())[runs]
+    usual = np.median(thickness[long])
+    if usual > max(2.0, _THIN * min(dark.shape)):
+        return np.zeros_like(dark)
+    return long & (thickness <= 1.5 * usual + 1)
+
+
+def _without_frames(ink: Ink) -> Ink:
+    """The ink without what encloses most of its own height of other ink."""
+    labels, _ = ndimage.label(ink > 0, np.ones((3, 3)))
+    for number, box in enumerate(ndimage.find_objects(labels), start=1):
+        frame = labels[box] == number
+        inside = ndimage.binary_fill_holes(frame) & (labels[box] > 0) & ~frame
+        if np.count_nonzero(inside.any(axis=1)) > _FRAMED * len(frame):
+            ink = np.where(labels == number, 0, ink)
+    return ink
 
 
 def _core_depth(depth: np.ndarray) -> float:
