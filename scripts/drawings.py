@@ -69,9 +69,7 @@ def drawn(
     return np.asarray(Image.fromarray(edge).resize((width, height), how))
 
 
-def penned(
-    strokes: list[str], size: int, rng: np.random.Generator
-) -> Ink:
+def penned(strokes: list[str], size: int, rng: np.random.Generator) -> Ink:
     """A shape drawn with a pen by an unsteady hand, about `size` pixels high."""
     width, lean, pen = rng.uniform((0.5, 0.0, 0.05), (0.8, 0.2, 0.13))
     path = []

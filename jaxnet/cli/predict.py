@@ -3,17 +3,20 @@
 import argparse
 from collections.abc import Callable
 from functools import partial
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxnet.cli.console import print_json, tell
 from jaxnet.cli.options import UsageError, add_network, network_of
-from jaxnet.datasets import DataError
+from jaxnet.datasets import DataError, load_mnist
 from jaxnet.runs import TrainedNetwork
 
 DESCRIPTION = (
     "Read the digits in pictures of any size and colour, dark on light or light on "
-    "dark, one digit or several in a line. The network is a run's folder, from train "
+    "dark, one digit or several in lines. The network is a run's folder, from train "
     "--out, or a file of the book's second program."
 )
 
@@ -41,9 +44,10 @@ def run(args: argparse.Namespace) -> int:
             f"{n_in} and {n_out}"
         )
     code = 0
+    known = np.asarray(load_mnist(as_bytes=True).train.x[:10_000])
     for path in args.pictures:
         try:
-            found, draw = _read(path, trained, args.one)
+            found, draw = _read(path, trained, args.one, known)
         except DataError as error:
             words = str(error)
             if not words.startswith(f"{path}: "):  # of a part that knows no files
@@ -63,20 +67,18 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _read(
-    path: Path, trained: TrainedNetwork, one: bool
+    path: Path, trained: TrainedNetwork, one: bool, known: Any
 ) -> tuple[dict[str, Any], Callable[[Path], Path]]:
     """What a picture says, and a function that draws how it was read."""
     from jaxnet import figures, pictures  # which import SciPy
 
     grey = pictures.read_picture(path)
-    if one:
-        stages = pictures.prepare(grey)
-        [outputs] = trained.outputs(stages.image.reshape(1, -1))
-        digits, sure = str(outputs.argmax()), [float(outputs.max())]
-        return {"digits": digits, "confidence": sure}, partial(figures.stages, stages)
-    pieces = pictures.segment(grey, trained.outputs)
+    pieces = pictures.segment(grey, trained.outputs, one=one, known=known)
+    lines = groupby(pieces, key=lambda piece: piece.line)
     found = {
-        "digits": "".join(str(piece.digit) for piece in pieces),
+        "digits": " ".join("".join(str(p.digit) for p in line) for _, line in lines),
         "confidence": [piece.confidence for piece in pieces],
     }
+    if one:
+        return found, partial(figures.stages, pictures.prepare(grey))
     return found, partial(figures.pieces, grey, pieces)

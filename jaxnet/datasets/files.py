@@ -86,6 +86,11 @@ def opened_picture(path: str | Path) -> Iterator[Any]:
                 if width * height > MAX_PICTURE:
                     raise ValueError(f"{width} x {height}, above {MAX_PICTURE} pixels")
                 yield picture
+    except image.UnidentifiedImageError:  # HEIC, PDF, SVG
+        raise DataError(
+            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), got something "
+            "else, or a broken one. Convert it to PNG or JPEG."
+        ) from None
     except Exception as error:  # decoders do not document what they raise
         raise DataError(
             f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), got: "

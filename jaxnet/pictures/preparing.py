@@ -70,8 +70,8 @@ def find_ink(grey: Grey) -> Ink:
     if core < max(MIN_CONTRAST, 6 * noise):
         raise DataError("Expected ink on paper, got a blank picture.")
     ink = np.where(depth > max(4 * noise, 0.02 * core), depth / core, 0).clip(0, 1)
-    for turned in (ink, ink.T):  # views, which are written to
-        turned[_lines(turned > 0)] = 0
+    strokes = np.where(_lines(ink > 0) | _lines(ink.T > 0).T, 0, ink)
+    ink = strokes if (strokes > INK).any() else ink
     return _without_frames(without_specks(ink, _MIN_SPECK))
 
 

@@ -20,9 +20,12 @@ def read_picture(path: str | Path) -> Float[np.ndarray, "rows columns"]:
     It is turned upright, what is transparent is paper, and a side longer than 1600
     pixels is reduced to that.
     Raises DataError, a ValueError, for a file that is not a PNG, JPEG, GIF, BMP, TIFF,
-    WebP or PPM picture, is broken, has above 64 million pixels, or is all of one level.
+    WebP or PPM picture, is broken, has several pages or above 64 million pixels, or is
+    all of one level.
     """
     with opened_picture(path) as picture:
+        if picture.format != "MPO" and getattr(picture, "n_frames", 1) > 1:
+            raise ValueError(f"{picture.n_frames} pictures in one file")
         grey = _levels(picture)
     if np.ptp(grey) < MIN_CONTRAST:
         raise DataError(f"{path}: expected ink on paper, got a blank picture.")
