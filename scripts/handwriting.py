@@ -10,12 +10,13 @@ The confidence is lower in wrong answers, and in letters.
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from PIL import Image
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
@@ -58,32 +59,33 @@ def edit_distance(one: list[int], other: list[int]) -> int:
     return row[-1]
 
 
+@dataclass(frozen=True)
 class Maker:
     """Pictures made of test images, or of shapes drawn with a pen."""
 
-    def __init__(self, digits: np.ndarray, labels: np.ndarray, seed: int):
-        self.digits, self.labels = digits, labels
-        self.rng = np.random.default_rng(seed)
+    digits: Float[np.ndarray, "n 28 28"]
+    labels: Int[np.ndarray, " n"]
+    rng: np.random.Generator
 
     def image(self, cropped: bool = False) -> Made:
         """A test image as it is, or without its margins."""
-        [number] = self.chosen(1)
+        [number] = self._chosen(1)
         levels = (256 * self.digits[number]).astype(np.uint8)
         if cropped:
             rows, columns = (np.flatnonzero(levels.any(axis=axis)) for axis in (1, 0))
             levels = levels[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-        return Image.fromarray(levels), self.text([number]), [number]
+        return Image.fromarray(levels), self._text([number]), [number]
 
     def photograph(
         self, paper: Paper = drawings.placed, shadow: bool = False, turned: float = 0.0
     ) -> Made:
         """A test image redrawn in any size, with other pens, and turned."""
-        [number] = self.chosen(1)
+        [number] = self._chosen(1)
         size = np.exp(self.rng.uniform(np.log(20), np.log(300)))
         pen, degrees = self.rng.uniform((-0.04, -turned), (0.04, turned))
         ink = drawings.drawn(self.digits[number], round(size), pen, degrees)
         picture = photographed(paper(ink, self.rng), self.rng, shadow)
-        return picture, self.text([number]), [number]
+        return picture, self._text([number]), [number]
 
     def line(
         self,
@@ -93,13 +95,13 @@ class Maker:
         lines: int = 1,
     ) -> Made:
         """Two to six test images in each line, with these gaps."""
-        numbers = [self.chosen(int(self.rng.integers(2, 7))) for _ in range(lines)]
+        numbers = [self._chosen(int(self.rng.integers(2, 7))) for _ in range(lines)]
         inks = [drawings.pasted(self.digits[n], gaps, self.rng) for n in numbers]
         ink = drawings.stacked(inks, self.rng) if lines > 1 else inks[0]
         larger = np.kron(ink, np.ones((3, 3), np.float32))
         picture = photographed(paper(larger, self.rng), self.rng, shadow)
         every = [number for line in numbers for number in line]
-        return picture, self.text(every), every
+        return picture, self._text(every), every
 
     def penned(self, shapes: dict[str, list[str]]) -> Made:
         """One of the shapes, whose name begins with its text."""
@@ -108,10 +110,10 @@ class Maker:
         picture = photographed(drawings.placed(ink, self.rng), self.rng)
         return picture, name[0], []
 
-    def chosen(self, count: int) -> list[int]:
+    def _chosen(self, count: int) -> list[int]:
         return self.rng.integers(0, len(self.digits), count).tolist()
 
-    def text(self, numbers: list[int]) -> str:
+    def _text(self, numbers: list[int]) -> str:
         return "".join(str(self.labels[number]) for number in numbers)
 
 
@@ -215,7 +217,7 @@ def main(
     labels = np.asarray(split.test.y).argmax(axis=1)
     right = classify(x).argmax(axis=1) == labels
     known = np.asarray(split.train.x[:10_000])
-    maker = Maker(x.reshape(-1, 28, 28), labels, seed)
+    maker = Maker(x.reshape(-1, 28, 28), labels, np.random.default_rng(seed))
     found = {}
     for name, make in KINDS.items():
         made = [make(maker) for _ in range(others if found else pictures)]

@@ -18,7 +18,7 @@ ndimage = require("scipy.ndimage", "images", "Pictures")
 SIDE, BOX = 28, 20
 INK, _PAPER = 0.25, 0.3  # parts of the ink's depth: ink above, certainly paper below
 _MIN_BORDER = 0.75  # part of a picture's border that is paper, without a shadow on it
-_WIDEST = 0.2  # stroke, as part of a picture with a shadow
+_WIDEST = 0.25  # stroke, as part of a picture with a shadow
 _LONG, _SLOPE, _THIN = 0.9, 0.015, 0.05  # lines on paper, as parts of the picture
 _FRAMED = 0.4  # part of a frame's height that is not empty inside it
 _MIN_SPECK = 0.05  # part of the largest blot's ink, below which a blot is a speck
@@ -90,7 +90,7 @@ def _levelled(depth: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _depth_in_shadow(levels: np.ndarray) -> np.ndarray:
     """How much darker, or lighter, strokes are than what is on both sides of them."""
-    size = max(3, int(_WIDEST * max(levels.shape)) | 1)
+    size = max(3, int(_WIDEST * min(levels.shape)) | 1)
     light = ndimage.grey_closing(levels, (size, size))
     dark = ndimage.grey_opening(levels, (size, size))
     if np.sum((light - levels) ** 2) < np.sum((levels - dark) ** 2):
@@ -108,8 +108,8 @@ def _lines(dark: np.ndarray) -> np.ndarray:
     if not long.any():
         return long
     runs, _ = ndimage.label(dark, [[0, 1, 0]] * 3)
-    thickness = np.bincount(runs.ravel())[runs]
-    usual = np.median(thickness[long])
+    sizes = np.bincount(runs.ravel())
+    thickness, usual = sizes[runs], np.median(sizes[np.unique(runs[long])])
     if usual > max(2.0, _THIN * min(dark.shape)):
         return np.zeros_like(dark)
     return long & (thickness <= 1.5 * usual + 1)
