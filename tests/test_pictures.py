@@ -275,7 +275,7 @@ def test_the_book_s_504192_is_read(mnist, classify, gap):
 
 
 def test_an_isolated_shape_is_read_as_one_digit(digits, classify):
-    for digit in digits[:60]:
+    for digit in digits[:40]:
         pieces = segment(on_paper(digit), classify)
         [alone] = segment(on_paper(digit), classify, one=True)
         assert [piece.digit for piece in pieces] == [alone.digit]
@@ -290,7 +290,7 @@ def test_a_digit_without_margin_is_read_with_the_same_confidence(digits, classif
             for margins in (((0, 0), (0, 0)), ((9, 9), (9, 9)))
         ]
         assert pair[0].digit == pair[1].digit
-        assert abs(pair[0].confidence - pair[1].confidence) < 0.1
+        assert abs(pair[0].confidence - pair[1].confidence) < 0.15
 
 
 def with_rules(levels, every=40, squared=False):
@@ -319,8 +319,8 @@ def with_shadow(levels):
     ids=["ruled", "squared", "framed", "in a shadow"],
 )
 def test_lines_frames_and_shadows_are_paper(digits, changed):
-    for digit in digits[:6]:
-        levels = on_paper(digit, 10, ((60, 60), (60, 60)))
+    for digit in digits[:3]:
+        levels = on_paper(digit, 8, ((40, 40), (40, 40)))
         image = prepare(changed(levels)).image
         assert likeness(image, prepare(levels).image) > 0.9
 
@@ -343,7 +343,7 @@ def test_lines_of_digits_are_read_one_by_one(mnist, classify):
 def test_what_is_unlike_known_digits_lowers_the_confidence(mnist, digits, classify):
     known = np.asarray(mnist.train.x[:10_000])
     rng = np.random.default_rng(0)
-    letters = [penned(strokes, 60, rng) for strokes in LETTERS.values()]
+    letters = [penned(strokes, 30, rng) for strokes in LETTERS.values()]
 
     def lowered(inks):
         pages = [on_paper(ink, 1, ((9, 9), (9, 9))) for ink in inks]

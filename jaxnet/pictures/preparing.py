@@ -17,7 +17,8 @@ ndimage = require("scipy.ndimage", "images", "Pictures")
 
 SIDE, BOX = 28, 20
 INK, _PAPER = 0.25, 0.3  # parts of the ink's depth: ink above, certainly paper below
-_MIN_BORDER = 0.75  # part of a picture's border that is paper, without a shadow on it
+_SHADOWED = 0.25  # part of a picture's border that is not level if there is a shadow,
+_UNEVEN = 0.12  # which is a larger part of the ink's depth
 _WIDEST = 0.25  # stroke, as part of a picture with a shadow
 _LONG, _SLOPE, _THIN = 0.9, 0.015, 0.05  # lines on paper, as parts of the picture
 _FRAMED = 0.4  # part of a frame's height that is not empty inside it
@@ -63,7 +64,7 @@ def find_ink(grey: Grey) -> Ink:
     if np.sum(depth.clip(0) ** 2) < np.sum(depth.clip(max=0) ** 2):
         depth = -depth
     depth, paper = _levelled(depth)
-    if np.mean(_border(paper)) < _MIN_BORDER:
+    if np.mean(np.abs(_border(depth)) > _UNEVEN * _core_depth(depth)) > _SHADOWED:
         depth, paper = _levelled(_depth_in_shadow(levels))
     core = _core_depth(depth)
     noise = 1.5 * float(np.median(np.abs(depth[paper])))  # about one sigma
