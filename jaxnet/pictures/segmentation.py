@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Num
+from numpy.typing import ArrayLike
 
 from jaxnet.checks import require
 from jaxnet.datasets.files import DataError
@@ -165,7 +166,7 @@ def _cuts(line: np.ndarray) -> tuple[list[int], list[float]]:
     return [0, *middles, width], costs
 
 
-def _runs(mask: np.ndarray) -> list[list[int]]:
+def _runs(mask: ArrayLike) -> list[list[int]]:
     """Where each run of what is true starts and stops."""
     return np.flatnonzero(np.diff(np.pad(mask, 1).astype(int))).reshape(-1, 2).tolist()
 
