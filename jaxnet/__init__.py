@@ -29,6 +29,7 @@ from jaxnet.layers import Layer as Layer
 from jaxnet.layers import Params as Params
 from jaxnet.metrics import accuracy as accuracy
 from jaxnet.metrics import confusion_matrix as confusion_matrix
+from jaxnet.metrics import layer_speeds as layer_speeds
 from jaxnet.metrics import monitor as monitor
 from jaxnet.metrics import total_cost as total_cost
 from jaxnet.network import forward as forward

@@ -1,4 +1,4 @@
-"""How well a network performs: chapters 1.4 and 1.6.
+"""How well a network performs, and how fast it learns: chapters 1.4, 1.6, web 5.
 
 Answers are read from the weighted inputs z^L, which have the order of the activations
 a^L without its ties where those saturate.
@@ -13,7 +13,7 @@ from jaxtyping import Array, Float, Int
 
 from jaxnet.checks import check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import loss
+from jaxnet.gradients import backprop, loss
 from jaxnet.layers import Dataset, Params, Scalar
 from jaxnet.network import forward
 from jaxnet.regularization import penalty
@@ -104,6 +104,21 @@ def monitor(
         return found
 
     return evaluate
+
+
+def layer_speeds(
+    params: Params, data: Dataset, cost: Cost = quadratic
+) -> Float[Array, " layers"]:
+    """How fast each layer learns: ||dC/db^l||, C being the mean cost of the data.
+
+    The book's ||delta^l|| (web 5.2), of the mean of the errors of all examples. Layers
+    without biases are left out. To record it after each epoch of `train`, pass
+    `evaluate=jax.tree_util.Partial(jaxnet.layer_speeds, data=data)`.
+    Raises ValueError as `loss` does.
+    """
+    check_data(params, data)
+    slopes = backprop(params, data.x, data.y, cost)
+    return jnp.stack([jnp.linalg.norm(g.b) for g in slopes if hasattr(g, "b")])
 
 
 def confusion_matrix(params: Params, data: Dataset) -> Int[Array, "classes classes"]:

@@ -133,6 +133,9 @@ def test_what_became_of_each_network_is_told():
 
 def test_one_network_has_one_line_with_its_results():
     assert epoch_line(DONE, 200) == "Epoch 0: 190 / 200"
+    monitored = Record(0, [190], [True], [0], 0.1, [[0.0123, 0.456]])
+    line = "Epoch 0: 190 / 200, speeds 0.012 0.46"
+    assert epoch_line(monitored, 200) == line
     best, seconds = summary_of(DONE, failed_classes=[[]]).lines()
     assert best == "Best 95.00% (epoch 0), last 95.00%."
     assert seconds == "0.10 s an epoch (median, evaluation included), 0.5 s compiling."

@@ -7,7 +7,7 @@ import pytest
 
 import jaxnet
 from jaxnet import Dataset, Layer
-from tests.helpers import compiled, problem
+from tests.helpers import compiled, numpy_gradient, problem
 
 # Each output is its input, so the answer is the largest input.
 COPY = [Layer(w=jnp.eye(3), b=jnp.zeros(3))]
@@ -49,6 +49,15 @@ def test_a_single_output_answers_1_above_one_half():
         for truth, answer in zip(y, answers, strict=True):
             expected[truth, answer] += 1
         np.testing.assert_array_equal(matrix, expected)
+
+
+def test_the_speed_of_a_layer_is_the_norm_of_its_mean_error(x64):
+    params, x, y = problem([3, 4, 5, 2], m=12)
+    slopes = numpy_gradient(params, x, y, "cross_entropy")
+    expected = [np.linalg.norm(db) for _, db in slopes]
+    cost = jaxnet.cross_entropy
+    speeds = compiled(jaxnet.layer_speeds)(params, Dataset(x, y), cost)
+    np.testing.assert_allclose(speeds, expected, rtol=1e-12)
 
 
 def test_a_monitor_says_cost_and_accuracy_of_both_data_sets(x64):

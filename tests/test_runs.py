@@ -73,7 +73,8 @@ def records(folder: Path) -> list[runs.Record]:
 
 QUICK = {
     "adam": "--optimizer adam --eta 0.1 --schedule 1 --early-stop 5 --seeds 2 --seed 3 "
-    "--hidden relu --cost log_likelihood --train-on 50 --dropout 0.2 --l2 0.1",
+    "--hidden relu --cost log_likelihood --train-on 50 --dropout 0.2 --l2 0.1 "
+    "--monitor speeds",
     "diverging": "--seeds 2 --l2 2420",
 }
 SLOW = {
@@ -125,12 +126,16 @@ def test_keeping_changes_nothing_and_the_network_is_the_one_that_was_measured(
     train, tmp_path, small_mnist_data
 ):
     new, _ = train
-    words = ("--epochs", 3, "--dropout", 0.4, "--json")
+    words = ("--epochs", 3, "--dropout", 0.4, "--monitor", "speeds", "--json")
     text = new(*words, "--out", tmp_path / "run")
     assert results(text) == results(new(*words))
     [params] = runs.networks(tmp_path / "run")
     correct = round(200 * float(jaxnet.accuracy(params, small_mnist_data.test)))
-    assert json.loads(text)["runs"][0]["correct"][-1] == correct
+    [found] = json.loads(text)["runs"]
+    assert found["correct"][-1] == correct
+    speeds = jaxnet.layer_speeds(params, small_mnist_data.train, jaxnet.cross_entropy)
+    np.testing.assert_allclose(found["speeds"][-1], speeds, rtol=1e-4)
+    assert len(found["speeds"]) == 3
     _, manifest, _ = checkpoint.load(tmp_path / "run", Manifest)
     assert {"jaxnet", "jax", "device", "dtype"} <= set(manifest.environment)
     assert len(manifest.checksum) == 64 and manifest.epochs_done == 3

@@ -88,7 +88,9 @@ def add_experiment(
     parser: argparse.ArgumentParser, *, lists: Iterable[str] = ()
 ) -> None:
     """All options of an experiment, its seeds and its data."""
-    group = add_fields(parser, lists=lists)
+    # A sweep keeps accuracies only.
+    names = [name for name in TYPES if not lists or name != "monitor"]
+    group = add_fields(parser, names, lists=lists)
     help = "each image and its four shifts, or each mini-batch anew (default: none)"
     names = f"{{{','.join(_EXPANSIONS)}}}"
     group.add_argument("--expand", type=choice(_EXPANSIONS), metavar=names, help=help)

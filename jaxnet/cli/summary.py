@@ -13,14 +13,21 @@ from jaxnet.experiments.runner import Record
 
 
 def epoch_line(record: Record, examples: int) -> str:
-    """The book's line for an epoch; for several seeds, their mean and range."""
+    """The book's line for an epoch; for several seeds, their mean and range.
+
+    Speeds of layers, if they are monitored, are medians over seeds.
+    """
     counts = [np.nan if count is None else count for count in record.correct]
+    speeds = ""
+    if known := [row for row in record.speeds or [] if row is not None]:
+        layers = " ".join(f"{speed:.2g}" for speed in np.median(known, axis=0))
+        speeds = f", speeds {layers}"
     if len(counts) == 1:
-        return f"Epoch {record.epoch}: {counts[0]} / {examples}"
+        return f"Epoch {record.epoch}: {counts[0]} / {examples}{speeds}"
     mean, low, high = (f(counts) for f in (np.mean, np.min, np.max))
     return (
         f"Epoch {record.epoch}: {mean:.1f} / {examples} "
-        f"(mean of {len(counts)} seeds, {low:.0f} to {high:.0f})"
+        f"(mean of {len(counts)} seeds, {low:.0f} to {high:.0f}){speeds}"
     )
 
 
@@ -66,12 +73,14 @@ class Summary:
     def as_json(self) -> dict[str, Any]:
         """The run in JSON values, nan as null."""
         rows, claim = [], self.claim
+        speeds = [record.speeds for record in self.records if record.speeds]
         for i, seed in enumerate(self.seeds):
             epoch, layer = self.ends.get(seed, (None, 0))
             rows.append(
                 {
                     "seed": seed,
                     "correct": [record.correct[i] for record in self.records],
+                    "speeds": [rows[i] for rows in speeds] or None,
                     "best": float(self.best[i]),
                     "best_epoch": int(self.best_epoch[i]),
                     "last": float(self.last[i]),

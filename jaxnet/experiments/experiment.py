@@ -12,7 +12,7 @@ from typing import Annotated, Any, get_type_hints
 
 import msgspec
 import optax
-from jaxtyping import Array, Key
+from jaxtyping import Array, Float, Key
 from msgspec import Meta
 
 from jaxnet import oracles
@@ -27,6 +27,7 @@ from jaxnet.costs import (
 from jaxnet.datasets import elastic, expand, rotations
 from jaxnet.gradients import Gradient, autodiff, backprop
 from jaxnet.layers import Dataset, Layer, Params
+from jaxnet.metrics import layer_speeds
 from jaxnet.network import init, large_layer, scaled_layer
 from jaxnet.sgd import Augment, Optimizer, Options
 
@@ -80,6 +81,7 @@ NAMES: dict[str, dict[str, Any]] = {
     },
     "expand": {"shifts": expand},
     "augment": {"rotations": rotations(), "elastic": elastic()},
+    "monitor": {"speeds": layer_speeds},
 }
 """The values of fields that are functions or words, by their names in files."""
 
@@ -125,6 +127,11 @@ class Experiment:
     evaluate_every: AtLeast1 = _option(1)  # epochs; the others are not reported
     expand: Callable[[Dataset], Dataset] | None = _option(None)  # the training data
     augment: Augment | None = _option(None)  # each mini-batch
+    monitor: Callable[[Params, Dataset, Cost], Float[Array, " layers"]] | None = (
+        _option(
+            None, "record how fast layers learn, ||dC/db|| of 1,000 training images"
+        )
+    )
 
     def init(self, key: Key[Array, ""]) -> Params:
         """A random network for the experiment."""
@@ -224,7 +231,7 @@ def from_description(description: Mapping[str, Any]) -> Experiment:
                 raise OptionError(_short(option), "expected an option of this jaxnet")
             if option not in NAMES:
                 yield option, convert(option, value, lax=False)
-            elif value is None and option in ("expand", "augment"):
+            elif value is None and option in ("expand", "augment", "monitor"):
                 yield option, None
             else:
                 yield option, _named(option, value)

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 from msgspec import Meta
 
 from jaxnet.checks import check_numbers
@@ -28,11 +28,14 @@ from jaxnet.metrics import accuracy, confusion_matrix
 from jaxnet.regularization import without_dropout
 from jaxnet.sgd import State, epoch, start
 
+_MONITORED = 1000  # training images, as many as in the book
 _LAST_SCALE = 1 / 128  # of the first eta, in the book's exercise on schedules
 _Index = Annotated[int, Meta(ge=0, lt=2**53)]
 
 
-class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Record(
+    msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """An epoch of a run: a line of its file. A list has an item for each network."""
 
     epoch: _Index
@@ -40,6 +43,7 @@ class Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     going: list[bool]  # False once it has stopped, or diverged
     broken_layer: list[_Index]  # the first layer that is not finite, or 0
     seconds: Annotated[float, Meta(ge=0)]
+    speeds: list[list[float] | None] | None = None  # of layers, if they are monitored
 
 
 class Network(NamedTuple):
@@ -121,8 +125,8 @@ def next_epoch(
     number: Array,
     train: Dataset,
     evaluation: Dataset,
-) -> tuple[Network, Params, Array]:
-    """One network after its epoch of this number, its parameters and the measure."""
+) -> tuple[Network, Params, Array, Array | None]:
+    """One network after its epoch of this number, its parameters, the measure, speeds."""
     seed, rates, network = networks
     key = jax.random.key(seed)
     options = {**e.options(), **rates, "eta": rates["eta"] * network.scale}
@@ -136,10 +140,12 @@ def next_epoch(
     fraction = accuracy(present(state.params), evaluation)
     network = advance(e, network, state, fraction, len(evaluation))
     params = present(network.state.params)
+    speeds = e.monitor(params, train[:_MONITORED], e.cost) if e.monitor else None
     if measure is None:
-        return network, params, network.correct
+        return network, params, network.correct, speeds
     found = measure(e, params, train, evaluation)
-    return network, params, jnp.where(network.broken_layer == 0, found, jnp.nan)
+    found = jnp.where(network.broken_layer == 0, found, jnp.nan)
+    return network, params, found, speeds
 
 
 class Runner:
@@ -216,7 +222,7 @@ class Runner:
             networks = self._lay_out(networks)
         for number in range(done, self.experiment.reports):
             began = time.perf_counter()
-            networks, params, measured = self._epoch(
+            networks, params, measured, speeds = self._epoch(
                 (places, rates_there, networks),
                 self._place(np.asarray(number), P()),
                 *self._shared,
@@ -234,6 +240,7 @@ class Runner:
                 going.tolist(),
                 layers.tolist(),
                 time.perf_counter() - began,
+                None if speeds is None else self._rows(speeds, correct),
             )
             found = np.where(correct < 0, np.nan, found)
             later = partial(self._first, networks, n)
@@ -244,6 +251,13 @@ class Runner:
             yield Epoch(record, len(self.evaluation), found, params, later)
             if not going.any():
                 return
+
+    def _rows(
+        self, speeds: Array, correct: Int[np.ndarray, " n"]
+    ) -> list[list[float] | None]:
+        """The speeds of each network's layers, None once it has diverged."""
+        each = zip(np.asarray(self._gather(speeds)).tolist(), correct, strict=False)
+        return [None if count < 0 else row for row, count in each]
 
     def _check(self, n: int, rates: Mapping[str, Sequence[float]]) -> None:
         if not 1 <= n <= self.capacity:
