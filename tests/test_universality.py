@@ -18,7 +18,6 @@ from jaxnet.universality import (
     weighted,
 )
 from tests.equations import autodiff, backprop, predict, sigma
-from tests.helpers import assert_close
 
 X = np.linspace(0, 1, 2001)
 

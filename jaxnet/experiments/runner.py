@@ -126,7 +126,7 @@ def next_epoch(
     train: Dataset,
     evaluation: Dataset,
 ) -> tuple[Network, Params, Array, Array | None]:
-    """One network after its epoch of this number, its parameters, the measure, speeds."""
+    """One network after an epoch, its parameters, the measure, and layers' speeds."""
     seed, rates, network = networks
     key = jax.random.key(seed)
     options = {**e.options(), **rates, "eta": rates["eta"] * network.scale}
