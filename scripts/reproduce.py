@@ -1,8 +1,8 @@
-"""The book's numbers, chapters 1 and 3, over many seeds: the tables of results.
+"""The book's numbers, chapters 1, 3 and 5, over many seeds: the tables of results.
 
 `python scripts/reproduce.py` does what `python -m jaxnet reproduce` does, into
-data/results, then counts the baselines' correct answers, and writes the tables in that
-folder's README and the main one. The same command resumes after an interruption;
+data/results, then counts the baselines' correct answers and measures the speeds of
+layers, and writes the tables in that folder's README and the main one. The same command resumes after an interruption;
 `--table` only writes the tables again.
 """
 
@@ -18,10 +18,16 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 from jaxnet.cli import main as jaxnet  # noqa: E402
 from jaxnet.experiments import CLAIMS, result  # noqa: E402
 from jaxnet.experiments.reproduce import table  # noqa: E402
-from scripts import ch1_baselines, ch1_ten_or_four_outputs, tables  # noqa: E402
+from scripts import (  # noqa: E402
+    ch1_baselines,
+    ch1_ten_or_four_outputs,
+    ch5_speeds,
+    tables,
+)
 
 BASELINES = tables.RESULTS / "baselines.json"
 OUTPUTS = tables.RESULTS / "ten-or-four-outputs.json"
+SPEEDS = tables.RESULTS / "layer-speeds.json"
 BOOK = {
     "guessing": "about 10",
     "average darkness": "exactly 22.25",
@@ -75,7 +81,40 @@ def lines() -> list[str]:
         header = ["784-30, eta 3 (1.4: ten outputs learn better)"]
         header += ["best epoch: median [5 %, 95 %]", "seeds"]
         found += ["", *tables.table(header, rows)]
+    if SPEEDS.exists():
+        found += ["", *speeds(json.loads(SPEEDS.read_text()))]
     return found
+
+
+def measure_speeds() -> dict[str, list]:
+    """The speeds of layers at initialisation, and before the last epoch of training."""
+    found = ch5_speeds.main(out=tables.FIGURES / "ch5_speeds.png")
+    rows = {k: v for k, v in found.items() if k.startswith("initial")}
+    rows |= {k: v[:, -1] for k, v in found.items() if k.startswith("training")}
+    return {k: [[float(f"{s:.4g}") for s in row] for row in v] for k, v in rows.items()}
+
+
+def speeds(found: dict[str, list]) -> list[str]:
+    """The table of the speeds of layers."""
+    rows = []
+    for depth, book in ch5_speeds.BOOK.items():
+        first, last = (
+            np.array(found[f"{k}, {depth}"]) for k in ("initial", "training")
+        )
+        for l in range(depth):
+            numbers = ch5_speeds.LAST[depth][l], last[:, l]
+            cells = [f"{depth}, layer {l + 1}"]
+            for number, speeds in ((book[l], first[:, l]), numbers):
+                low, high = speeds.min(), speeds.max()
+                cells += [
+                    f"{number:.2g}",
+                    f"{speeds.mean():.2g} [{low:.2g}, {high:.2g}]",
+                ]
+            rows.append(cells)
+    seeds, trained = len(found["initial, 2"]), len(found["training, 2"])
+    header = ["hidden layers (web 5.2): speed", "the book, at initialisation"]
+    header += [f"mean [min, max] of {seeds} seeds", "the book, after 500 epochs"]
+    return tables.table([*header, f"mean [min, max] of {trained} seeds"], rows)
 
 
 def main(seeds: int = 20, only_table: bool = False) -> int:
@@ -91,6 +130,8 @@ def main(seeds: int = 20, only_table: bool = False) -> int:
             of_seeds = ch1_ten_or_four_outputs.main(seeds=seeds)
             curves = {k: v.T.round(4).tolist() for k, v in of_seeds.items()}
             OUTPUTS.write_text(json.dumps(curves) + "\n")
+        if code == 0 and not SPEEDS.exists():
+            SPEEDS.write_text(json.dumps(measure_speeds()) + "\n")
     tables.put(tables.OF_RESULTS, "reproduce", lines())
     tables.put(tables.README, "reproduce", short())
     return code
