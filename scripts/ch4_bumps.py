@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
@@ -26,11 +25,15 @@ def bumps(edges, heights, *, w: float = 1000.0, activation=jaxnet.sigmoid):
     return weighted(stacked(parts), heights)
 
 
+@jax.jit
+def _predict_all(params, rows):
+    return jax.vmap(partial(jaxnet.predict, params))(rows)
+
+
 def outputs(params, *x):
     """The first output of a network for arrays of its inputs."""
-    rows = jnp.stack([jnp.asarray(each).ravel() for each in x], axis=1)
-    a = jax.jit(jax.vmap(partial(jaxnet.predict, params)))(rows)[:, 0]
-    return np.asarray(a).reshape(np.shape(x[0]))
+    rows = np.stack([np.ravel(each) for each in x], axis=1).astype(np.float32)
+    return np.asarray(_predict_all(params, rows)[:, 0]).reshape(np.shape(x[0]))
 
 
 def draw(results: Mapping[str, np.ndarray], path: str | Path) -> Path:

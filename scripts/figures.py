@@ -54,6 +54,9 @@ CURVES: dict[str, dict[str, Sequence[str]]] = {
         f"784-{n}-10": [f"large weights, {n}", f"scaled weights, {n}"]
         for n in (30, 100)
     },
+    "results_depth": {
+        "Hidden layers of 30 neurons": [f"hidden layers: {n}" for n in (1, 2, 3, 4)]
+    },
     "results_learning_rates": {
         "Cross-entropy with L2, 784-30-10": [
             f"training cost, eta {eta:g}" for eta in (0.025, 0.25, 2.5)
@@ -132,7 +135,7 @@ def _draw_result(axes: "Axes", result: Result, colour: str, grey: str | None) ->
 
 
 def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) -> Path:
-    """The path of a picture of curves by epoch, at most three under each title.
+    """The path of a picture of curves by epoch, at most four under each title.
 
     The author's recorded numbers are points; where he recorded no run, the book's
     number is a dotted line. Networks that have given up a digit are thin lines.
@@ -147,7 +150,7 @@ def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) ->
         axes.set_axis_off()
     for axes, (title, results) in zip(grid.flat, panels.items(), strict=False):
         grey = "0.45" if len(results) == 1 else None
-        for result, colour in zip(results, (BLUE, RED, GREEN), strict=False):
+        for result, colour in zip(results, (BLUE, RED, GREEN, YELLOW), strict=False):
             _draw_result(axes, result, colour, grey)
         if any(map(recorded_by_author, results)):
             axes.plot([], "o", color="black", label="recorded by the author", **_DOTS)

@@ -1,9 +1,9 @@
 """The book's numbers, chapters 1, 3 and 5, over many seeds: the tables of results.
 
 `python scripts/reproduce.py` does what `python -m jaxnet reproduce` does, into
-data/results, then counts the baselines' correct answers and measures the speeds of
-layers, and writes the tables in that folder's README and the main one. The same command resumes after an interruption;
-`--table` only writes the tables again.
+data/results, then counts the baselines' correct answers, measures the speeds of layers,
+and writes the tables in that folder's README and the main one. The same command resumes
+after an interruption; `--table` only writes the tables again.
 """
 
 import argparse

@@ -46,6 +46,20 @@ def sigma_prime(z):
     return np.exp(-z) / (1 + np.exp(-z)) ** 2
 
 
+def outputs(params, *x):
+    """The outputs of a network, (neurons, points), for arrays of its inputs."""
+    functions = {
+        jaxnet.sigmoid: lambda z: sigma(z.clip(-700, 700)),
+        jaxnet.linear: lambda z: z,
+        jaxnet.relu: lambda z: z * (z > 0),
+    }
+    a = np.transpose(x)
+    for layer in params:
+        w, b = map(np.asarray, layer)
+        a = functions[layer.activation](a @ w.T + b)
+    return a.T
+
+
 @compiled
 def stepped(params, x, y, eta, cost=jaxnet.quadratic, gradient=jaxnet.backprop):
     """The network after one step of `jaxnet.step`."""

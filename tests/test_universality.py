@@ -17,18 +17,9 @@ from jaxnet.universality import (
     tower,
     weighted,
 )
-from tests.equations import autodiff, backprop, predict, sigma
+from tests.equations import autodiff, backprop, outputs, predict, sigma
 
 X = np.linspace(0, 1, 2001)
-
-
-def outputs(params, *x):
-    """The outputs of a network of sigmoid and linear neurons, in NumPy."""
-    a = np.transpose(x)
-    for layer in params:
-        z = a @ np.asarray(layer.w).T + np.asarray(layer.b)
-        a = sigma(z.clip(-700, 700)) if layer.activation == jaxnet.sigmoid else z
-    return a.T
 
 
 @pytest.mark.parametrize("w", [100.0, 1000.0])

@@ -89,12 +89,12 @@ def bump(
     With m inputs, low and high have m numbers, and the output is h times the number of
     inputs that are within theirs. Raises as `steps` does.
     """
-    edges = np.stack(np.broadcast_arrays(np.atleast_1d(low), np.atleast_1d(high)))
-    m = edges.shape[1]
-    options = {"inputs": m, "activation": activation}
-    pairs = [steps(edges[:, j], w, axis=j, **options) for j in range(m)]
+    check_numbers({"w": w}, 0)
     left, right = _limits(activation)
-    return weighted(stacked(pairs), np.array([h, -h] * m) / (right - left))
+    edges = np.stack(np.broadcast_arrays(*map(np.atleast_1d, (low, high))), axis=1)
+    m = len(edges)
+    pairs = _layer(w * np.repeat(np.eye(m), 2, axis=0), -w * edges.ravel(), activation)
+    return weighted([pairs], np.tile([h, -h], m) / (right - left))
 
 
 def tower(
