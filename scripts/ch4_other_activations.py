@@ -59,7 +59,7 @@ def draw(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
     first.set_title("$s(z) = \\sigma(z) + 0.2 \\sin(10z)\\, e^{-|z|}$", fontsize=10)
     for axes, names in (
         (second, ("w = 6", "w = 100")),
-        (third, ("50 bumps of relu", "50 bumps of s", "goal")),
+        (third, ("20 bumps of s", "50 bumps of relu", "goal")),
         (fourth, ("sigma(50x - 25)",)),
         (fifth, ("bumps", "shifted")),
         (sixth, ("sum of halves",)),
@@ -92,7 +92,7 @@ def main(
     networks = {
         "w = 6": steps(0.5, 6.0, activation=wavy),
         "w = 100": steps(0.5, 100.0, activation=wavy),
-        "50 bumps of s": approximate(goal, 50, activation=wavy),
+        "20 bumps of s": approximate(goal, 20, activation=wavy),
         "50 bumps of relu": in_relus(approximate(goal, 50, activation=ramp)),
         "sigma(50x - 25)": steps(0.5, 50.0),
         "bumps": bumps(edges, HEIGHTS, **options),
@@ -101,7 +101,7 @@ def main(
     }
     for name, params in networks.items():
         results[name] = outputs(params, x)
-    for name in ("50 bumps of s", "50 bumps of relu"):
+    for name in ("20 bumps of s", "50 bumps of relu"):
         error = np.abs(results[name] - results["goal"])
         print(f"{name}: mean error {error.mean():.4f}, maximum {error.max():.4f}")
     try:

@@ -43,7 +43,7 @@ def chain_slope(params, x, y):
     return jnp.prod(factors(params, x)) * (activations[-1] - y)[0]
 
 
-def exploding(n: int, w: float = 100.0, x: float = 0.3):
+def exploding(n: int, w: float = 100.0, x: float = 0.5):
     """A chain with all weights w, and biases that keep each z at 0, where a = 1/2."""
     return chain([w] * n, [-w * x, *[-w / 2] * (n - 1)])
 
@@ -128,7 +128,7 @@ def main(
     out: str | Path | None = "figures/ch5_unstable_gradients.png",
 ) -> dict[str, np.ndarray]:
     """Print the gradients of chains, and draw them into `out` unless None."""
-    x, y = jnp.array([0.3]), jnp.array([1.0])
+    x, y = jnp.array([0.5]), jnp.array([1.0])
     errors = jax.jit(partial(jaxnet.errors, cost=jaxnet.quadratic))
 
     def slopes(params):

@@ -161,7 +161,7 @@ def test_in_a_chain_with_small_weights_gradients_vanish(x64):
 def test_with_weights_of_100_gradients_explode(x64):
     """Where the biases keep each z at 0, each factor is 100 x 1/4."""
     x = array([0.3])
-    params = exploding(4)
+    params = exploding(4, x=0.3)
     np.testing.assert_allclose(np.concatenate(forward(params, x)[0]), 0, atol=1e-12)
     np.testing.assert_allclose(each_factor(params, x), [0.25, 25, 25, 25], rtol=1e-12)
     slopes = [b[0] for _, b in backprop(params, x[None], array([[1.0]]))]

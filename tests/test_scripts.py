@@ -11,7 +11,7 @@ import pytest
 
 import jaxnet
 from jaxnet.experiments import CLAIMS
-from scripts import ch1_images, ch3_digits
+from scripts import ch1_images, ch3_digits, ch5_speeds
 from tests.helpers import assert_lines
 
 
@@ -281,6 +281,99 @@ def test_accelerator(small_mnist):
     rows = [line.split(" | ") for line in lines if line.startswith("| ")]
     assert [row[0] for row in rows if row[0][2:].isdigit()] == ["| 1", "| 2"]
     assert rows[-1][:2] == ["| 30 hidden", "95.42"]
+
+
+@pytest.mark.slow
+def test_bumps(tmp_path, drawn):
+    results = main("ch4_bumps", points=101, out=tmp_path / "a.png")
+    assert np.abs(results["50 bumps"] - results["goal"]).max() < 0.05
+    levels = np.unique(results["two bumps"][5:100:10].round(3))
+    np.testing.assert_allclose(levels, [-1.2, 0, 0.3], atol=1e-3)
+    axes = drawn[0].axes
+    assert_lines(axes[2], {"bump": (results["x"], results["bump"])})
+    assert_lines(axes[5], {k: (results["x"], results[k]) for k in ("goal", "50 bumps")})
+
+
+@pytest.mark.slow
+def test_design_challenge(tmp_path, drawn):
+    results = main("ch4_design_challenge", out=tmp_path / "a.png")
+    assert (results["maximum"] <= results["bound"]).all()
+    assert (results["mean"] <= results["as in the book"]).all()
+    assert (np.diff(results["two inputs"]) < 0).all()
+    _, _, errors = drawn[0].axes
+    neurons = 2 * np.array([5, 10, 20, 50, 100, 200])
+    assert_lines(errors, {"mean error": (neurons, results["mean"])})
+    assert_lines(errors, {"its bound": (neurons, results["bound"])})
+
+
+@pytest.mark.slow
+def test_towers(tmp_path, drawn):
+    results = main("ch4_towers", points=12, out=tmp_path / "a.png")
+    *_, of_three = results.values()
+    np.testing.assert_allclose(of_three, [0, 0, 0, 1], atol=1e-6)
+    assert [axes.get_title() for axes in drawn[0].axes] == list(results)[:9]
+    many = results["25 towers, (i² + j²)/50"]
+    assert many.max() == pytest.approx(32 / 50) and many[1, 1] < 1e-9
+
+
+@pytest.mark.slow
+def test_other_activations(tmp_path, drawn):
+    results = main("ch4_other_activations", out=tmp_path / "a.png")
+    for name, most in (("20 bumps of s", 0.2), ("50 bumps of relu", 0.08)):
+        assert np.abs(results[name] - results["goal"]).max() < most
+    for shifts in (1, 2, 4, 8):
+        error = results[f"error, M = {shifts}"]
+        assert error == pytest.approx(1 / shifts, abs=1e-3)
+    halves = (results["bumps"] + results["shifted"]) / 2
+    np.testing.assert_allclose(results["sum of halves"], halves, atol=1e-5)
+    last = {"sum of halves": (results["x"], results["sum of halves"])}
+    assert_lines(drawn[0].axes[-1], last)
+
+
+def test_depth(small_mnist, monkeypatch):
+    monkeypatch.setattr(ch3_digits, "main", Mock())
+    main("ch5_depth", small_mnist, seeds=7)
+    _, names, _, seeds = ch3_digits.main.call_args.args  # type: ignore
+    claims = [CLAIMS[name] for name in names]
+    sizes = [claim.experiment.sizes for claim in claims]
+    assert sizes == [(784, *[30] * n, 10) for n in (1, 2, 3, 4)] and seeds == 7
+    assert [claim.number for claim in claims] == [96.48, 96.90, 96.57, 96.53]
+
+
+@pytest.mark.slow
+def test_speeds(tmp_path, drawn):
+    """The book's numbers are among those of 40 seeds, whose means are these."""
+    options = {"trained": 1, "epochs": 100, "out": tmp_path / "a.png"}
+    results = main("ch5_speeds", **options)
+    means = {2: [0.058, 0.283], 3: [0.012, 0.059, 0.299]}
+    means[4] = [0.0023, 0.0117, 0.058, 0.289]
+    for (depth, expected), ratio in zip(means.items(), (0.195, 0.041, 0.0079)):  # noqa: B905
+        speeds = results[f"initial, {depth}"]
+        np.testing.assert_allclose(speeds.mean(axis=0), expected, rtol=0.15)
+        book = ch5_speeds.BOOK[depth]
+        assert (speeds.min(axis=0) < book).all() and (book < speeds.max(axis=0)).all()
+        median = np.median(speeds[:, 0] / speeds[:, -1])
+        assert median == pytest.approx(ratio, rel=0.15)
+        of_training = results[f"training, {depth}"]
+        assert of_training.shape == (1, 100, depth)
+        np.testing.assert_allclose(of_training[:, 0], speeds[:1], rtol=1e-4)
+    for name in ("initial, tanh", "initial, relu"):
+        first, *_, last = results[name].mean(axis=0)
+        assert first / last > 0.1 > 10 * means[4][0] / means[4][-1]
+    curve = drawn[0].axes[-1].lines[0]
+    np.testing.assert_array_equal(curve.get_ydata(), of_training[0, :, 0])
+
+
+@pytest.mark.slow
+def test_unstable_gradients(tmp_path, drawn):
+    results = main("ch5_unstable_gradients", draws=50, out=tmp_path / "a.png")
+    exploding = results["exploding"]
+    np.testing.assert_allclose(exploding[:-1] / exploding[1:], 25, rtol=1e-3)
+    middle = np.median(np.abs(results["vanishing"]), axis=0)
+    assert (np.diff(middle) > 0).all() and results["below a sixteenth"] > 0.8
+    depth = drawn[0].axes[1]
+    label = "weights from N(0, 1): median, 5 to 95 %"
+    assert_lines(depth, {label: (range(1, 7), middle)})
 
 
 @pytest.mark.slow

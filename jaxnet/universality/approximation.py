@@ -20,7 +20,7 @@ def approximate(
     *,
     inputs: int = 1,
     shifts: int = 1,
-    w: float = STEEP,
+    w: int | float = STEEP,
     activation: Activation = sigmoid,
     output: Activation = sigmoid,
 ) -> Params:
@@ -71,7 +71,7 @@ def approximate(
 
 
 def error_bound(
-    slope: float, n: int, *, w: float = STEEP, output: Activation = sigmoid
+    slope: int | float, n: int, *, w: int | float = STEEP, output: Activation = sigmoid
 ) -> float:
     """A bound on |network - f| on [0, 1] for `approximate(f, n)`, of any `shifts`.
 

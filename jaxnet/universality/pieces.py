@@ -20,7 +20,7 @@ _FAR = 1e3
 
 def steps(
     s: Numbers,
-    w: float = STEEP,
+    w: int | float = STEEP,
     *,
     axis: int = 0,
     inputs: int = 1,
@@ -41,7 +41,7 @@ def steps(
 
 
 def weighted(
-    params: Params, weights: Numbers, b: float = 0.0, output: Activation = linear
+    params: Params, weights: Numbers, b: int | float = 0.0, output: Activation = linear
 ) -> Params:
     """The network with a neuron added: sigma(sum_j weights_j a_j + b) of its outputs a.
 
@@ -79,9 +79,9 @@ def stacked(networks: Sequence[Params]) -> Params:
 def bump(
     low: Numbers,
     high: Numbers,
-    h: float = 1.0,
+    h: int | float = 1.0,
     *,
-    w: float = STEEP,
+    w: int | float = STEEP,
     activation: Activation = sigmoid,
 ) -> Params:
     """A network that is h where its input is between low and high, and 0 elsewhere.
@@ -100,9 +100,9 @@ def bump(
 def tower(
     low: Numbers,
     high: Numbers,
-    h: float = 50.0,
+    h: int | float = 50.0,
     *,
-    w: float = STEEP,
+    w: int | float = STEEP,
     activation: Activation = sigmoid,
 ) -> Params:
     """A network that is 1 where each of m inputs is between its low and high, else 0.
