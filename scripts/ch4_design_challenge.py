@@ -7,6 +7,7 @@ medians of sigma^-1(f) over each interval. More pairs of neurons come closer.
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def book_network(n: int):
     """N pairs of neurons with steps from 0 to 1, as in the book, as a whole network."""
     edges = np.linspace(0, 1, n + 1)
     *hidden, last = bumps(edges, logit(goal((edges[1:] + edges[:-1]) / 2)))
-    return [*hidden, jaxnet.Layer(*last, jaxnet.sigmoid)]
+    return [*hidden, replace(last, activation=jaxnet.sigmoid)]
 
 
 def draw(results: Mapping[str, np.ndarray], path: str | Path) -> Path:

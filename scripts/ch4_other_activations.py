@@ -85,18 +85,17 @@ def main(
     """Print errors in and out of the windows, and draw all into `out` unless None."""
     x, z = np.linspace(0, 1, 2001), np.linspace(-5, 5, 1001)
     results = {"x": x, "z": z, "goal": goal(x), "s": np.asarray(wavy.fn(jnp.array(z)))}
-    options = {"w": 300.0}
     edges = np.linspace(0, 1, 6)
-    halves = [bumps(edges, np.divide(HEIGHTS, 2), **options)]
-    halves += [bumps(edges + 0.1, np.divide(SHIFTED, 2), **options)]
+    halves = [bumps(edges, np.divide(HEIGHTS, 2), w=300.0)]
+    halves += [bumps(edges + 0.1, np.divide(SHIFTED, 2), w=300.0)]
     networks = {
         "w = 6": steps(0.5, 6.0, activation=wavy),
         "w = 100": steps(0.5, 100.0, activation=wavy),
         "20 bumps of s": approximate(goal, 20, activation=wavy),
         "50 bumps of relu": in_relus(approximate(goal, 50, activation=ramp)),
         "sigma(50x - 25)": steps(0.5, 50.0),
-        "bumps": bumps(edges, HEIGHTS, **options),
-        "shifted": bumps(edges + 0.1, SHIFTED, **options),
+        "bumps": bumps(edges, HEIGHTS, w=300.0),
+        "shifted": bumps(edges + 0.1, SHIFTED, w=300.0),
         "sum of halves": weighted(stacked(halves), [1.0, 1.0]),
     }
     for name, params in networks.items():

@@ -145,7 +145,7 @@ def main(
         middle = np.median(np.abs(np.atleast_2d(results[name])), axis=0)
         print(f"{name}: |dC/db_l|", *(f"{value:.2g}" for value in middle))
     ratios = np.abs(results["vanishing"][:, 0] / results["vanishing"][:, 2])
-    results["below a sixteenth"] = np.mean(ratios <= 1 / 16)
+    results["below a sixteenth"] = np.array(np.mean(ratios <= 1 / 16))
     share = results["below a sixteenth"]
     print(f"|dC/db_1| is at most 1/16 of |dC/db_3| in {share:.0%} of {draws} chains")
     results["widest"] = np.array(widest())

@@ -9,7 +9,6 @@ import pytest
 from scipy.optimize import minimize
 
 import jaxnet
-from jaxnet import Layer
 from jaxnet.universality import bump, stacked, steps, tower, weighted
 from scripts.ch4_bumps import goal
 from scripts.ch4_design_challenge import best_heights, book_network, logit, score
@@ -29,6 +28,7 @@ from tests.equations import (
     autodiff,
     backprop,
     forward,
+    layer_of,
     loss,
     network,
     outputs,
@@ -93,7 +93,7 @@ def test_a_tower_stands_where_all_inputs_are_within():
     np.testing.assert_allclose(found, [0.99331, 0.00669, 3e-7], atol=5e-6)
     assert found[2] == pytest.approx(3e-7, rel=0.05)
     hidden, last = tower(low, high, 0.3)
-    [found] = outputs([hidden, Layer(last.w, np.array([-0.5]))], x, y)
+    [found] = outputs([hidden, layer_of(last.w, [-0.5])], x, y)
     np.testing.assert_allclose(found, [0.525, 0.450, 0.378], atol=5e-4)
     for m in (1, 3, 5):
         hidden, last = tower([0.4] * m, [0.6] * m, 10.0)

@@ -361,7 +361,8 @@ def test_speeds(tmp_path, drawn):
         first, *_, last = results[name].mean(axis=0)
         assert first / last > 0.1 > 10 * means[4][0] / means[4][-1]
     curve = drawn[0].axes[-1].lines[0]
-    np.testing.assert_array_equal(curve.get_ydata(), of_training[0, :, 0])
+    first_layer = results["training, 4"][0, :, 0]
+    np.testing.assert_array_equal(curve.get_ydata(), first_layer)
 
 
 @pytest.mark.slow

@@ -128,9 +128,9 @@ def _read(path: str | Path) -> tuple[Run, dict[str, np.ndarray]]:
     records = read_lines(path / METRICS, Record)
     n, examples = manifest.seeds, manifest.examples
     for number, record in enumerate(records):
-        lists = (record.correct, record.going, record.broken_layer, record.speeds)
-        lists = [each for each in lists if each is not None]
+        lists = (record.correct, record.going, record.broken_layer)
         valid = record.epoch == number and all(len(each) == n for each in lists)
+        valid = valid and len(record.speeds or lists[0]) == n
         valid = valid and all(count is None or count <= examples for count in lists[0])
         wanted = f"epoch {number} of {n} networks on line {number + 1}"
         expect(valid, path / METRICS, wanted, str(record)[:60])

@@ -135,8 +135,8 @@ def _limits(activation: Activation) -> tuple[float, float]:
 
 def _layer(w: np.ndarray, b: np.ndarray, activation: Activation) -> Layer:
     dtype = jnp.result_type(float)
-    arrays = jax.device_put([a.astype(dtype) for a in (w, b)])
-    return Layer(*arrays, activation)
+    w, b = jax.device_put((w.astype(dtype), b.astype(dtype)))
+    return Layer(w, b, activation)  # type: ignore
 
 
 def _block_diagonal(blocks: Sequence[np.ndarray]) -> np.ndarray:
