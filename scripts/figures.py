@@ -63,9 +63,8 @@ CURVES: dict[str, dict[str, Sequence[str]]] = {
         ]
     },
 }
-LIMITS = {
-    "results_depth": (90, 98)
-}  # of the y axis, where the first epochs are far off
+# Of the y axis, where the first epochs are far off.
+LIMITS = {"results_depth": (90, 98)}
 # What the author recorded of support vector machines by the number of training images.
 MACHINES = {
     **{100: 25.07, 200: 48.93, 500: 75.13, 1000: 83.87, 2000: 88.49, 5000: 91.46},
@@ -164,7 +163,8 @@ def learning_curves(panels: Mapping[str, Sequence[Result]], path: str | Path) ->
         axes.set_ylabel(accuracy if quantity == "accuracy" else f"{data} {quantity}")
         axes.set_xlabel("epoch")
         axes.set_title(title, fontsize=10)
-        axes.set_ylim(*LIMITS.get(Path(path).stem, (None, None)))
+        if Path(path).stem in LIMITS:
+            axes.set_ylim(LIMITS[Path(path).stem])
         axes.grid(alpha=0.3)
         below = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
         axes.legend(fontsize=8, frameon=False, **below)

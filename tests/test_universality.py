@@ -101,6 +101,7 @@ def test_any_activation_with_two_limits_makes_bumps(activation, x64):
         (partial(tower, 0.1, 0.2, w=-1.0), "Expected w of at least 0, got -1.0"),
         (partial(approximate, np.sin, 0), "Expected n of at least 1, got 0"),
         (partial(approximate, np.exp, 5), "between 0 and 1, as sigmoid outputs are"),
+        (partial(approximate, np.diff, 3), r"act elementwise, .* of shape \(2,\)"),
         (partial(approximate, np.sin, 3, output=jaxnet.tanh), "sigmoid or linear, got"),
         (partial(approximate, np.hypot, 50, inputs=2), "at most 2,000 bumps or towers"),
         (partial(stacked, [bump(0, 1), tower(0, 1)]), "of one depth and with the same"),

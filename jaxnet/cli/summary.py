@@ -80,7 +80,7 @@ class Summary:
                 {
                     "seed": seed,
                     "correct": [record.correct[i] for record in self.records],
-                    "speeds": [rows[i] for rows in speeds] or None,
+                    "speeds": [of_seeds[i] for of_seeds in speeds] or None,
                     "best": float(self.best[i]),
                     "best_epoch": int(self.best_epoch[i]),
                     "last": float(self.last[i]),

@@ -255,9 +255,11 @@ class Runner:
     def _rows(
         self, speeds: Array, correct: Int[np.ndarray, " n"]
     ) -> list[list[float] | None]:
-        """The speeds of each network's layers, None once it has diverged."""
-        each = zip(np.asarray(self._gather(speeds)).tolist(), correct, strict=False)
-        return [None if count < 0 else row for row, count in each]
+        """The speeds of each network's layers, None if infinite or once it diverged."""
+        found = np.asarray(self._gather(speeds))[: len(correct)]
+        finite = (correct >= 0) & np.isfinite(found).all(axis=1)
+        rows = zip(found.tolist(), finite, strict=True)
+        return [row if known else None for row, known in rows]
 
     def _check(self, n: int, rates: Mapping[str, Sequence[float]]) -> None:
         if not 1 <= n <= self.capacity:

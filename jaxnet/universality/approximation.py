@@ -54,7 +54,13 @@ def approximate(
         )
     cells = [_cells(n, k / shifts, inputs) for k in range(shifts)]
     low, high, centres = np.concatenate(cells, axis=1)
-    values = np.broadcast_to(np.asarray(f(*centres.T), float), pieces)
+    values = np.asarray(f(*centres.T), float)
+    if values.shape not in ((), (pieces,)):
+        raise ValueError(
+            f"Expected f to act elementwise, with {pieces} values of {pieces} inputs, "
+            f"got an array of shape {values.shape}."
+        )
+    values = np.broadcast_to(values, pieces)
     if output == sigmoid:
         with np.errstate(divide="ignore", invalid="ignore"):
             values = np.log(values / (1 - values))

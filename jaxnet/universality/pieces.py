@@ -9,7 +9,7 @@ import numpy as np
 from jax.typing import ArrayLike
 
 from jaxnet.activations import Activation, linear, sigmoid
-from jaxnet.checks import check_numbers
+from jaxnet.checks import check_activation, check_numbers
 from jaxnet.layers import Layer, Params
 
 Numbers = ArrayLike | Sequence[float]
@@ -30,7 +30,8 @@ def steps(
 
     sigma(w x + b) with b = -w s; other inputs have weight 0. The steps go from the
     activation's limit at minus infinity to that at infinity.
-    Raises ValueError for an activation whose limits are not finite and different.
+    Raises ValueError for an activation whose limits are not finite and different, and
+    TypeError for something else.
     """
     check_numbers({"w": w}, 0)
     _limits(activation)
@@ -118,6 +119,7 @@ def tower(
 @cache
 def _limits(activation: Activation) -> tuple[float, float]:
     """The activation's limits at minus and plus infinity. Raises ValueError."""
+    check_activation(activation, hidden=True)
     z = jnp.array([-(_FAR**2), -_FAR, _FAR, _FAR**2])
     ends = np.asarray(activation.fn(z))
     left, right = float(ends[0]), float(ends[3])
