@@ -343,7 +343,7 @@ def test_depth(small_mnist, monkeypatch):
 @pytest.mark.slow
 def test_speeds(tmp_path, drawn):
     """The book's numbers are among those of 40 seeds, whose means are these."""
-    options = {"trained": 1, "epochs": 100, "out": tmp_path / "a.png"}
+    options = {"trained": 1, "epochs": 20, "out": tmp_path / "a.png"}
     results = main("ch5_speeds", **options)
     means = {2: [0.058, 0.283], 3: [0.012, 0.059, 0.299]}
     means[4] = [0.0023, 0.0117, 0.058, 0.289]
@@ -355,7 +355,7 @@ def test_speeds(tmp_path, drawn):
         median = np.median(speeds[:, 0] / speeds[:, -1])
         assert median == pytest.approx(ratio, rel=0.15)
         of_training = results[f"training, {depth}"]
-        assert of_training.shape == (1, 100, depth)
+        assert of_training.shape == (1, 20, depth)
         np.testing.assert_allclose(of_training[:, 0], speeds[:1], rtol=1e-4)
     for name in ("initial, tanh", "initial, relu"):
         first, *_, last = results[name].mean(axis=0)
