@@ -408,4 +408,4 @@ def test_a_network_of_another_form_reads_no_pictures(tmp_path, capsys):
     assert "784 inputs and 10 outputs, got 2 and 1" in error
     for name in ("net.txt", "net"):
         error = refused(capsys, "export", path, tmp_path / name)
-        assert "expected a file that ends in .jax, .onnx or .json" in error
+        assert "expected a file that ends in .html, .jax, .onnx or .json" in error

@@ -68,7 +68,7 @@ def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
     params = jaxnet.init(jax.random.key(0), [784, 3, 10])
     network = tmp_path / "net.json"
     jaxnet.save_book_network(network, params)
-    for name in ("a.jax", "b.json", "b.onnx"):
+    for name in ("a.jax", "b.json", "b.onnx", "b.html"):
         assert main(["export", str(network), str(tmp_path / name)]) == 0
     x = jax.random.uniform(jax.random.key(1), (2, 784))
     found = load_function(tmp_path / "a.jax")(x)
@@ -77,5 +77,8 @@ def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
     save_onnx(tmp_path / "expected.onnx", params)
     onnx = (tmp_path / "expected.onnx").read_bytes()
     assert (tmp_path / "b.onnx").read_bytes() == onnx
+    jaxnet.runs.save_page(tmp_path / "expected.html", params)
+    page = (tmp_path / "expected.html").read_bytes()
+    assert (tmp_path / "b.html").read_bytes() == page
     assert main(["export", str(network), str(tmp_path / "c.txt")]) == 2
-    assert "ends in .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err
+    assert "ends in .html, .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err

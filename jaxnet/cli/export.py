@@ -1,4 +1,4 @@
-"""`python -m jaxnet export`: a trained network for other programs."""
+"""`python -m jaxnet export`: a trained network for other programs, or as a page."""
 
 import argparse
 from pathlib import Path
@@ -9,19 +9,21 @@ from jaxnet.runs import (
     save_book_network,
     save_function,
     save_onnx,
+    save_page,
 )
 
 DESCRIPTION = (
     "Write a trained network, from a run's folder or a file of the book's second "
-    "program, as a function for JAX (FILE.jax), in the ONNX format (FILE.onnx), or in "
-    "the format of the book's second program (FILE.json)."
+    "program, as a page on which it reads the digits you draw (FILE.html), as a "
+    "function for JAX (FILE.jax), in the ONNX format (FILE.onnx), or in the format of "
+    "the book's second program (FILE.json)."
 )
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The network, and the file."""
     add_network(parser)
-    help = "file to write, which ends in .jax, .onnx or .json"
+    help = "file to write, which ends in .html, .jax, .onnx or .json"
     parser.add_argument("file", metavar="FILE", type=Path, help=help)
 
 
@@ -33,17 +35,18 @@ def run(args: argparse.Namespace) -> int:
         save_function(args.file, params)
     elif suffix == ".onnx":
         save_onnx(args.file, params)
-    elif suffix == ".json":
+    elif suffix in (".html", ".json"):
+        save = save_page if suffix == ".html" else save_book_network
         try:
-            save_book_network(args.file, params, cost)
+            save(args.file, params, cost)
         except StorageError:
             raise
-        except ValueError as error:  # a network that the book's program does not have
+        except ValueError as error:  # a network that this format does not have
             raise UsageError(f"{args.file}: {error}") from error
     else:
         raise UsageError(
-            f"{args.file}: expected a file that ends in .jax, .onnx or .json, got "
-            f"{suffix or 'no ending'!r}"
+            f"{args.file}: expected a file that ends in .html, .jax, .onnx or .json, "
+            f"got {suffix or 'no ending'!r}"
         )
     print(f"wrote {args.file}")
     return 0

@@ -2,7 +2,8 @@
 
 A run is a folder that `begin` and `resume` write, from which `networks` and
 `load_network` read; however the process ends, `resume` continues to the same bits. A
-network is also a file of the book's second program, or a function for other programs.
+network is also a file of the book's second program, a function for other programs, or a
+page to draw digits on.
 """
 
 from jaxnet.experiments.files import StorageError as StorageError
@@ -13,6 +14,7 @@ from jaxnet.runs.book import save_book_network as save_book_network
 from jaxnet.runs.export import load_function as load_function
 from jaxnet.runs.export import save_function as save_function
 from jaxnet.runs.export import save_onnx as save_onnx
+from jaxnet.runs.export import save_page as save_page
 from jaxnet.runs.run import METRICS as METRICS
 from jaxnet.runs.run import Run as Run
 from jaxnet.runs.run import TrainedNetwork as TrainedNetwork

@@ -1,21 +1,34 @@
-"""A network as one function of its inputs, in a file for JAX or for ONNX.
+"""A network in a file that needs no jaxnet: for JAX, for ONNX, or for a browser.
 
-The file holds the whole computation, weights and all, for any number of examples. It
-needs no jaxnet to run, and nothing in it is Python.
+A function for JAX or ONNX holds the whole computation, weights and all, for any number
+of examples; nothing in it is Python. A page reads the digits that one draws on it.
 """
 
+import base64
+import hashlib
+import re
 from collections.abc import Callable
+from dataclasses import fields
 from functools import partial
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import jax
+import msgspec
 import numpy as np
 from jax import export
 from jaxtyping import Array, Float
 
-from jaxnet.activations import linear, relu, sigmoid, softmax, tanh
-from jaxnet.checks import require
+from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
+from jaxnet.checks import check_cost, require
+from jaxnet.costs import (
+    Cost,
+    cross_entropy,
+    linear_quadratic,
+    log_likelihood,
+    quadratic,
+)
 from jaxnet.experiments.files import StorageError, read_file, replace_file
 from jaxnet.layers import Params
 from jaxnet.network import predict
@@ -28,6 +41,7 @@ _NODES = {
     linear: "Identity",
 }
 _OPSET = 17
+_COSTS = (quadratic, linear_quadratic, cross_entropy, log_likelihood)
 _EXTRA = "export", "Exported networks"
 _MAX_BYTES = 2**31  # what a flatbuffer can be
 
@@ -75,11 +89,7 @@ def save_onnx(path: str | Path, params: Params) -> None:
     nodes, weights, name = [], [], "input"
     for l, layer in enumerate(params, start=1):
         sigma = layer.activation
-        if sigma not in _NODES:
-            raise ValueError(
-                "Expected activations of jaxnet.activations, which ONNX has too, got "
-                f"{sigma}."
-            )
+        _check_known(sigma, "ONNX")
         for kind, array in (("w", layer.w), ("b", layer.b)):
             array = np.asarray(array, np.float32)
             weights.append(onnx.numpy_helper.from_array(array, f"{kind}{l}"))
@@ -100,3 +110,61 @@ def save_onnx(path: str | Path, params: Params) -> None:
     model = make.make_model(graph, opset_imports=[opset], ir_version=8)
     onnx.checker.check_model(model)
     replace_file(path, model.SerializeToString())
+
+
+def save_page(path: str | Path, params: Params, cost: Cost = quadratic) -> None:
+    """Write a page, one HTML file, on which the network reads drawn digits, and learns.
+
+    It loads nothing from anywhere. Raises ValueError unless it is a network of 784
+    inputs and 10 outputs, of jaxnet's own layers, activations and costs.
+    """
+    w = jax.tree.leaves(params)[0]
+    one = jax.eval_shape(
+        partial(predict, params), jax.ShapeDtypeStruct((784,), w.dtype)
+    )
+    if one.shape != (10,):
+        raise ValueError(f"Expected a network of 10 outputs, got {one.shape[0]}.")
+    check_cost(params, cost)
+    if cost not in _COSTS:
+        raise ValueError(f"Expected a cost of jaxnet.costs, got {cost}.")
+    folder, hashes = files("jaxnet.runs") / "page", {"script": [], "style": []}
+    layers = [_described(layer) for layer in params]
+    network = msgspec.json.encode({"cost": cost.name, "layers": layers}).decode()
+
+    def content(match: re.Match[str]) -> str:
+        start, kind, name, end = match.groups()
+        if name == "network.json":
+            return start + network + end
+        text = (folder / name).read_text("utf-8")
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        hashes[kind].append(f"'sha256-{digest}'")
+        return start + text + end
+
+    template = (folder / "page.html").read_text("utf-8")
+    page = re.sub(r"(<(script|style)[^>]*>)([\w.]+)(</)", content, template)
+    policy = "; ".join(f"{kind}-src {' '.join(h)}" for kind, h in hashes.items())
+    replace_file(path, page.replace("POLICY", policy, 1).encode())
+
+
+def _described(layer: Any) -> dict[str, Any]:
+    """A layer as page/network.js reads it: its kind, and its fields by name."""
+    found: dict[str, Any] = {"kind": type(layer).__name__}
+    for f in fields(layer):
+        value = getattr(layer, f.name)
+        if isinstance(value, Activation):
+            _check_known(value, "the page")
+            value = value.name
+        elif hasattr(value, "dtype"):
+            array = np.asarray(value, "<f4")
+            data = base64.b64encode(array.tobytes()).decode()
+            value = {"shape": array.shape, "float32": data}
+        found[f.name] = value
+    return found
+
+
+def _check_known(sigma: Activation, where: str) -> None:
+    if sigma not in _NODES:
+        raise ValueError(
+            f"Expected activations of jaxnet.activations, which {where} has too, got "
+            f"{sigma}."
+        )

@@ -1,0 +1,403 @@
+"""The page in a real browser: it sees, answers and learns as jaxnet does."""
+
+import base64
+import os
+import re
+import shutil
+from functools import partial
+from io import BytesIO
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from PIL import Image
+from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionBuilder
+from selenium.webdriver.common.actions.pointer_input import PointerInput
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.wait import WebDriverWait
+
+import jaxnet
+from jaxnet.cli import main
+from jaxnet.pictures import prepare, read_picture
+from jaxnet.pictures.preparing import normalise
+from jaxnet.runs import save_page
+from tests.helpers import compiled, problem
+
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+)
+THREE = [(0, 0), (40, -15), (75, 10), (75, 40), (35, 65), (80, 85), (80, 125)]
+THREE = [(x, y) for x, y in [*THREE, (45, 150), (0, 135)]]
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    """One Chromium for all tests, skipped without one unless the tests must not be."""
+    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
+    if None in paths:
+        required = os.environ.get("JAXNET_TEST_BROWSER") == "required"
+        missing = "needs Chromium: apt-get install chromium chromium-driver"
+        (pytest.fail if required else pytest.skip)(missing)
+    options = webdriver.ChromeOptions()
+    options.binary_location = paths[0]
+    folder = tmp_path_factory.mktemp("chromium")
+    for flag in (*FLAGS.split(), f"--user-data-dir={folder}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(paths[1]))
+    yield driver
+    driver.quit()
+
+
+@pytest.fixture(scope="module")
+def network(mnist):
+    key = jax.random.key(0)
+    params = jaxnet.init(key, [784, 30, 10], init_layer=jaxnet.scaled_layer)
+    options = {"batch_size": 10, "eta": 0.5, "cost": jaxnet.cross_entropy}
+    return jaxnet.train(key, params, mnist.train[:10_000], epochs=5, **options)[0]
+
+
+class Page:
+    """A network's page in the browser."""
+
+    def __init__(self, driver, path):
+        self.driver = driver
+        driver.get(path.as_uri())
+
+    def run(self, script, *args):
+        return self.driver.execute_script(script, *args)
+
+    def find(self, query):
+        return self.driver.find_element(By.CSS_SELECTOR, query)
+
+    def draw(self, points, kind="mouse"):
+        """Draw with real events; points are in 280ths of the paper's side."""
+        box = "const r = $('paper').getBoundingClientRect(); return [r.x, r.y, r.width]"
+        left, top, side = self.run(box)
+        pointer = PointerInput(kind, kind)
+        actions = ActionBuilder(self.driver, mouse=pointer, duration=0)
+        for x, y in points:
+            place = round(left + x * side / 280), round(top + y * side / 280)
+            actions.pointer_action.move_to_location(*place)
+            if (x, y) == points[0]:
+                actions.pointer_action.pointer_down()
+        actions.pointer_action.pointer_up()
+        actions.perform()
+        self.settle()
+
+    def settle(self):
+        self.driver.execute_async_script("requestAnimationFrame(() => arguments[0]())")
+
+    @property
+    def says(self):
+        return self.find("#says").text
+
+    @property
+    def pixels(self):
+        return np.array(self.run("return [...x]"), np.float32)
+
+    @property
+    def params(self):
+        """The arrays of each layer."""
+        arrays = self.run("return layers.map(({ w, b }) => [[...w], [...b]])")
+        return [[np.array(array) for array in layer] for layer in arrays]
+
+
+@pytest.fixture
+def opened(chromium, tmp_path):
+    """A function that opens a network's page. The console must stay silent."""
+
+    def opened(params, cost=jaxnet.cross_entropy):
+        save_page(tmp_path / "page.html", params, cost)
+        return Page(chromium, tmp_path / "page.html")
+
+    yield opened
+    assert chromium.get_log("browser") == []
+
+
+@pytest.fixture
+def page(opened, network):
+    return opened(network)
+
+
+def moved(points, across, down, size=1.0):
+    return [(across + size * x, down + size * y) for x, y in points]
+
+
+def test_outputs_are_those_of_python(page, network, mnist):
+    x = np.asarray(mnist.test.x[:500])
+    pixels = base64.b64encode((256 * x).astype(np.uint8).tobytes()).decode()
+    outputs = """
+        const bytes = Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0));
+        const image = i => Float64Array.from(bytes.slice(784 * i, 784 * (i + 1)));
+        return range(500, i => [...forward(layers, image(i).map(b => b / 256)).as[2]]);
+    """
+    expected = jax.jit(jax.vmap(partial(jaxnet.predict, network)))(x)
+    np.testing.assert_allclose(page.run(outputs, pixels), expected, atol=1e-5)
+
+
+COSTS = [
+    (jaxnet.quadratic, [jaxnet.tanh, jaxnet.sigmoid]),
+    (jaxnet.cross_entropy, [jaxnet.sigmoid]),
+    (jaxnet.log_likelihood, [jaxnet.relu]),
+    (jaxnet.linear_quadratic, [jaxnet.linear]),
+]
+
+
+@pytest.mark.parametrize(("cost", "hidden"), COSTS, ids=str)
+def test_a_lesson_is_a_step_of_gradient_descent(opened, cost, hidden):
+    sizes = [784, *[6] * len(hidden), 10]
+    params, _, _ = problem(sizes, hidden=hidden, output=cost.output)
+    params = jax.device_put(jax.tree.map(lambda a: np.asarray(a) / 10, params))
+    page = opened(params, cost)
+    page.draw(moved(THREE, 80, 60))
+    x = page.pixels
+    before = page.run("return [...forward(layers, x).as.at(-1)]")
+    page.run("$('eta').value = 0; $('eta').oninput()")
+    assert page.find("#eta-value").text == "1.0"
+    page.find("#outputs li:nth-child(8) button").click()
+    examples = jax.device_put((x[np.newaxis], np.eye(10, dtype=np.float32)[7:8]))
+    learn = jax.jit(partial(jaxnet.step, cost=cost))
+    expected = learn(jaxnet.start(params), *examples, eta=1.0).params
+    for layer, found in zip(expected, page.params, strict=True):
+        for array, numbers in zip(layer, found, strict=True):
+            np.testing.assert_allclose(numbers, np.ravel(array), atol=1e-5)
+    after = page.run("return [...forward(layers, x).as.at(-1)]")
+    said = [float(number) for number in re.findall(r"\d+\.\d*", page.says)]
+    np.testing.assert_allclose(said, [before[7], after[7]], rtol=0.06, atol=0.01)
+    page.find("#reset").click()
+    reset = page.run("return [...forward(layers, x).as.at(-1)]")
+    np.testing.assert_array_equal(reset, before)
+
+
+def test_convolutions_and_pooling_are_those_of_xla(page):
+    rng = np.random.default_rng(0)
+    shapes = [(3, 1, 5, 5), (3,), (4, 3, 3, 3), (4,), (10, 100), (10,)]
+    arrays = [rng.normal(size=shape).astype(np.float32) / 4 for shape in shapes]
+    x, y = rng.uniform(size=784).astype(np.float32), np.eye(10, dtype=np.float32)[3]
+
+    def loss(arrays):
+        a, (*kernels, w, b) = x.reshape(1, 1, 28, 28), arrays
+        for kernel, bias in (kernels[:2], kernels[2:]):
+            z = jax.lax.conv_general_dilated(a, kernel, (1, 1), "VALID")
+            a = jnp.tanh(z + bias.reshape(-1, 1, 1)[np.newaxis])
+            square = (1, 1, 2, 2)
+            a = jax.lax.reduce_window(a, -jnp.inf, jax.lax.max, square, square, "VALID")
+        z = w @ a.ravel() + b
+        return jaxnet.log_likelihood.value(z, y), jax.nn.softmax(z)
+
+    def described(kind, activation, *parameters, **fields):
+        for name, array in zip("wb", parameters, strict=False):
+            data = base64.b64encode(array.tobytes()).decode()
+            fields[name] = {"shape": array.shape, "float32": data}
+        return {"kind": kind, "activation": activation, **fields}
+
+    layers = [
+        described("Convolution", "linear", *arrays[:2], shape_in=[1, 28, 28]),
+        described("MaxPool", "tanh", shape_in=[3, 24, 24], size=2),
+        described("Convolution", "tanh", *arrays[2:4], shape_in=[3, 12, 12]),
+        described("MaxPool", "linear", shape_in=[4, 10, 10], size=2),
+        described("Layer", "softmax", *arrays[4:]),
+    ]
+    script = """
+        const layers = networkOf(arguments[0]), x = Float64Array.from(arguments[1]);
+        const outputs = [...forward(layers, x).as.at(-1)];
+        step(layers, "log_likelihood", x, Float64Array.from(arguments[2]), 1);
+        return [outputs, layers.flatMap(({ w, b }) => (w ? [[...w], [...b]] : []))];
+    """
+    outputs, learned = page.run(script, layers, x.tolist(), y.tolist())
+    gradient, expected = jax.jit(jax.grad(loss, has_aux=True))(arrays)
+    np.testing.assert_allclose(outputs, expected, atol=1e-5)
+    for array, slope, found in zip(arrays, gradient, learned, strict=True):
+        np.testing.assert_allclose(found, np.ravel(array - slope), atol=1e-5)
+
+
+def test_ink_comes_into_mnist_s_form_as_in_python(page):
+    for points, width in (
+        (moved(THREE, 60, 60), 20),
+        (moved(THREE, 20, 90, 0.4), 9),
+        (moved(THREE, 150, 200, 0.1), 3),
+        ([(100, 100)], 40),
+    ):
+        page.run(
+            "strokes = [{ points: arguments[0], width: arguments[1] }]", points, width
+        )
+        script = "look(); return [...ink.getImageData(0, 0, 280, 280).data]"
+        alpha = np.array(page.run(script), np.float32).reshape(280, 280, 4)[..., 3]
+        expected = normalise(255 - alpha, alpha / 255).image
+        # A rounding error may change a pixel by one level.
+        np.testing.assert_allclose(page.pixels, expected.ravel(), atol=1.01 / 256)
+
+
+def test_a_digit_is_read_wherever_and_however_large_it_is_drawn(page):
+    for size in (0.4, 0.8, 1.4):
+        room = 280 - 150 * size - 20
+        for across in (0, 0.5, 1):
+            for down in (0, 0.5, 1):
+                corner = 15 + across * (280 - 80 * size - 30), 35 + down * (room - 40)
+                points = moved(THREE, *corner, size)
+                page.run(
+                    "strokes = [{ points: arguments[0], width: 20 }]; look()", points
+                )
+                assert page.find("#digit").text == "3", (size, across, down)
+
+
+def test_nothing_drawn_gets_no_answer(page):
+    says, button = page.says, page.find("#outputs button")
+    assert says == "Nothing is drawn yet." and not button.is_enabled()
+    assert page.find("#digit").text == "?" and page.find("#hint").is_displayed()
+    page.draw(moved(THREE, 80, 60))
+    assert page.find("#digit").text == "3" and page.says.endswith(" a 3.")
+    assert button.is_enabled() and not page.find("#hint").is_displayed()
+    assert page.find("#outputs .best button").text == "3"
+    page.draw([(30, 30), (40, 250)])
+    page.find("#undo").click()
+    assert page.find("#digit").text == "3"
+    page.find("#clear").click()
+    assert page.says == says and not button.is_enabled()
+
+
+def test_arrow_keys_draw_and_choose_neurons(page):
+    page.run("$('paper').focus()")
+    down = Keys.SHIFT + Keys.ARROW_DOWN * 14 + Keys.NULL
+    page.find("#paper").send_keys(Keys.ARROW_UP * 7, down)
+    assert page.find("#digit").text == "1"
+    assert page.run("return strokes.length") == 1
+    page.run("document.querySelector('[name=neuron]').focus()")
+    page.driver.switch_to.active_element.send_keys(Keys.ARROW_RIGHT)
+    assert page.find("#pointed").text == "Layer 1, number 2"
+    page.run("all('[name=neuron]')[30].click()")
+    assert page.run("return [$('weights').width, $('weights').height]") == [10, 3]
+    assert page.find("#pointed").text == "Layer 2, number 1"
+
+
+@pytest.fixture
+def phone(chromium):
+    """The browser as a phone of 360 x 640 pixels."""
+    sizes = {"width": 360, "height": 640, "deviceScaleFactor": 2, "mobile": True}
+    chromium.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", sizes)
+    touch = "Emulation.setTouchEmulationEnabled"
+    chromium.execute_cdp_cmd(touch, {"enabled": True})
+    yield
+    chromium.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+    chromium.execute_cdp_cmd(touch, {"enabled": False})
+
+
+def test_a_finger_draws_on_a_phone_and_does_not_scroll(phone, page):
+    width, height, top = page.run(
+        "return [document.documentElement.scrollWidth, document.body.scrollHeight,"
+        " $('paper').getBoundingClientRect().top]"
+    )
+    assert width == 360 and height > 1000 and top < 300
+    page.draw([(150, 250), (148, 190), (145, 120), (140, 30)], "touch")
+    assert page.find("#digit").text == "1"
+    assert page.run("return [strokes.length, window.scrollY]") == [1, 0]
+
+
+def test_a_picture_is_read_as_predict_reads_it(page, network, mnist, tmp_path):
+    for number in range(4):
+        digit = np.asarray(mnist.test.x[number]).reshape(28, 28)
+        ink = np.pad(np.kron(digit, np.ones((9, 9))), ((80, 20), (10, 200)))
+        ends = np.array([[250, 240, 60], [20, 60, 160]])[:: 1 - 2 * (number % 2)]
+        colours = ends[0] + ink[..., np.newaxis] * (ends[1] - ends[0])
+        path = tmp_path / f"{number}.png"
+        Image.fromarray(colours.astype(np.uint8)).save(path)
+        page.find("#file").send_keys(str(path))
+        WebDriverWait(page.driver, 5, 0.02).until(lambda _: page.run("return x"))
+        expected = prepare(read_picture(path)).image.ravel()
+        assert np.corrcoef(page.pixels, expected)[0, 1] > 0.98
+        answer = compiled(jaxnet.predict)(network, expected).argmax()
+        assert page.find("#digit").text == str(answer)
+        page.find("#clear").click()
+
+
+def test_a_network_that_has_learned_is_saved_for_evaluate(page, tmp_path, capsys):
+    behaviour = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    page.driver.execute_cdp_cmd("Browser.setDownloadBehavior", behaviour)
+    page.draw(moved(THREE, 80, 60))
+    page.find("#outputs button").click()
+    page.find("#save").click()
+    path = tmp_path / "network.json"
+    WebDriverWait(page.driver, 5, 0.02).until(lambda _: path.exists())
+    params, cost = jaxnet.load_book_network(path)
+    assert cost == jaxnet.cross_entropy
+    for layer, found in zip(params, page.params, strict=True):
+        for array, numbers in zip(layer, found, strict=True):
+            np.testing.assert_array_equal(np.ravel(array), np.float32(numbers))
+
+
+@pytest.mark.slow
+def test_accuracy_on_pictures_is_that_of_predict(page, network, mnist):
+    """A thousand test digits, scaled and shifted, are read alike, with few exceptions."""
+    rng = np.random.default_rng(0)
+    labels = np.asarray(mnist.test.y[:1000]).argmax(axis=1)
+    pictures, images = [], []
+    for digit in np.asarray(256 * mnist.test.x[:1000]).reshape(-1, 28, 28):
+        side = int(rng.integers(60, 281))
+        place = tuple(int(n) for n in rng.integers(0, 281 - side, 2))
+        ink = Image.new("L", (280, 280))
+        ink.paste(Image.fromarray(digit.astype(np.uint8)).resize((side, side)), place)
+        paper = Image.eval(ink, lambda level: 255 - level)
+        images.append(prepare(np.asarray(paper)).image.ravel())
+        file = BytesIO()
+        paper.save(file, "png", compress_level=1)
+        pictures.append(base64.b64encode(file.getvalue()).decode())
+    script = """
+        (async () => {
+          const answers = [];
+          for (const picture of arguments[0]) {
+            const bytes = Uint8Array.from(atob(picture), c => c.charCodeAt(0));
+            await openPicture(new Blob([bytes]));
+            answers.push(Number($("digit").textContent));
+          }
+          arguments[1](answers);
+        })();
+    """
+    answers = []
+    for start in range(0, 1000, 50):
+        batch = pictures[start : start + 50]
+        answers += page.driver.execute_async_script(script, batch)
+    outputs = jax.vmap(partial(jaxnet.predict, network))(np.stack(images))
+    expected = np.asarray(outputs).argmax(axis=1)
+    print((expected == labels).mean(), (answers == labels).mean())
+    assert (answers == expected).mean() > 0.99
+    assert abs((answers == labels).mean() - (expected == labels).mean()) < 0.005
+
+
+def test_a_page_is_small_and_may_load_nothing(tmp_path):
+    for hidden, largest in ((30, 200_000), (100, 500_000)):
+        params, _, _ = problem([784, hidden, 10])
+        save_page(tmp_path / "page.html", params)
+        page = (tmp_path / "page.html").read_text()
+        assert len(page.encode()) < largest
+    assert "default-src 'none'; img-src data:; script-src 'sha256-" in page
+    assert not re.search(
+        r"https?:|@import|\bfetch\b|XMLHttpRequest|<link[^>]*css", page
+    )
+
+
+def test_other_networks_have_no_page(tmp_path, capsys):
+    path = tmp_path / "page.html"
+    for sizes, message in (
+        ([4, 10], "inputs of shape"),
+        ([784, 3], "10 outputs, got 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_page(path, problem(sizes)[0])
+    params, _, _ = problem([784, 10])
+    with pytest.raises(ValueError, match="outputs of softmax for the cost"):
+        save_page(path, params, jaxnet.log_likelihood)
+    own = jaxnet.Activation(jnp.sin, jnp.cos)
+    with pytest.raises(ValueError, match="which the page has too"):
+        save_page(path, problem([784, 3, 10], hidden=own)[0])
+    own = jaxnet.Cost(jaxnet.sigmoid, jaxnet.quadratic.value, jaxnet.quadratic.delta)
+    with pytest.raises(ValueError, match="a cost of jaxnet.costs, got cost"):
+        save_page(path, params, own)
+    assert not path.exists()
+    jaxnet.save_book_network(tmp_path / "small.json", problem([4, 3])[0])
+    assert main(["export", str(tmp_path / "small.json"), str(path)]) == 2
+    assert "Expected inputs of shape (4,)" in capsys.readouterr().err
