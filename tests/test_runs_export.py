@@ -1,6 +1,7 @@
 """A network in a file is the same function without jaxnet."""
 
 import importlib
+import re
 import sys
 from typing import Any
 
@@ -11,7 +12,13 @@ import pytest
 
 import jaxnet
 from jaxnet.cli import main
-from jaxnet.runs import StorageError, load_function, save_function, save_onnx
+from jaxnet.runs import (
+    StorageError,
+    load_function,
+    save_function,
+    save_onnx,
+    save_page,
+)
 from tests.helpers import compiled, problem
 
 
@@ -77,8 +84,43 @@ def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
     save_onnx(tmp_path / "expected.onnx", params)
     onnx = (tmp_path / "expected.onnx").read_bytes()
     assert (tmp_path / "b.onnx").read_bytes() == onnx
-    jaxnet.runs.save_page(tmp_path / "expected.html", params)
+    save_page(tmp_path / "expected.html", params)
     page = (tmp_path / "expected.html").read_bytes()
     assert (tmp_path / "b.html").read_bytes() == page
     assert main(["export", str(network), str(tmp_path / "c.txt")]) == 2
     assert "ends in .html, .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err
+
+
+def test_a_page_is_small_and_may_load_nothing(tmp_path):
+    for hidden, largest in ((30, 200_000), (100, 500_000)):
+        params, _, _ = problem([784, hidden, 10])
+        save_page(tmp_path / "page.html", params)
+        page = (tmp_path / "page.html").read_text()
+        assert len(page.encode()) < largest
+    assert "default-src 'none'; img-src data:; script-src 'sha256-" in page
+    assert not re.search(
+        r"https?:|@import|\bfetch\b|XMLHttpRequest|<link[^>]*css", page
+    )
+
+
+def test_other_networks_have_no_page(tmp_path, capsys):
+    path = tmp_path / "page.html"
+    for sizes, message in (
+        ([4, 10], "inputs of shape"),
+        ([784, 3], "10 outputs, got 3"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            save_page(path, problem(sizes)[0])
+    params, _, _ = problem([784, 10])
+    with pytest.raises(ValueError, match="outputs of softmax for the cost"):
+        save_page(path, params, jaxnet.log_likelihood)
+    own = jaxnet.Activation(jnp.sin, jnp.cos)
+    with pytest.raises(ValueError, match="which the page has too"):
+        save_page(path, problem([784, 3, 10], hidden=own)[0])
+    own = jaxnet.Cost(jaxnet.sigmoid, jaxnet.quadratic.value, jaxnet.quadratic.delta)
+    with pytest.raises(ValueError, match="a cost of jaxnet.costs, got cost"):
+        save_page(path, params, own)
+    assert not path.exists()
+    jaxnet.save_book_network(tmp_path / "small.json", problem([4, 3])[0])
+    assert main(["export", str(tmp_path / "small.json"), str(path)]) == 2
+    assert "Expected inputs of shape (4,)" in capsys.readouterr().err

@@ -16,7 +16,7 @@ function paint(context) {
     Object.assign(context, { lineWidth: width, lineCap: "round", lineJoin: "round" });
     context.beginPath();
     points.forEach(point => context.lineTo(...point));
-    context.lineTo(...points.at(-1)); // a single point is a dot
+    context.lineTo(points.at(-1)[0] + 0.01, points.at(-1)[1]); // a single point is a dot
     context.stroke();
   }
 }

@@ -17,10 +17,12 @@ class Grid {
     return new Grid(rows, columns, (r, c) => at(r + top, c + left));
   }
   cut() { // the part that has ink
-    const places = [...this.data.keys()].filter(i => this.data[i] > INK), columns = places.map(i => i % this.columns);
-    const [top, bottom] = [places[0], places.at(-1)].map(i => Math.floor(i / this.columns));
-    const left = this.columns - largest(columns.map(c => this.columns - c));
-    return this.window(top, left, bottom - top + 1, largest(columns) - left + 1);
+    let [top, left, bottom, right] = [this.rows, this.columns, 0, 0];
+    this.data.forEach((x, i) => {
+      const r = Math.floor(i / this.columns), c = i % this.columns;
+      if (x > INK) [top, left, bottom, right] = [Math.min(top, r), Math.min(left, c), r, Math.max(right, c)];
+    });
+    return this.window(top, left, bottom - top + 1, right - left + 1);
   }
 }
 
@@ -89,10 +91,10 @@ function prepare(ink) { // the stages to MNIST's form; null if nothing is drawn
   return { crop, boxed, image: boxed.window(-down, -right, SIDE, SIDE) };
 }
 
-function inkOf({ data, height, width }) { // of a picture: how far its colours are from the paper's, at the border
+function inkOf({ data, height, width }) { // of a picture: how far a colour is from the paper's at the border
   const quantile = (numbers, q) => numbers.sort((a, b) => a - b)[Math.floor(q * (numbers.length - 1))];
-  const border = range(width * height, i => i).filter(i => i < width || i >= width * (height - 1) || (i + 1) % width < 2);
-  const paper = range(3, k => quantile(border.map(i => data[4 * i + k]), 0.5));
+  const atBorder = (_, i) => i < width || i >= width * (height - 1) || (i + 1) % width < 2;
+  const paper = range(3, k => quantile(range(width * height, i => data[4 * i + k]).filter(atBorder), 0.5));
   const depth = new Grid(height, width, (r, c, i) => largest(paper.map((level, k) => Math.abs(level - data[4 * i + k]))));
   const half = largest(depth.data) / 2, core = quantile(depth.data.filter(x => x > half), 0.9);
   return depth.map(x => (half < 5 || x < 0.1 * core ? 0 : clip(x / core, 0, 1))); // or it is blank
