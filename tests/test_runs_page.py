@@ -338,9 +338,9 @@ def test_a_network_that_has_learned_is_saved_for_evaluate(page, tmp_path, capsys
 def test_accuracy_on_pictures_is_that_of_predict(page, network, mnist):
     """Of test digits, scaled and shifted, as PNG files."""
     rng = np.random.default_rng(0)
-    labels = np.asarray(mnist.test.y[:100]).argmax(axis=1)
+    labels = np.asarray(mnist.test.y[:50]).argmax(axis=1)
     pictures, images = [], []
-    for digit in np.asarray(256 * mnist.test.x[:100]).reshape(-1, 28, 28):
+    for digit in np.asarray(256 * mnist.test.x[:50]).reshape(-1, 28, 28):
         side = int(rng.integers(60, 281))
         place = tuple(int(n) for n in rng.integers(0, 281 - side, 2))
         ink = Image.new("L", (280, 280))

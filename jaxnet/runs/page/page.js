@@ -106,8 +106,8 @@ async function openPicture(file) {
   Object.assign(context, { fillStyle: "white", imageSmoothingQuality: "high" }); // transparent is white
   context.fillRect(left, top, width, height);
   context.drawImage(picture, left, top, width, height);
-  const image = context.getImageData(left, top, width, height);
-  inkOf(image).data.forEach((value, i) => image.data.set([0, 0, 0, 255 * value], 4 * i));
+  const image = context.getImageData(left, top, width, height), pixels = new Uint32Array(image.data.buffer);
+  inkOf(image).data.forEach((value, i) => { pixels[i] = (255 * value) << 24; });
   context.clearRect(0, 0, PAPER, PAPER);
   context.putImageData(image, left, top);
   strokes = [{ picture: context.canvas }];

@@ -95,7 +95,8 @@ function inkOf({ data, height, width }) { // of a picture: how far a colour is f
   const quantile = (numbers, q) => numbers.sort((a, b) => a - b)[Math.floor(q * (numbers.length - 1))];
   const atBorder = (_, i) => i < width || i >= width * (height - 1) || (i + 1) % width < 2;
   const paper = range(3, k => quantile(range(width * height, i => data[4 * i + k]).filter(atBorder), 0.5));
-  const depth = new Grid(height, width, (r, c, i) => largest(paper.map((level, k) => Math.abs(level - data[4 * i + k]))));
+  const far = (i, k) => Math.abs(data[4 * i + k] - paper[k]);
+  const depth = new Grid(height, width, (r, c, i) => Math.max(far(i, 0), far(i, 1), far(i, 2)));
   const half = largest(depth.data) / 2, core = quantile(depth.data.filter(x => x > half), 0.9);
   return depth.map(x => (half < 5 || x < 0.1 * core ? 0 : clip(x / core, 0, 1))); // or it is blank
 }
