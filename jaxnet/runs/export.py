@@ -30,7 +30,7 @@ from jaxnet.costs import (
     quadratic,
 )
 from jaxnet.experiments.files import StorageError, read_file, replace_file
-from jaxnet.layers import Params
+from jaxnet.layers import Params, dtype_of
 from jaxnet.network import predict
 
 _NODES = {
@@ -41,6 +41,7 @@ _NODES = {
     linear: "Identity",
 }
 _OPSET = 17
+_KINDS = ("Layer", "Convolution", "MaxPool")
 _COSTS = (quadratic, linear_quadratic, cross_entropy, log_likelihood)
 _EXTRA = "export", "Exported networks"
 _MAX_BYTES = 2**31  # what a flatbuffer can be
@@ -116,14 +117,15 @@ def save_page(path: str | Path, params: Params, cost: Cost = quadratic) -> None:
     """Write a page, one HTML file, on which the network reads drawn digits, and learns.
 
     It loads nothing from anywhere. Raises ValueError unless it is a network of 784
-    inputs and 10 outputs, of jaxnet's own layers, activations and costs.
+    inputs and 10 outputs, of finite numbers, and of layers, activations and a cost that
+    the page has too.
     """
-    w = jax.tree.leaves(params)[0]
-    one = jax.eval_shape(
-        partial(predict, params), jax.ShapeDtypeStruct((784,), w.dtype)
-    )
-    if one.shape != (10,):
-        raise ValueError(f"Expected a network of 10 outputs, got {one.shape[0]}.")
+    x = jax.ShapeDtypeStruct((784,), dtype_of(params))
+    outputs = jax.eval_shape(partial(predict, params), x)
+    if outputs.shape != (10,):
+        raise ValueError(f"Expected a network of 10 outputs, got {len(outputs)}.")
+    if not all(np.isfinite(array).all() for array in jax.tree.leaves(params)):
+        raise ValueError("Expected finite weights and biases, got nan or infinity.")
     check_cost(params, cost)
     if cost not in _COSTS:
         raise ValueError(f"Expected a cost of jaxnet.costs, got {cost}.")
@@ -148,7 +150,12 @@ def save_page(path: str | Path, params: Params, cost: Cost = quadratic) -> None:
 
 def _described(layer: Any) -> dict[str, Any]:
     """A layer as page/network.js reads it: its kind, and its fields by name."""
-    found: dict[str, Any] = {"kind": type(layer).__name__}
+    kind = type(layer).__name__
+    if kind not in _KINDS:
+        raise ValueError(
+            f"Expected layers that the page has too, {', '.join(_KINDS)}, got {kind}."
+        )
+    found: dict[str, Any] = {"kind": kind}
     for f in fields(layer):
         value = getattr(layer, f.name)
         if isinstance(value, Activation):

@@ -4,8 +4,9 @@
 const PAPER = 280, BLACK = 0, BLUE = 0xf67c3b, ORANGE = 0x206cf0; // colours are blue, green, red
 const $ = id => document.getElementById(id), all = query => [...document.querySelectorAll(query)];
 const newPaper = () => new OffscreenCanvas(PAPER, PAPER).getContext("2d", { willReadFrequently: true });
+const paper = $("paper").getContext("2d"), ink = newPaper();
 const { cost, layers: description } = JSON.parse($("network").textContent);
-let layers = networkOf(description), strokes = [], pen = [PAPER / 2, PAPER / 2], ink = newPaper();
+let layers = networkOf(description), strokes = [], pen = [PAPER / 2, PAPER / 2];
 let x = null, taught = null; // pixels, and the digit of the last lesson with the outputs before it
 
 function paint(context) {
@@ -13,7 +14,7 @@ function paint(context) {
   context.clearRect(0, 0, PAPER, PAPER);
   for (const { picture, points, width } of strokes) {
     if (picture) { context.drawImage(picture, 0, 0); continue; }
-    Object.assign(context, { lineWidth: width, lineCap: "round", lineJoin: "round" });
+    Object.assign(context, { lineWidth: width, lineCap: "round", lineJoin: "round", strokeStyle: "black" });
     context.beginPath();
     points.forEach(point => context.lineTo(...point));
     context.lineTo(points.at(-1)[0] + 0.01, points.at(-1)[1]); // a single point is a dot
@@ -22,7 +23,12 @@ function paint(context) {
 }
 
 function look() { // at what is drawn
-  [$("paper").getContext("2d"), ink].forEach(paint);
+  [paper, ink].forEach(paint);
+  if ($("paper").matches(":focus-visible")) { // shows where the arrow keys draw
+    paper.beginPath();
+    paper.arc(...pen, 6, 0, 2 * Math.PI);
+    Object.assign(paper, { lineWidth: 2, strokeStyle: "#888" }).stroke();
+  }
   const rgba = ink.getImageData(0, 0, PAPER, PAPER).data;
   const stages = prepare(new Grid(PAPER, PAPER, (r, c, i) => rgba[4 * i + 3] / 255));
   for (const name of ["crop", "boxed", "image"]) {
@@ -55,7 +61,8 @@ function show() { // the network's answer, and how it comes about
   const best = outputs.indexOf(largest(outputs)), certainty = (outputs[best] > 0.5) + (outputs[best] > 0.9);
   const surely = ["I am not sure. Perhaps", "I think this is", "This is"][certainty];
   const answer = `${surely} ${best === 8 ? "an" : "a"} ${best}.`;
-  $("says").textContent = !x ? "Nothing is drawn yet." : taught ? lesson(taught, outputs) : answer;
+  const says = !x ? "Nothing is drawn yet." : taught ? lesson(taught, outputs) : answer;
+  if ($("says").textContent !== says) $("says").textContent = says; // or it would be read aloud again
   $("digit").textContent = x ? best : "?";
   $("paper").closest("main").classList.toggle("blank", !x);
   all("#outputs li").forEach((row, j) => {
@@ -145,7 +152,7 @@ $("paper").onpointerdown = event => {
 $("paper").onpointermove = event => {
   if (!$("paper").hasPointerCapture(event.pointerId)) return;
   const events = event.getCoalescedEvents?.() ?? [];
-  strokes.at(-1).points.push(...(events.length ? events : [event]).map(place));
+  strokes.at(-1)?.points?.push(...(events.length ? events : [event]).map(place));
   lookSoon();
 };
 $("paper").onkeydown = event => { // arrows move the pen, and draw with Shift
@@ -157,6 +164,7 @@ $("paper").onkeydown = event => { // arrows move the pen, and draw with Shift
   if (event.shiftKey) strokes.at(-1).points.push(pen);
   look();
 };
+$("paper").onfocus = $("paper").onblur = look;
 $("undo").onclick = () => { strokes.pop(); look(); };
 $("clear").onclick = () => { strokes = []; look(); };
 $("reset").onclick = () => { layers = networkOf(description); taught = null; show(); };
@@ -168,8 +176,10 @@ $("eta").oninput = () => { $("eta-value").textContent = (10 ** $("eta").value).t
 all("#outputs button").forEach((button, j) => { button.onclick = () => teach(j); });
 $("layers").onpointerover = event => event.target.closest("label")?.click();
 $("layers").onchange = showWeights;
-const openFirst = files => { if (files[0]) openPicture(files[0]); };
-$("file").onchange = event => openFirst(event.target.files);
+const openFirst = ([file]) => {
+  if (file) openPicture(file).catch(() => { $("says").textContent = "This browser cannot read that picture."; });
+};
+$("file").onchange = ({ target }) => { openFirst(target.files); target.value = ""; };
 document.ondragover = event => event.preventDefault();
 document.ondrop = event => { event.preventDefault(); openFirst(event.dataTransfer.files); };
 $("eta").value = cost === "quadratic" ? 0.5 : -1;
