@@ -119,7 +119,7 @@ def test_other_networks_have_no_page(tmp_path, capsys):
         save_page(path, problem([784, 3, 10], hidden=own)[0])
     kind = jax.tree_util.register_dataclass(type("Own", (jaxnet.Layer,), {}))
     with pytest.raises(ValueError, match="MaxPool, got Own"):
-        save_page(path, [kind(*params[0])])
+        save_page(path, [kind(params[0].w, params[0].b)])
     with pytest.raises(ValueError, match="finite weights and biases"):
         save_page(path, [jaxnet.Layer(params[0].w * jnp.nan, params[0].b)])
     own = jaxnet.Cost(jaxnet.sigmoid, jaxnet.quadratic.value, jaxnet.quadratic.delta)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from selenium import webdriver
-from selenium.webdriver.common.action_chains import ActionBuilder
+from selenium.webdriver.common.actions.action_builder import ActionBuilder
 from selenium.webdriver.common.actions.pointer_input import PointerInput
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
@@ -37,18 +37,18 @@ THREE = [(x, y) for x, y in [*THREE, (45, 150), (0, 135)]]
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory):
     """One Chromium for all tests, skipped without one unless the tests must not be."""
-    paths = [shutil.which(name) for name in ("chromium", "chromedriver")]
-    if None in paths:
+    binary, service = shutil.which("chromium"), shutil.which("chromedriver")
+    if binary is None or service is None:
         required = os.environ.get("JAXNET_TEST_BROWSER") == "required"
         missing = "needs Chromium: apt-get install chromium chromium-driver"
-        (pytest.fail if required else pytest.skip)(missing)
+        pytest.fail(missing) if required else pytest.skip(missing)
     options = webdriver.ChromeOptions()
-    options.binary_location = paths[0]
+    options.binary_location = binary
     folder = tmp_path_factory.mktemp("chromium")
     for flag in (*FLAGS.split(), f"--user-data-dir={folder}"):
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(paths[1]))
+    driver = webdriver.Chrome(options, webdriver.ChromeService(service))
     yield driver
     driver.quit()
 
@@ -182,7 +182,7 @@ def test_convolutions_and_pooling_are_those_of_xla(page):
     y = jax.device_put(np.eye(10, dtype=np.float32)[3])
 
     def loss(arrays):
-        a, (*kernels, w, b) = x.reshape(1, 1, 28, 28), arrays
+        a, (*kernels, w, b) = jnp.reshape(x, (1, 1, 28, 28)), arrays
         for kernel, bias in (kernels[:2], kernels[2:]):
             z = jax.lax.conv_general_dilated(a, kernel, (1, 1), "VALID")
             a = jnp.tanh(z + bias.reshape(-1, 1, 1)[np.newaxis])
@@ -342,9 +342,11 @@ def test_accuracy_on_pictures_is_that_of_predict(page, network, mnist):
     pictures, images = [], []
     for digit in np.asarray(256 * mnist.test.x[:50]).reshape(-1, 28, 28):
         side = int(rng.integers(60, 281))
-        place = tuple(int(n) for n in rng.integers(0, 281 - side, 2))
+        left, top = (int(n) for n in rng.integers(0, 281 - side, 2))
         ink = Image.new("L", (280, 280))
-        ink.paste(Image.fromarray(digit.astype(np.uint8)).resize((side, side)), place)
+        ink.paste(
+            Image.fromarray(digit.astype(np.uint8)).resize((side, side)), (left, top)
+        )
         paper = Image.eval(ink, lambda level: 255 - level)
         images.append(prepare(np.asarray(paper)).image.ravel())
         file = BytesIO()
@@ -362,7 +364,7 @@ def test_accuracy_on_pictures_is_that_of_predict(page, network, mnist):
         })();
     """
     answers = np.array(page.driver.execute_async_script(script, pictures))
-    outputs = jax.vmap(partial(jaxnet.predict, network))(np.stack(images))
+    outputs = jax.vmap(partial(jaxnet.predict, network))(jnp.stack(images))
     expected = np.asarray(outputs).argmax(axis=1)
     assert (answers == expected).mean() >= 0.98
     assert (answers == labels).mean() > 0.9
