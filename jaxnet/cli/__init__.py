@@ -23,7 +23,7 @@ COMMANDS = {
     "runs": "list the runs that `train --out` has saved, or compare some of them",
     "evaluate": "measure a trained network: accuracy, cost, classes, mistakes",
     "predict": "read the digits in pictures with a trained network",
-    "export": "write a trained network for other programs",
+    "export": "write a trained network as a page, or for other programs",
     "sweep": "train every combination of some rates, with several seeds each",
     "reproduce": "run the book's experiments with many seeds and compare its numbers",
     "compare": "compare a manual gradient with jax.grad and name the wrong equation",
