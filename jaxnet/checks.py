@@ -135,7 +135,7 @@ def check_examples(
 def check_data(params: Params, data: Dataset) -> None:
     """Raise unless params is a network and data a Dataset for it, with finite numbers.
 
-    Warns of inputs that look like pixels up to 255, which saturate neurons.
+    Warns of inputs in a range that looks like a mistake.
     """
     if not isinstance(data, Dataset):
         raise TypeError(
@@ -144,15 +144,29 @@ def check_data(params: Params, data: Dataset) -> None:
     check_examples(params, data.x, data.y)
     if not all(map(_is_concrete, (data.x, data.y))):
         return
-    minimum, maximum, *_ = data.extremes
     if not all(map(math.isfinite, data.extremes)):
         raise ValueError("Expected finite inputs and targets, got nan or infinity.")
-    if data.x.dtype != jnp.uint8 and minimum >= 0 and 100 < maximum <= 255:
-        warnings.warn(
-            f"Inputs go up to {maximum:g}. If they are pixels, divide them by 256, or "
-            "pass them as bytes (uint8): inputs this large saturate neurons.",
-            stacklevel=4,
+    if words := unusual_range(data):
+        warnings.warn(words, stacklevel=4)
+
+
+def unusual_range(data: Dataset) -> str:
+    """What is odd about the range of the inputs, or an empty text."""
+    minimum, maximum, *_ = data.extremes
+    if data.x.dtype == jnp.uint8 and 0 < maximum < 64:
+        return (
+            f"Inputs are bytes up to {maximum:g} only, which stand for byte / 256. If "
+            f"they are levels from 0 to {maximum:g}, divide them by {maximum:g}: "
+            "inputs this small hardly move a neuron."
         )
+    if data.x.dtype != jnp.uint8 and minimum >= 0 and maximum >= 15:
+        return (
+            f"Inputs go up to {maximum:g}. If they are pixels, divide them by "
+            f"{256 if 16 < maximum < 256 else maximum:g}"
+            f"{', or pass them as bytes (uint8)' * (16 < maximum < 256)}: inputs this "
+            "large saturate neurons."
+        )
+    return ""
 
 
 def check_integer(

@@ -67,9 +67,9 @@ def small_mnist(tmp_path_factory) -> str:
     source = Path(__file__).parent.parent / "data"
     folder = tmp_path_factory.mktemp("small-mnist")
     for prefix, n in (("train", 600), ("t10k", 200)):
-        for kind, dimensions in (("images-idx3", 3), ("labels-idx1", 1)):
+        for kind in ("images-idx3", "labels-idx1"):
             name = f"{prefix}-{kind}-ubyte"
-            array = read_idx(source / f"{name}.gz", dimensions)
+            array = read_idx(source / f"{name}.gz")
             (folder / name).write_bytes(idx(array[:n]))
     return str(folder)
 

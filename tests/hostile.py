@@ -150,7 +150,7 @@ def idx_files(folder: Path) -> Case:
     def write(draw: Draw) -> None:
         path.write_bytes(mutated_gzip(content, draw, fields))
 
-    return write, lambda: read_idx(path, 3), path.name
+    return write, lambda: read_idx(path), path.name
 
 
 def csv_files(folder: Path) -> Case:

@@ -19,7 +19,7 @@ from jaxnet import runs
 from jaxnet.cli import COMMANDS, main
 from jaxnet.cli.summary import Summary, epoch_line
 from jaxnet.experiments import Record, claim_of
-from tests.helpers import raising, refused
+from tests.helpers import assert_lines, raising, refused
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "jaxnet"]
@@ -56,8 +56,12 @@ def test_json_lines_and_figure_say_the_same(small_mnist, capsys, tmp_path, drawn
         assert row.split()[:3] == expected
         assert run["best"] == max(run["correct"]) / 200
     assert err == f"wrote {figure}\n"
-    heights = drawn[0].axes[0].lines[0].get_ydata()
-    np.testing.assert_allclose(heights, counts.mean(axis=0) / 2)
+    accuracy, cost = drawn[0].axes
+    assert_lines(accuracy, {"test": ([0, 1], counts.mean(axis=0) / 2)})
+    for axes in (accuracy, cost):
+        training, test = (line.get_ydata() for line in axes.lines)
+        assert np.isfinite([training, test]).all() and (training != test).all()
+    assert drawn[0].get_suptitle() == f"784-10, cross_entropy cost, on {small_mnist}"
 
 
 def summary_of(*records: Record, failed_classes=(), claim=None, interrupted=False):
@@ -85,7 +89,7 @@ def test_the_book_s_number_is_claimed_for_its_own_experiment(
     untrained, small_mnist, capsys, monkeypatch
 ):
     small = jaxnet.load_mnist(small_mnist, as_bytes=True)
-    monkeypatch.setattr("jaxnet.cli.options.load_data", lambda *_, **__: small)
+    monkeypatch.setattr("jaxnet.datasets.Source.named", lambda *_, **__: (small, None))
     claim = "The book, section 1.6: 95.42%, best epoch of the best of three runs."
     cases = {"": True, "--expand shifts": False, "--eta 2.9": False, "--data x": False}
     for options, claimed in cases.items():
@@ -102,7 +106,8 @@ def test_the_first_line_names_the_techniques_in_use(untrained, small_mnist, caps
         "784-10, sigmoid, quadratic cost, large initialisation, eta 3, mini-batch 10, "
         "1 epoch, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
         "halved after 1 epoch without improvement, stopped after 3 epochs without "
-        "improvement, expanded by shifts, 20 training images, test data, float32 on "
+        "improvement, expanded by shifts, 20 training images, test data of "
+        f"{small_mnist}, float32 on "
     )
 
 
@@ -179,7 +184,7 @@ WRONG = {
     "--optimizer nesterov": "--optimizer: expected --momentum with nesterov",
     "--expand all": "--expand: expected one of none, shifts, rotations, elastic, got",
     "--train-on 5": "--batch-size: expected at most 5, which is all the training",
-    "--data /nowhere": "/nowhere: expected a folder of IDX files, a folder with one of",
+    "--data /nowhere": "/nowhere: expected a folder of IDX or .npy files, a folder",
     "--figure a.txt": "a.txt: expected a picture's file, such as .png, .svg or .pdf",
     "--ET 3": "unrecognized arguments: --ET 3",
     "--json --quiet": "--quiet: not allowed with argument --json",

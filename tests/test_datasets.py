@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 from jaxnet.datasets import MNIST_SHA256 as SHA256
-from jaxnet.datasets import DataError, Split, describe, load_mnist, read_idx
+from jaxnet.datasets import (
+    DataError,
+    Split,
+    describe,
+    load_data,
+    load_mnist,
+    read_idx,
+)
 from jaxnet.layers import Dataset
 from tests.helpers import idx
 
@@ -55,7 +62,7 @@ def test_mnist_is_split_as_in_the_book(mnist):
     assert np.asarray(mnist.train.y[:6]).argmax(axis=1).tolist() == [5, 0, 4, 1, 9, 2]
     assert mnist.train.x.devices() == {jax.devices()[0]}
     assert np.asarray(mnist.train.x).max() == 255 / 256
-    raw = read_idx(DATA / "t10k-images-idx3-ubyte.gz", 3)
+    raw = read_idx(DATA / "t10k-images-idx3-ubyte.gz")
     np.testing.assert_array_equal(np.asarray(mnist.test.x[7]) * 256, raw[7].ravel())
     means = [np.asarray(part.x).mean(dtype=float) for part in mnist]
     widely_published = 0.1307 * 255 / 256
@@ -88,6 +95,7 @@ BAD_FILES = {
     "empty": (b"", "got an empty file"),
     "a web page": (b"<html>gone</html>", "a web page"),
     "no dimensions": (IMAGES[:9], "12 bytes of dimensions.*got 5"),
+    "of another type": (b"\0\0\x0a\x03", "type of its numbers.* got 00 00 0a 03"),
     "truncated": (IMAGES[:-1], "3 x 2 x 2 = 12 bytes after the header, got 11"),
     "trailing byte": (IMAGES + b"\0", "got more than 12"),
     "huge": (IMAGES[:4] + b"\xff" * 12, "claims 4294967295 x 4294967295 x 42949672"),
@@ -101,13 +109,15 @@ def test_a_bad_idx_file_is_rejected_with_its_name(tmp_path, content, message):
     path = tmp_path / "some-file"
     path.write_bytes(content)
     with pytest.raises(DataError, match=f"(?s)some-file: expected .*{message}"):
-        read_idx(path, 3)
+        read_idx(path)
 
 
+LABELS = "train-labels-idx1-ubyte.gz"
 BAD_FOLDERS = {
-    "no file": ("t10k-images-idx3-ubyte", None, "ubyte.gz: expected this file"),
-    "11 labels": ("train-labels-idx1-ubyte.gz", [0] * 11, r"12 labels.*got \(11,\)"),
-    "label 10": ("train-labels-idx1-ubyte.gz", [0] * 11 + [10], "10 at position 11"),
+    "no file": ("t10k-images-idx3-ubyte", None, "test images with t10k-labels"),
+    "no labels": (LABELS, None, "labels of the train images, got none"),
+    "11 labels": (LABELS, [0] * 11, r", train: .*12 labels.*got \(11,\)"),
+    "one-hot": (LABELS, np.eye(10)[np.arange(12) % 10], r"got \(12, 10\). One-hot"),
     "another size": ("t10k-images-idx3-ubyte", np.zeros((3, 2, 3)), "of one size"),
 }
 
@@ -124,11 +134,83 @@ def test_files_that_do_not_fit_together_are_rejected(folder, name, array, messag
         load_mnist(folder)
 
 
+def idx_of(array, code: int, dtype: str) -> bytes:
+    array = np.asarray(array, dtype)
+    sizes = b"".join(size.to_bytes(4) for size in array.shape)
+    return bytes([0, 0, code, array.ndim]) + sizes + array.tobytes()
+
+
+IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+
+
+@pytest.mark.parametrize(("code", "dtype"), IDX_TYPES.items(), ids=IDX_TYPES.values())
+def test_an_idx_file_is_of_the_type_that_its_header_declares(tmp_path, code, dtype):
+    numbers = np.array([[[1, 2, 127], [0, 5, 7]]])
+    (tmp_path / "a").write_bytes(idx_of(numbers, code, dtype))
+    found = read_idx(tmp_path / "a")
+    assert found.dtype == np.dtype(dtype).newbyteorder("=")
+    np.testing.assert_array_equal(found, numbers)
+
+
+NAMINGS = {
+    "dots": "train-images.idx3-ubyte train-labels.idx1-ubyte.gz "
+    "t10k-images.idx3-ubyte t10k-labels.idx1-ubyte",
+    "EMNIST": "emnist-letters-train-images-idx3-ubyte.gz emnist-letters-train-labels-"
+    "idx1-ubyte emnist-letters-test-images-idx3-ubyte emnist-letters-test-labels-idx1",
+    "QMNIST": "qmnist-train-images-idx3-ubyte qmnist-train-labels-idx2-int "
+    "qmnist-test-images-idx3-ubyte qmnist-test-labels-idx2-int",
+    "no endings": "trainImages trainLabels testImages testLabels",
+    "NumPy": "x_train.npy y_train.npy X_test.npy y_test.npy",
+    "KMNIST": "kmnist-train-imgs.npz kmnist-train-labels.npz kmnist-test-imgs.npz "
+    "kmnist-test-labels.npz",
+}
+
+
+@pytest.mark.parametrize("names", NAMINGS.values(), ids=NAMINGS)
+def test_four_arrays_are_found_by_what_their_names_say(tmp_path, names):
+    """Labels go up to 26, and QMNIST's have eight columns, of which one is a class."""
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(0, 256, (15, 2, 2), np.uint8), 1 + np.arange(15) % 26
+    for i, name in enumerate(names.split()):
+        rows = slice(12) if i < 2 else slice(12, 15)
+        array = images[rows] if i % 2 == 0 else labels[rows].astype(np.uint8)
+        path = tmp_path / name
+        if name.endswith(".npy"):
+            np.save(path, array)
+        elif name.endswith(".npz"):
+            np.savez_compressed(path, array)
+        elif name.endswith("int"):
+            columns = np.column_stack([array, *[np.full(len(array), 7)] * 7])
+            path.write_bytes(idx_of(columns, 12, ">i4"))
+        else:
+            content = idx(array)
+            path.write_bytes(
+                gzip.compress(content) if path.suffix == ".gz" else content
+            )
+    split = load_data(tmp_path, as_bytes=True)
+    found = np.concatenate([part.x for part in split])
+    np.testing.assert_array_equal(found, images.reshape(15, 4))
+    classes = np.concatenate([np.asarray(part.y).argmax(axis=1) for part in split])
+    np.testing.assert_array_equal(classes, labels)
+    assert [len(part) for part in split] == [10, 2, 3] and split.test.y.shape[1] == 16
+
+
+def test_of_several_sets_mnist_s_own_names_are_read_and_others_listed(folder):
+    other = folder / "emnist-letters-train-labels-idx1-ubyte"
+    other.write_bytes(idx([1] * 12))
+    assert len(load_data(folder).train) == 10
+    name = "emnist-digits-train-labels-idx1-ubyte"
+    (folder / LABELS).rename(folder / f"{name}.gz")
+    words = f"one array of train labels, found {name}.gz, {other.name}. Move each"
+    with pytest.raises(DataError, match=words):
+        load_data(folder)
+
+
 def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_rejected(tmp_path):
     with pytest.raises(DataError, match="nowhere: expected a folder"):
         load_mnist(tmp_path / "nowhere")
     with pytest.raises(DataError, match="expected a readable IDX file.*not a file"):
-        read_idx(tmp_path, 3)
+        read_idx(tmp_path)
 
 
 def test_describe_counts_what_numpy_counts():

@@ -18,13 +18,14 @@ from jaxnet.cli import main
 from jaxnet.datasets import (
     DataError,
     Split,
-    class_folders,
     load_data,
     load_mnist,
     read_csv,
     read_folder,
+    read_npz,
     split_arrays,
 )
+from jaxnet.datasets.picture_folders import class_folders
 
 X = np.random.default_rng(0).integers(0, 256, (12, 2, 3), np.uint8)
 LABELS = np.arange(12) % 3
@@ -103,8 +104,10 @@ def test_a_seed_gives_one_split_and_another_seed_another():
 
 NAN = np.where(np.arange(48).reshape(12, 4) == 29, np.nan, 1.0)
 BAD_ARRAYS = {
-    "two examples": ((X[:2], LABELS[:2]), {}, r"at least 3, .*got \(2, 2, 3\)"),
-    "integers": ((X.astype(int), LABELS), {}, "uint8.*got int64.*astype"),
+    "two examples": ((X[:2], LABELS[:2]), {}, "3 examples or more, .* got 2"),
+    "integers": ((X.astype(int) + 256, LABELS), {}, "0 to 255, .*got int64"),
+    "colours": ((np.zeros((12, 2, 2, 3)), LABELS), {}, r"Colours\? .*mean\(axis=-1\)"),
+    "columns": ((np.zeros(12), LABELS), {}, r"\(n, pixels\).*got \(12,\)"),
     "nan": ((NAN, LABELS), {}, "finite inputs, .*in example 7"),
     "too large": ((np.full((12, 4), 1e300), LABELS), {}, "above float32's"),
     "too few labels": ((X, LABELS[:11]), {}, r"12 labels, .*got \(11,\)\.$"),
@@ -123,16 +126,29 @@ def test_arrays_that_are_no_data_set_are_rejected(arrays, options, message):
         split_arrays(*arrays, **options)
 
 
+SHAPES = [(12, 2, 3, 1), (12, 1, 2, 3), (12, 6), (12, 6, 1)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_arrays_of_the_usual_shapes_and_integer_types_are_accepted(shape):
+    split = split_arrays(X.reshape(shape).astype(np.int64), LABELS[:, None])
+    assert rows(split) == expected_rows(X, LABELS) and split.test.x.dtype == np.uint8
+
+
 @settings(max_examples=20)
-@given(
-    IMAGES, st.sampled_from(("", "label,a,b")), st.sampled_from(("a.csv", "a.csv.gz"))
-)
-def test_what_is_written_as_csv_is_read(tmp_path_factory, x, header, name):
-    labels = 37 * np.arange(len(x)) % 1000
+@given(IMAGES, st.integers(0, 5), st.booleans(), st.sampled_from(("a.csv", "a.csv.gz")))
+def test_what_is_written_as_csv_is_read(tmp_path_factory, x, place, header, name):
+    """The label is in any column, named by the first line or by the caller."""
+    labels, x = 37 * np.arange(len(x)) % 1000, x.reshape(len(x), -1)
+    place = min(place, x.shape[1])
     path = tmp_path_factory.getbasetemp() / name
-    read, read_labels = read_csv(write_csv(path, x, labels, header))
-    assert read.dtype == np.uint8
-    np.testing.assert_array_equal(read, x.reshape(len(x), -1))
+    columns = [f"pixel{i}" for i in range(x.shape[1])]
+    columns.insert(place, "Label")
+    table, head = np.insert(x.astype(int), place, labels, axis=1), ",".join(columns)
+    np.savetxt(path, table, "%d", ",", header=head if header else "", comments="")
+    read, read_labels, _ = read_csv(path, None if header else place + 1)
+    assert read.dtype == np.uint8 or x.max() <= 1
+    np.testing.assert_array_equal(read, x)
     np.testing.assert_array_equal(read_labels, labels)
 
 
@@ -140,7 +156,12 @@ SAME = {
     "blank lines": b"\n1,2,3\n\n  \n0,255,0\n\n",
     "windows": b"1,2,3\r\n0,255,0\r\n",
     "a header": b"label,0,1\n1,2,3\n0,255,0\n",
+    "the label last": b"pixel1,pixel2,class\n2,3,1\n255,0,0\n",
+    "the label between": b"a,Target,b\n2,1,3\n255,0,0\n",
     "a header in another encoding": b"\xe9tiquette,a,b\n1,2,3\n0,255,0\n",
+    "numbered pixels": b"digit,p1,p2\n1,2,3\n0,255,0\n",
+    "quotes and fractions": b'"label","a","b"\n"1",2.0,"3"\n"0",255,0.0\n',
+    "semicolons": b"1;2;3\n0;255;0\n",
     "gzip by another name": gzip.compress(b"1,2,3\n0,255,0\n"),
 }
 
@@ -149,20 +170,69 @@ SAME = {
 def test_the_usual_ways_of_writing_csv_are_read(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    x, labels = read_csv(path)
+    x, labels, names = read_csv(path)
     assert x.tolist() == [[2, 3], [255, 0]] and labels.tolist() == [1, 0]
+    assert x.dtype == np.uint8 and names is None
+
+
+def test_labels_may_be_names_and_inputs_floats(tmp_path):
+    path = tmp_path / "iris.csv"
+    path.write_text("5.1,0.25,setosa\n7,-1,virginica\n6,1,setosa\n")
+    x, labels, names = read_csv(path)
+    np.testing.assert_array_equal(x, np.float32([[5.1, 0.25], [7, -1], [6, 1]]))
+    assert labels.tolist() == [0, 1, 0] and names == ["setosa", "virginica"]
+    path.write_text("a,1,0\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
+    x, labels, names = read_csv(path)
+    assert x.dtype == np.float32 and names == ["a", "b"]
+
+
+def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):
+    """Pixels first and the label last would be read as a label and pixels."""
+    x = np.column_stack([[0] * 12, X.reshape(12, 6), LABELS])
+    for first, told in ((0, 8), (3, 5)):  # the first is constant, or a varied pixel
+        path = tmp_path / "last.csv"
+        np.savetxt(path, x[:, first:], "%d", ",")
+        words = "labels in the first column, .*in the last one, .*0 to 2"
+        with pytest.raises(DataError, match=f"last.csv: .*{words}.*--label-column N"):
+            read_csv(path)
+        assert read_csv(path, told)[1].tolist() == LABELS.tolist()
+    with pytest.raises(DataError, match="number from 1 to 5, got 'digit'"):
+        read_csv(path, "digit")
+
+
+def test_a_file_of_pixels_only_has_no_labels(tmp_path):
+    pixels = X.reshape(12, 6)
+    for name, header in (
+        ("a.csv", "pixel0,pixel1,pixel2,pixel3,pixel4,pixel5"),
+        ("b.csv", ""),
+    ):
+        table = pixels if header else np.where(np.arange(6) % 5, pixels, 0)
+        np.savetxt(tmp_path / name, table, "%d", ",", header=header, comments="")
+        x, labels, _ = read_csv(tmp_path / name)
+        assert labels is None and x.shape == (12, 6)
+        with pytest.raises(DataError, match=f"{name}: expected labels, got none"):
+            load_data(tmp_path / name)
 
 
 BAD_CSV = {
-    "blank": (b"\n \n", "lines of a label and pixels, got none"),
+    "blank": (b"\n \n", "lines of numbers and a label, got none"),
     "short row": (b"1,2,3\n\n1,2\n", "line 3: expected 3 columns as in line 1, got 2"),
-    "semicolons": (b"1;2;3\n0;1;2\n", "line 2: .*with commas"),
-    "above 255": (b"1,2\n1,256\n", "line 2, column 2: .*pixel.* 0 to 255, got '256'"),
-    "digits without end": (b"1," + b"9" * 9999, "line 1, column 2: .*got '9{20}'"),
-    "a fraction": (b"1,0.5\n", "line 1, column 2: .*got '0.5'. Floats can go to"),
-    "a broken first row": (b"x5,0,0\n5,0,0\n", "line 1, column 1: .*got 'x5'"),
-    "not ASCII": ("1,٣\n".encode(), "line 1, column 2: .*got '٣'"),
-    "truncated gzip": (gzip.compress(b"1,2\n")[:-9], "readable CSV.*end-of-stream"),
+    "spaces": (b"1 2 3\n0 1 2\n", "line 2: .*with commas"),
+    "digits without end": (b"1," + b"9" * 9999 + b"\n0,1\n1,1", "finite inputs"),
+    "a fraction as label": (b"label,a\n0.5,1\n1,1\n", "integers or names .*got 0.5"),
+    "a broken first row": (b"x5,0,0\n5,0,0\n", "all names, got 'x5' .* and 5 in"),
+    "a broken number": (b"1,0,0\n0,1,4O\n", "line 2, column 3: .*number, got '4O'"),
+    "not ASCII": ("1,2\n1,٣\n".encode(), "line 2, column 2: .*got '٣'"),
+    "row numbers": (b",label,a\n0,1,2\n1,0,2\n", "name for each column, .*column 1"),
+    "a short header": (b"label,a\n1,2,3\n0,1,2\n", "line 2: expected 2 columns as in"),
+    "many names": (
+        b"label,a\n" + b"".join(b"n%d,1\n" % i for i in range(1500)),
+        "at most 1000 different labels in column 1, got 1500",
+    ),
+    "truncated gzip": (
+        gzip.compress(b"1,2\n")[:-9],
+        "readable data file.*end-of-stream",
+    ),
 }
 
 
@@ -287,11 +357,71 @@ def test_load_data_reads_every_format_as_bytes_or_bytes_over_256(tmp_path, small
 
 
 def test_load_data_says_what_it_reads_and_what_it_got(tmp_path):
-    (tmp_path / "a.npz").write_bytes(b"")
-    with pytest.raises(DataError, match="a.npz: .*IDX.*pictures.*csv.*something else"):
-        load_data(tmp_path / "a.npz")
+    formats = "expected a folder of IDX .*pictures.*npz.*CSV"
+    contents = {
+        b"": "expected lines of numbers",
+        b"\x80\x04": f"{formats}.*a pickle, which is not read.*np.savez",
+        gzip.compress(b"\x80\x04"): f"{formats}.*a pickle",
+        b"@relation mnist": "ARFF. What follows its line @data is a CSV file",
+        b"\x89HDF\r": "HDF5. Save its arrays by np.savez",
+        b"\x7fELF\0": f"{formats}.*got something else",
+        b"PK\3\4 and no more": "readable .npz or .npy file, got an error: ",
+        b"\0\0\x08\x03": "12 bytes of dimensions",
+    }
+    for content, message in contents.items():
+        (tmp_path / "a").write_bytes(content)
+        with pytest.raises(DataError, match=f"(?s)^{tmp_path / 'a'}: .*{message}"):
+            load_data(tmp_path / "a")
     with pytest.raises(DataError, match="none.csv: .*got nothing there"):
         load_data(tmp_path / "none.csv")
+    (tmp_path / "b").mkdir()
+    (tmp_path / "b" / "train.csv").write_text("1,2\n")
+    with pytest.raises(DataError, match="b: .*pictures per class, got train.csv"):
+        load_data(tmp_path / "b")
+
+
+NPZ = {
+    "Keras": "x_train y_train x_test y_test",
+    "medical images": "train_images train_labels test_images test_labels",
+    "other names": "xtrain ytrain X_test Y_test",
+}
+
+
+@pytest.mark.parametrize("names", NPZ.values(), ids=NPZ)
+def test_an_npz_file_has_its_own_test_part(tmp_path, names):
+    """Whatever the order of its memory and the type of its integers."""
+    parts = X[:8], LABELS[:8, None], np.asfortranarray(X[8:]), LABELS[8:].astype("u1")
+    np.savez_compressed(
+        tmp_path / "a.npz", **dict(zip(names.split(), parts, strict=True))
+    )
+    split = load_data(tmp_path / "a.npz", as_bytes=True)
+    np.testing.assert_array_equal(np.asarray(split.test.x), X[8:].reshape(4, 6))
+    assert [len(part) for part in split] == [7, 1, 4]
+    assert rows(split) == expected_rows(X, LABELS)
+
+
+def test_other_arrays_are_split_by_the_seed_or_named(tmp_path):
+    np.savez(tmp_path / "a.npz", data=X / 256, target=LABELS)
+    assert rows(load_data(tmp_path / "a.npz")) == expected_rows(X / 256, LABELS)
+    bad = {
+        "objects": {"x": np.array([{}]), "y": LABELS},
+        "found images": {"images": X, "x": X, "y": LABELS},
+        "found none. Names such as": {"y": LABELS},
+        "found a, b": {"a": X, "b": LABELS},
+        "labels of the train images, got none": {
+            "x_train": X,
+            "x_test": X,
+            "y_test": LABELS,
+        },
+    }
+    for message, parts in bad.items():
+        np.savez(tmp_path / "b.npz", **parts)
+        with pytest.raises(DataError, match=rf"b\.npz.*{message}"):
+            load_data(tmp_path / "b.npz")
+    np.save(tmp_path / "c.npy", X)
+    with pytest.raises(DataError, match="c.npy: expected labels, got none"):
+        load_data(tmp_path / "c.npy")
+    np.testing.assert_array_equal(read_npz(tmp_path / "c.npy")[""], X)
 
 
 def test_the_command_prints_a_table_or_json(tmp_path, capsys):

@@ -12,7 +12,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet.cli import doctor, main
-from jaxnet.datasets import MNIST_SHA256
+from jaxnet.datasets import MNIST_SHA256, Source
 from tests.helpers import idx, raising
 
 ALL = (
@@ -93,15 +93,15 @@ def test_every_defect_is_named_and_the_other_checks_still_run(
 
 
 def test_data_that_are_nearly_mnist_are_noticed(small_mnist, tmp_path):
-    assert "not MNIST: no checksum is known" in doctor.data(small_mnist)[1]
+    assert "not MNIST: no checksum is known" in doctor.data(Source(small_mnist))[1]
     (tmp_path / "mine.csv").write_text("0,1\n1,2\n" * 6)
-    assert "no checksum is known" in doctor.data(tmp_path / "mine.csv")[1]
+    assert "no checksum is known" in doctor.data(Source(tmp_path / "mine.csv"))[1]
     source = jaxnet.datasets.idx.mnist_folder()
     for name in MNIST_SHA256:
         os.symlink(source / f"{name}.gz", tmp_path / f"{name}.gz")
-    assert "SHA-256 of all four files is MNIST's" in doctor.data(tmp_path)[1]
+    assert "SHA-256 of all four files is MNIST's" in doctor.data(Source(tmp_path))[1]
     changed = tmp_path / "t10k-labels-idx1-ubyte.gz"
     changed.unlink()
     changed.with_suffix("").write_bytes(idx(np.zeros(10_000)))
-    well, found, _ = doctor.data(tmp_path)
+    well, found, _ = doctor.data(Source(tmp_path))
     assert not well and found == "t10k-labels-idx1-ubyte: expected MNIST's SHA-256"

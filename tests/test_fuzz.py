@@ -100,7 +100,7 @@ def test_changed_files_are_read_or_refused(tmp_path, case, seed):
 
 
 READERS: dict[str, Callable[[Path], Any]] = {
-    "a.idx": lambda path: read_idx(path, 3),
+    "a.idx": lambda path: read_idx(path),
     "a.csv": load_data,
     "b.csv": read_csv,
     "c.json": jaxnet.load_book_network,
@@ -203,7 +203,8 @@ def place(tmp_path, monkeypatch, small_mnist):
     monkeypatch.chdir(tmp_path)
     # With the types checked, as in tests, making all the options takes 0.1 s.
     monkeypatch.setattr("jaxnet.cli._parser", cache(cli._parser))
-    monkeypatch.setattr("jaxnet.datasets.idx.mnist_folder", lambda: Path(small_mnist))
+    place = "jaxnet.datasets.formats.mnist_folder"
+    monkeypatch.setattr(place, lambda: Path(small_mnist))
     stop = raising(KeyboardInterrupt)
     for name, instead in {
         "train.follow": stop,

@@ -93,7 +93,8 @@ def test_every_option_of_an_experiment_and_every_optimizer_is_in_a_case():
     add_experiment(parser)
     options = {name for action in parser._actions for name in action.option_strings}
     tried = {word for case in (QUICK | SLOW).values() for word in case.split()}
-    assert options - tried == {"--data", "--epochs"}  # which every case has
+    of_data = {"--data", "--transpose", "--label-column"}
+    assert options - tried == {"--epochs", *of_data}  # which every case has
     assert set(NAMES["optimizer"]) <= tried | {"sgd"}
 
 

@@ -18,9 +18,10 @@ from jaxnet.cli.options import (
     add_data,
     add_fields,
     choice,
-    data_for,
     experiment_of,
+    fitted,
     integer,
+    source_of,
 )
 from jaxnet.compare import CandidateError, Prepared, ShapeError, check_gradient
 from jaxnet.compare.report import lines, verdict_lines
@@ -73,7 +74,8 @@ def run(args: argparse.Namespace) -> int:
             f"{args.candidate} has no parameter cost, so it is compared with --cost "
             "quadratic only"
         )
-    data = data_for(e, args.data, as_bytes=False)
+    data = source_of(args).load()
+    fitted(e, data)
     with jax.enable_x64(True):
         params = e.init(jax.random.key(args.seed))
     here, words = environment(), described(e)

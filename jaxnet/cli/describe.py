@@ -5,13 +5,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from jaxnet.cli.console import aligned, print_json
-from jaxnet.datasets import class_names, describe, load_data
+from jaxnet.cli.options import add_reading, source_of
+from jaxnet.datasets import as_text, describe, oddities
 
 DESCRIPTION = (
     "Print what a data set contains: examples of each class, range, mean and zeros of "
-    "the inputs, pixels that never change, and duplicates. A data set is a folder of "
-    "IDX files in MNIST's layout, a folder with a folder of pictures for each class, "
-    "or a CSV file with a label and pixels in each line."
+    "the inputs, pixels that never change, duplicates, the first images as text, and "
+    "what looks odd. A data set is a folder of IDX files, a folder with a folder of "
+    "pictures for each class, or a CSV or .npz file."
 )
 
 
@@ -20,17 +21,20 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "data", metavar="PATH", nargs="?", help="the data set (default: MNIST itself)"
     )
+    add_reading(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Load, describe, print, and return the exit code."""
-    found = describe(load_data(args.data, as_bytes=True), class_names(args.data))
-    found = {"data": args.data or "MNIST", **found}
+    source = source_of(args)
+    data, names = source.named(as_bytes=True)
+    found = {"data": str(source), **describe(data, names), "odd": list(oddities(data))}
     if args.json:
         print_json(found)
     else:
-        print(*_lines(found), sep="\n")
+        print(*_lines(found), *as_text(data.train, found["classes"]), sep="\n")
+        print(*(f"Odd: {words}" for words in found["odd"]), sep="\n", end="")
     return 0
 
 

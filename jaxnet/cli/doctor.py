@@ -19,9 +19,8 @@ from packaging.requirements import Requirement
 
 import jaxnet
 from jaxnet.cli.console import print_json
-from jaxnet.cli.options import add_data
-from jaxnet.datasets import MNIST_SHA256, checksum, load_data
-from jaxnet.datasets.idx import holds_idx
+from jaxnet.cli.options import add_data, source_of
+from jaxnet.datasets import MNIST_SHA256, Source, checksums, mnist_folder
 from jaxnet.layers import Dataset, Params
 
 DESCRIPTION = (
@@ -46,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
         "versions": versions,
         "device": device,
         "precision": precision,
-        "data": partial(data, args.data),
+        "data": partial(data, source_of(args)),
         "initial cost": initial_cost,
         "gradients": gradients,
         "overfitting": overfitting,
@@ -106,16 +105,15 @@ def precision() -> Finding:
     return bool(error < 1e-5), found, advice  # float32: 3e-7, TF32: 3e-4
 
 
-def data(path: str | Path | None) -> Finding:
+def data(source: Source) -> Finding:
     """The number of training examples, and whether all files are MNIST's.
 
     A folder with some of MNIST's files is meant to be MNIST, so all of them must be.
     """
-    found = f"{len(load_data(path, as_bytes=True).train):,} training examples"
-    wrong = list(MNIST_SHA256)
-    if path is None or holds_idx(path):
-        wrong = [name for name in wrong if checksum(path, name) != MNIST_SHA256[name]]
-    if path is not None and len(wrong) == len(MNIST_SHA256):
+    found = f"{len(source.load(as_bytes=True).train):,} training examples"
+    sums = checksums(mnist_folder() if source.path is None else Path(source.path))
+    wrong = [name for name in sums if sums[name] != MNIST_SHA256[name]]
+    if source.path is not None and len(wrong) == len(sums):
         return True, f"{found}, readable (not MNIST: no checksum is known)", ""
     if wrong:
         advice = "Copy that file again, or reinstall jaxnet."

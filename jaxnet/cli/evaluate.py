@@ -1,16 +1,28 @@
 """`python -m jaxnet evaluate`: what a trained network can do, class by class."""
 
 import argparse
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.cli.console import aligned, print_json
-from jaxnet.cli.options import add_data, add_network, choice, integer, network_of
-from jaxnet.datasets import load_data
-from jaxnet.layers import Dataset, as_numbers
+from jaxnet import figures
+from jaxnet.checks import check_data
+from jaxnet.cli.console import aligned, print_json, tell
+from jaxnet.cli.options import (
+    UsageError,
+    add_data,
+    add_network,
+    choice,
+    data_of_network,
+    integer,
+    network_of,
+)
+from jaxnet.layers import Dataset, Layer, as_numbers
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.runs import TrainedNetwork
 
@@ -25,23 +37,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The network, and the images to measure it on."""
     add_network(parser)
     add, parts = parser.add_argument, ("train", "validation", "test")
-    help = "images to measure on (default: test)"
-    add("--evaluate", metavar="PART", default="test", type=choice(parts), help=help)
+    help = "images to measure on (default: as in training, or test)"
+    add("--evaluate", metavar="PART", type=choice(parts), help=help)
     help = "how many mistakes to show (default: 10)"
     add("--mistakes", metavar="N", default=10, type=integer(0), help=help)
-    add_data(parser)
+    add_data(parser, "what the network learned from, or MNIST")
+    help = "folder to draw its confusions, mistakes and weights into"
+    add("--figure", metavar="FOLDER", type=Path, help=help)
     add("--json", action="store_true", help="print one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print, and return the exit code."""
+    if args.figure:
+        figures.check_can_save(args.figure / "confusion.png")
     trained = network_of(args)
-    data = getattr(load_data(args.data, as_bytes=True), args.evaluate)
+    source, part, split, names = data_of_network(args)
+    data: Dataset = getattr(split, part)
+    try:
+        check_data(trained.params, data)
+    except ValueError as error:
+        raise UsageError(f"{source}: {error}") from error
     found = measure(trained, data, args.mistakes)
+    about = {"network": args.network, "data": str(source), "part": part}
     if args.json:
-        print_json({"network": args.network, "data": args.evaluate, **found})
+        print_json({**about, "classes": names, **found})
     else:
-        print(*_lines(found, args.evaluate), sep="\n")
+        print(*_lines(found, f"{part} images of {source}", names), sep="\n")
+    if args.figure:
+        title = f"{args.network} on {part} images of {source}"
+        for path in _draw(trained, data, found, names, title, args.figure):
+            tell(f"wrote {path}")
     return 0
 
 
@@ -65,17 +91,46 @@ def measure(trained: TrainedNetwork, data: Dataset, mistakes: int) -> dict[str, 
     }
 
 
-def _lines(found: dict[str, Any], part: str) -> Iterator[str]:
+def _lines(found: dict[str, Any], part: str, names: list[str]) -> Iterator[str]:
     matrix = np.array(found["confusion"])
     correct, n = int(matrix.trace()), found["examples"]
-    yield f"{correct} / {n} {part} images correct, {found['accuracy']:.2%}."
+    yield f"{correct} / {n} {part} correct, {found['accuracy']:.2%}."
     yield f"Mean cost {found['cost']:.4f}, without regularization."
     yield "Rows: what an image is. Columns: what it is taken for."
-    rows = [["", *range(len(matrix)), "correct"]]
-    for k, row in enumerate(matrix):
-        rows.append([k, *row, f"{row[k] / row.sum():.2%}" if row.sum() else "none"])
+    rows = [["", *names, "correct"]]
+    for name, row, right in zip(names, matrix, matrix.diagonal(), strict=True):
+        rows.append([name, *row, f"{right / row.sum():.2%}" if row.sum() else "none"])
     yield from aligned(rows)
     if found["mistakes"]:
         yield "Most confident mistakes, images counted from 0:"
-    form = "  image {image}: a {truth} taken for a {answer}, output {output:.3f}"
-    yield from (form.format_map(mistake) for mistake in found["mistakes"])
+    for image, truth, answer, output in (each.values() for each in found["mistakes"]):
+        words = f"a {names[truth]} taken for a {names[answer]}"
+        yield f"  image {image}: {words}, output {output:.3f}"
+
+
+def _draw(
+    trained: TrainedNetwork,
+    data: Dataset,
+    found: dict[str, Any],
+    names: list[str],
+    title: str,
+    folder: Path,
+) -> Iterator[Path]:
+    """The paths of the pictures drawn of what `measure` found."""
+    matrix = np.array(found["confusion"])
+    yield figures.confusion(matrix, names, title, folder / "confusion.png")
+    side = math.isqrt(data.x.shape[1])
+    if side**2 != data.x.shape[1]:
+        return  # the inputs are no square images
+    first = trained.params[0]
+    if isinstance(first, Layer) and first.w.shape[1] == side**2:
+        w = np.asarray(first.w)
+        yield figures.weights(w, title, folder / "weights.png")
+    mistakes = found["mistakes"]
+    if mistakes:
+        rows = np.array([mistake["image"] for mistake in mistakes])
+        x = np.asarray(as_numbers(data.x[rows], jnp.float32))
+        labels = [(names[m["truth"]], names[m["answer"]]) for m in mistakes]
+        wrong = int(matrix.sum() - matrix.trace())
+        title = f"{title}\n{len(rows)} of {wrong} mistakes, the most confident first"
+        yield figures.digits(x, labels, title, folder / "mistakes.png")

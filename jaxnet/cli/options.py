@@ -3,7 +3,7 @@
 import argparse
 import os
 from collections.abc import Callable, Iterable
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ import jax
 from msgspec import Meta
 
 from jaxnet.cli.console import tell
-from jaxnet.datasets import Split, load_data
+from jaxnet.datasets import DataError, Source, Split
 from jaxnet.experiments.experiment import (
     NAMES,
     TYPES,
@@ -23,7 +23,7 @@ from jaxnet.experiments.experiment import (
     parse,
 )
 from jaxnet.gradients import autodiff, backprop
-from jaxnet.runs import Run, TrainedNetwork, load_network, read
+from jaxnet.runs import Run, TrainedNetwork, checksum, load_network, read
 
 MAX_NETWORKS = 100_000  # a list of more takes surprisingly long
 _FLAGS = {
@@ -102,13 +102,28 @@ def add_experiment(
     add_data(group)
 
 
-def add_data(parser: argparse._ActionsContainer) -> None:
-    """--data PATH."""
+def add_data(parser: argparse._ActionsContainer, default: str = "MNIST itself") -> None:
+    """--data PATH, and how it is read."""
     help = (
-        "folder of IDX files in MNIST's layout, or with a folder of pictures for each "
-        "class, or a CSV file (default: MNIST itself)"
+        "folder of IDX files, or with a folder of pictures for each class, or a CSV or "
+        f".npz file (default: {default})"
     )
     parser.add_argument("--data", metavar="PATH", help=help)
+    add_reading(parser)
+
+
+def add_reading(parser: argparse._ActionsContainer) -> None:
+    """How data are read: --transpose and --label-column."""
+    help = "exchange rows and columns of each image, as EMNIST's files need"
+    parser.add_argument("--transpose", action="store_true", help=help)
+    help = "column of the labels in a CSV file, a name or a number from 1"
+    parser.add_argument("--label-column", metavar="NAME", help=help)
+
+
+def source_of(args: argparse.Namespace) -> Source:
+    """The data that the arguments name, by default MNIST."""
+    path, transpose = getattr(args, "data", None), getattr(args, "transpose", False)
+    return Source(path, transpose, getattr(args, "label_column", None))
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:
@@ -124,6 +139,35 @@ def read_run(path: str | Path) -> Run:
     if run.skipped:
         tell(f"{' '.join(run.skipped)} The checkpoint before is used.")
     return run
+
+
+def data_of_network(
+    args: argparse.Namespace,
+) -> tuple[Source, str, Split, list[str]]:
+    """The data to use a network on, its part, itself, and the names of its classes.
+
+    They are the network's own, unless --data or --evaluate names others.
+    Raises DataError if they cannot be read.
+    """
+    run = read(args.network) if os.path.isdir(args.network) else None
+    source, part = source_of(args), args.evaluate or "test"
+    if run is not None and args.data is None:
+        source = run.manifest.source
+        part = args.evaluate or run.experiment.evaluate_on
+        if source.path is not None and not os.path.exists(source.path):
+            raise DataError(
+                f"{source}: expected the data that {args.network} learned from, got "
+                "nothing there. --data PATH names others."
+            )
+    data, names = source.named(as_bytes=True)
+    if (
+        run is not None
+        and args.data is None
+        and checksum(data) != run.manifest.checksum
+    ):
+        tell(f"{source}: these data have changed since {args.network} was trained.")
+    names = names or [str(k) for k in range(data.train.y.shape[1])]
+    return source, part, data, names
 
 
 def network_of(args: argparse.Namespace) -> TrainedNetwork:
@@ -206,16 +250,21 @@ def seeds_of(args: argparse.Namespace) -> range:
     return range(first, first + getattr(args, "seeds", 1))
 
 
-def data_for(e: Experiment, path: str | None, *, as_bytes: bool = True) -> Split:
-    """The data at a path, if the experiment fits them. Raises UsageError if not."""
-    data = load_data(path, as_bytes=as_bytes)
+def fitted(e: Experiment, data: Split, *, sizes_given: bool = True) -> Experiment:
+    """The experiment, if it fits the data. Raises UsageError if not.
+
+    Unless sizes are given, the first and the last are those of the data.
+    """
     n, n_in, n_out = *data.train.x.shape, data.train.y.shape[1]
+    fitting = (n_in, *e.sizes[1:-1], n_out)
+    if not sizes_given:
+        e = replace(e, sizes=fitting)
     available = e.train_on or n
     if e.train_on and e.train_on > n:
         raise wrong("train_on", f"at most {n}, {_ALL}", e.train_on)
-    if (e.sizes[0], e.sizes[-1]) != (n_in, n_out):
-        fitting = f"{n_in} inputs and {n_out} outputs to fit the data"
-        raise wrong("sizes", fitting, as_text(e.sizes))
+    if e.sizes != fitting:
+        expected = f"{n_in} inputs and {n_out} outputs to fit the data"
+        raise wrong("sizes", f"{expected}, {as_text(fitting)}", as_text(e.sizes))
     if e.batch_size > available:
         raise wrong("batch_size", f"at most {available}, {_ALL}", e.batch_size)
     if (e.expand or e.augment) and n_in != 28 * 28:
@@ -227,4 +276,4 @@ def data_for(e: Experiment, path: str | None, *, as_bytes: bool = True) -> Split
             jax.eval_shape(partial(e.gradient, cost=e.cost), params, few.x, few.y)
         except ValueError as error:
             raise UsageError(f"argument --gradient: {error}") from error
-    return data
+    return e

@@ -1,18 +1,22 @@
 """`python -m jaxnet predict`: pictures of digits, read by a trained network."""
 
 import argparse
+import os
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.checks import check_examples
 from jaxnet.cli.console import print_json, tell
-from jaxnet.cli.options import UsageError, add_network, network_of
-from jaxnet.datasets import DataError, load_mnist
-from jaxnet.runs import TrainedNetwork
+from jaxnet.cli.options import UsageError, add_network, add_reading, network_of
+from jaxnet.datasets import DataError, Source, load_mnist
+from jaxnet.layers import as_numbers, dtype_of
+from jaxnet.runs import TrainedNetwork, read
 
 DESCRIPTION = (
     "Read the digits in pictures of any size and colour, dark on light or light on "
@@ -24,10 +28,11 @@ DESCRIPTION = (
 def add_options(parser: argparse.ArgumentParser) -> None:
     """The network, the pictures, and the drawings of each stage."""
     add_network(parser)
-    help = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM files"
+    help = "PNG, JPEG, GIF, BMP, TIFF, WebP or PPM files, or data sets in CSV or .npz"
     parser.add_argument("pictures", metavar="PICTURE", nargs="+", type=Path, help=help)
     help = "each picture is one digit, and is not to be cut"
     parser.add_argument("--one", action="store_true", help=help)
+    add_reading(parser)
     help = "draw the stages of each picture into this folder"
     parser.add_argument("--show", metavar="FOLDER", type=Path, help=help)
     help = "print a JSON object for each picture"
@@ -37,6 +42,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read each picture; the exit code is 2 if one could not be read."""
     trained = network_of(args)
+    if any(_is_data(path) for path in args.pictures):
+        return _read_data(args, trained)
     n_in, n_out = trained.params[0].w.shape[1], trained.params[-1].w.shape[0]
     if (n_in, n_out) != (784, 10):
         raise UsageError(
@@ -64,6 +71,37 @@ def run(args: argparse.Namespace) -> int:
         if args.show and draw is not None:
             tell(f"wrote {draw(args.show / f'{path.stem}.png')}")
     return code
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file's name is not that of a picture, but of a data set."""
+    return path.name.removesuffix(".gz").lower().endswith((".csv", ".npz", ".npy"))
+
+
+def _read_data(args: argparse.Namespace, trained: TrainedNetwork) -> int:
+    """Print the answer to each example of data sets, also of those without labels."""
+    run = read(args.network) if os.path.isdir(args.network) else None
+    names = run.manifest.classes if run else None
+    for path in args.pictures:
+        source = Source(path, args.transpose, args.label_column)
+        for part, (x, _) in source.read().parts.items():
+            x = jnp.asarray(x)
+            params = trained.params
+            try:
+                check_examples(params, x)
+            except ValueError as error:
+                raise UsageError(f"{path}: {error}") from error
+            outputs = trained.outputs(as_numbers(x, dtype_of(params)))
+            for row, output in enumerate(outputs, start=1):
+                k = int(output.argmax())
+                answer, sure = names[k] if names else str(k), float(output[k])
+                place = f"{path}, {part + ' ' * bool(part)}row {row}"
+                if args.json:
+                    found = {"data": str(path), "part": part, "row": row}
+                    print_json({**found, "answer": answer, "confidence": sure})
+                else:
+                    print(f"{place}: {answer}  ({sure:.0%} sure)")
+    return 0
 
 
 def _read(

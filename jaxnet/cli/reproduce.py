@@ -4,9 +4,8 @@ import argparse
 from pathlib import Path
 
 from jaxnet.cli import devices
-from jaxnet.cli.console import counted, tell, track
-from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer
-from jaxnet.datasets import load_data
+from jaxnet.cli.console import aligned, counted, tell, track
+from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer, source_of
 from jaxnet.experiments import CLAIMS, reproduce, result
 from jaxnet.experiments.reproduce import missing, table
 
@@ -44,14 +43,17 @@ def run(args: argparse.Namespace) -> int:
                 f"expected names of `jaxnet reproduce --list`, got {name!r}"
             )
     if args.list:
+        rows = [["experiment", "section", "the book", "its statistic"]]
         for name in names:
-            number = CLAIMS[name].number
-            print(f"{name:<38}section {CLAIMS[name].section:<9}{number or ''}")
+            claim = CLAIMS[name]
+            number = "-" if claim.number is None else f"{claim.number:.6g}"
+            rows.append([name, claim.section, number, claim.statistic.name])
+        print(*aligned(rows), sep="\n")
         return 0
     code = 0
     if not args.table:
         devices.prepare(args.seeds, (784, 30, 10), 10)
-        data = load_data(args.data, as_bytes=True)
+        data = source_of(args).load(as_bytes=True)
         try:
             for name in names:
                 todo = missing(name, args.seeds, args.out)

@@ -1,6 +1,6 @@
 """The summary of a training run, as text and as JSON."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +10,8 @@ from jaxtyping import Float
 from jaxnet.cli.console import aligned, percent, summary_statistics
 from jaxnet.experiments.claims import Claim, best_of_epochs
 from jaxnet.experiments.runner import Record
+
+Curves = Mapping[str, Float[np.ndarray, "seeds epochs"]]
 
 
 def epoch_line(record: Record, examples: int) -> str:
@@ -43,6 +45,8 @@ class Summary:
     compile_seconds: float
     claim: Claim | None
     interrupted: bool
+    advice: Sequence[str] = ()
+    curves: Curves | None = None  # of `monitor`, if it was asked for
 
     @property
     def best(self) -> Float[np.ndarray, " seeds"]:
@@ -95,6 +99,7 @@ class Summary:
             "last": summary_statistics(self.last),
             "epochs_done": len(self.records),
             "interrupted": self.interrupted,
+            "advice": list(self.advice),
             "seconds_per_epoch": self._seconds,
             "compile_seconds": self.compile_seconds,
             "book": claim
@@ -147,10 +152,7 @@ class Summary:
         ]
         if stuck:
             yield f"Most images of a class are wrong: {', '.join(stuck)}."
-            yield (
-                "The book's footnote 7 in section 1.6 warns of such runs: an output "
-                "neuron that starts out saturated hardly learns. Try another seed."
-            )
+        yield from self.advice
         yield (
             f"{self._seconds:.2f} s an epoch (median, evaluation included), "
             f"{self.compile_seconds:.1f} s compiling."

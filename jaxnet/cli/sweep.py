@@ -23,9 +23,10 @@ from jaxnet.cli.options import (
     MAX_NETWORKS,
     UsageError,
     add_experiment,
-    data_for,
     experiment_of,
+    fitted,
     seeds_of,
+    source_of,
 )
 from jaxnet.experiments import RATES, Experiment, Trained
 from jaxnet.experiments.sweep import environment, log_of, train_networks
@@ -65,14 +66,15 @@ def run(args: argparse.Namespace) -> int:
     names = varied or ["eta"]
     e = experiment_of(args, **{name: getattr(default, name) for name in RATES})
     first = devices.start(args, many, e.sizes, e.batch_size)
-    path = getattr(args, "data", None)
-    data = data_for(e, path)
+    source = source_of(args)
+    data = source.load(as_bytes=True)
+    e = fitted(e, data, sizes_given="sizes" in args)
     evaluation = getattr(data, e.evaluate_on)
     rates = [dict(zip(RATES, setting, strict=True)) for setting in settings]
     networks = [(each, seed) for each in rates for seed in seeds]
     log, before, done = None, 0, ""
     if args.out:
-        log = log_of(args.out, e, data=path, dtype=environment()["dtype"])
+        log = log_of(args.out, e, data=source.path, dtype=environment()["dtype"])
         there = {trained.identity for trained in log.read()}
         before = sum((frozenset(r.items()), seed) in there for r, seed in networks)
         done = f", {before} done before"

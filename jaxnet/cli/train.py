@@ -4,27 +4,33 @@ import argparse
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from jaxnet import figures, runs
 from jaxnet.cli import devices
+from jaxnet.cli.advice import advice
 from jaxnet.cli.console import counted, print_json, tell, track
 from jaxnet.cli.options import (
     UsageError,
     add_experiment,
-    data_for,
     experiment_of,
+    fitted,
     flag,
     read_run,
     seeds_of,
+    source_of,
     wrong,
 )
 from jaxnet.cli.summary import Summary, epoch_line
-from jaxnet.datasets import Split
+from jaxnet.datasets import Source, Split, oddities
 from jaxnet.experiments import Experiment, Runner, claim_of, failed_classes
 from jaxnet.experiments.experiment import TYPES, described
+from jaxnet.experiments.runner import Measure
 from jaxnet.experiments.sweep import environment
+from jaxnet.layers import Dataset, Params
+from jaxnet.metrics import monitor
 from jaxnet.regularization import without_dropout
 
 DESCRIPTION = (
@@ -32,6 +38,7 @@ DESCRIPTION = (
     "book's first network, section 1.6. With --out, the run is saved in a folder, and "
     "--resume continues it to the same bits, however it ended."
 )
+_OTHERS = ("seed", "seeds", "data", "transpose", "label_column")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -43,7 +50,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     kept.add_argument("--out", metavar="FOLDER", type=Path, help=help)
     help = "resume with the saved options; --epochs may be raised"
     kept.add_argument("--resume", metavar="FOLDER", type=Path, help=help)
-    help = "picture of the accuracy after each epoch"
+    help = "picture of accuracy and cost after each epoch, training and evaluation data"
     parser.add_argument("--figure", metavar="FILE", type=Path, help=help)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object")
@@ -56,33 +63,36 @@ def run(args: argparse.Namespace) -> int:
         figures.check_can_save(args.figure)
     saved = read_run(args.resume) if args.resume else None
     if saved is None:
-        e, seeds = experiment_of(args), seeds_of(args)
-        path = getattr(args, "data", None)
+        e, seeds, source = experiment_of(args), seeds_of(args), source_of(args)
     else:
-        e, seeds, path = _extended(args, saved), saved.seeds, saved.manifest.data
+        e, seeds, source = _extended(args, saved), saved.seeds, saved.manifest.source
     first = devices.start(args, len(seeds), e.sizes, e.batch_size)
-    data = data_for(e, path)
+    data, classes = source.named(as_bytes=True)
+    e = fitted(e, data, sizes_given=saved is not None or "sizes" in args)
     here = environment()
     with ExitStack() as stack:
         writer = None
         if args.out:
-            absolute = str(Path(path).absolute()) if path else None
-            context = runs.begin(args.out, e, seeds, data, here, absolute, not first)
-            writer = stack.enter_context(context)
+            about = (data, here, source, classes, not first)
+            writer = stack.enter_context(runs.begin(args.out, e, seeds, *about))
         elif saved:
             _check_same(saved, data, here)
             writer = stack.enter_context(runs.resume(args.resume, not first))
             if writer.run.experiment.epochs < e.epochs:
                 writer.extend(e.epochs)
         if first and not args.json:
-            _introduce(e, here, writer.run if saved and writer else None)
+            _introduce(e, source, here, writer.run if saved and writer else None)
+        if first and source.path is not None:
+            for words in oddities(data):
+                tell(f"{source}: {words}")
         talk = first and not (args.json or args.quiet)
         rows = args.devices is not None or args.coordinator is not None
-        summary = follow(e, data, seeds, writer, lines=talk, rows=rows)
-    if path is not None or e.expand or e.augment:
+        measure = _monitored if args.figure else None
+        summary = follow(e, data, seeds, writer, lines=talk, rows=rows, measure=measure)
+    if source.path is not None or e.expand or e.augment:
         summary = replace(summary, claim=None)  # the book's numbers are for MNIST
     if first and args.json:
-        about = {"command": "train", **described(e), "data": path, **here}
+        about = {"command": "train", **described(e), "data": source.path, **here}
         about |= {"seed": seeds[0], "seeds": len(seeds)}
         print_json({**about, **summary.as_json()})
     elif first:
@@ -90,8 +100,9 @@ def run(args: argparse.Namespace) -> int:
         if summary.interrupted and writer:
             print(f"To continue: jaxnet train --resume {writer.run.path}")
     if first and args.figure:
-        curves = {"-".join(map(str, e.sizes)): summary.history}
-        tell(f"wrote {figures.curves(curves, args.figure)}")
+        title = f"{'-'.join(map(str, e.sizes))}, {e.cost} cost, on {source}"
+        found = {**(summary.curves or {}), "evaluation_accuracy": summary.history}
+        tell(f"wrote {figures.learning(found, e.evaluate_on, title, args.figure)}")
     if summary.interrupted:
         return 130
     return 1 if np.isnan(summary.last).any() else 0
@@ -105,8 +116,11 @@ def follow(
     *,
     lines: bool = True,
     rows: bool = False,
+    measure: Measure | None = None,
 ) -> Summary:
     """Run the experiment and return its summary; print each epoch if `lines`.
+
+    `measure` returns numbers by name; they become the summary's curves.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
     KeyboardInterrupt. It ends early when every network has stopped or diverged.
@@ -115,16 +129,19 @@ def follow(
     records = list(writer.run.records) if writer else []
     resumed = writer.resumed if writer else None
     epochs, compiling, params, interrupted = (), 0.0, None, False
+    before, measured = len(records), []
     if resumed:
         params = without_dropout(resumed[1].state.params, e.dropout)
     if writer is None or not writer.run.finished:
-        runner = Runner(e, data.train, evaluation, len(seeds), rows=rows)
+        options = {"rows": rows} | ({"measure": measure} if measure else {})
+        runner = Runner(e, data.train, evaluation, len(seeds), **options)
         epochs, compiling = runner(seeds, resume=resumed), runner.compile_seconds
     try:
         for epoch in track(epochs, e.reports, "training", len(records)):
             if writer:
                 writer.add(epoch.record, epoch.networks)
             records.append(epoch.record)
+            measured.append(epoch.measured)
             params = epoch.params
             if lines:
                 print(epoch_line(epoch.record, len(evaluation)), flush=True)
@@ -134,13 +151,23 @@ def follow(
         interrupted = True
     failed = failed_classes(params, evaluation) if params else []
     history = runs.history(records, len(evaluation))
+    advised = tuple(advice(e, data, history[:, -1], failed, len(records)))
+    curves = None
+    if measure and measured:
+        unknown = np.full((before, len(seeds)), np.nan)  # done by another process
+        names = measured[0]
+        curves = {k: np.vstack([unknown, *(m[k] for m in measured)]).T for k in names}
     results = (seeds, records, history, e.reports, failed, compiling)
-    return Summary(*results, claim_of(e), interrupted)
+    return Summary(*results, claim_of(e), interrupted, advised, curves)
+
+
+def _monitored(e: Experiment, params: Params, train: Dataset, test: Dataset) -> Any:
+    return monitor(train, test, e.cost, l1=e.l1, l2=e.l2)(params)
 
 
 def _extended(args: argparse.Namespace, run: runs.Run) -> Experiment:
     """The saved experiment, with more epochs if they are asked for."""
-    names = [name for name in (*TYPES, "seed", "seeds", "data") if name in args]
+    names = [name for name in (*TYPES, *_OTHERS) if name in args]
     if others := ", ".join(flag(name) for name in names if name != "epochs"):
         expected = "no other options of a run than --epochs, since it keeps its own"
         raise wrong("resume", expected, others)
@@ -165,7 +192,9 @@ def _check_same(run: runs.Run, data: Split, here: dict[str, str]) -> None:
         )
 
 
-def _introduce(e: Experiment, here: dict[str, str], resumed: runs.Run | None) -> None:
+def _introduce(
+    e: Experiment, source: Source, here: dict[str, str], resumed: runs.Run | None
+) -> None:
     words = described(e)
     parts = ["-".join(map(str, e.sizes)), str(e.hidden), f"{e.cost} cost"]
     parts += [f"{words['init_layer']} initialisation", f"eta {e.eta:g}"]
@@ -188,7 +217,8 @@ def _introduce(e: Experiment, here: dict[str, str], resumed: runs.Run | None) ->
         parts.append(f"expanded by {words['expand'] or words['augment']}")
     if e.train_on:
         parts.append(counted(e.train_on, "training image"))
-    parts += [f"{e.evaluate_on} data", f"{here['dtype']} on {here['device']}"]
+    of = "" if source.path is None else f" of {source}"
+    parts += [f"{e.evaluate_on} data{of}", f"{here['dtype']} on {here['device']}"]
     print(", ".join(parts), flush=True)
     if resumed is None:
         return

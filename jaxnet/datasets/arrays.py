@@ -1,5 +1,7 @@
 """Inputs and labels as a data set in three parts, with one-hot targets."""
 
+import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
@@ -39,9 +41,10 @@ def split_arrays(
     than the largest label; `validation` and `test` are fractions of all examples.
     Raises DataError, a ValueError.
     """
-    x = _check_inputs(np.asarray(x))
-    labels = np.asarray(labels)
-    classes = check_labels(labels, len(x), classes)
+    x = as_inputs(x)
+    labels = as_labels(labels, len(x), classes)
+    if len(x) < 3:
+        raise DataError(f"Expected 3 examples or more, one a part, got {len(x)}.")
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise DataError(
             "Expected fractions above 0 for validation and test, and below 1 together, "
@@ -52,15 +55,30 @@ def split_arrays(
     n_validation = min(max(1, round(validation * n)), n - n_test - 1)
     order = np.random.default_rng(seed).permutation(n)
     parts = np.split(order, [n - n_validation - n_test, n - n_test])
-    return Split(*(to_dataset(x[part], labels[part], classes) for part in parts))
+    return to_split([(x[part], labels[part]) for part in parts], classes)
 
 
-def to_dataset(
-    x: Shaped[np.ndarray, "n *pixels"], labels: Labels, classes: int
-) -> Dataset:
-    """Examples as rows, with one-hot targets."""
-    y = np.eye(classes, dtype=jnp.result_type(float))[labels]
-    return Dataset(jnp.asarray(x.reshape(len(x), -1)), jnp.asarray(y))
+def to_split(
+    parts: Sequence[tuple[np.ndarray, np.ndarray]], classes: int | None = None
+) -> Split:
+    """The inputs and labels of three parts, with one-hot targets.
+
+    Raises DataError for too few classes, or too many targets.
+    """
+    least = 1 + max(int(labels.max()) for _, labels in parts)
+    classes = least if classes is None else classes
+    if not 2 <= classes <= MAX_CLASSES:
+        raise DataError(f"Expected 2 to {MAX_CLASSES} classes, got {classes}.")
+    n = sum(len(labels) for _, labels in parts)
+    if n * classes > MAX_TARGETS:
+        raise DataError(
+            f"Expected at most {MAX_TARGETS} targets, examples times classes, got "
+            f"{n} x {classes}."
+        )
+    one_hot = np.eye(classes, dtype=jnp.result_type(float))
+    return Split(
+        *(Dataset(jnp.asarray(x), jnp.asarray(one_hot[labels])) for x, labels in parts)
+    )
 
 
 def as_floats(split: Split) -> Split:
@@ -69,11 +87,14 @@ def as_floats(split: Split) -> Split:
     return Split(*(Dataset(as_numbers(part.x, dtype), part.y) for part in split))
 
 
-def check_labels(labels: np.ndarray, n: int, classes: int | None) -> int:
-    """The number of classes, by default one more than the largest label.
+def as_labels(labels: np.ndarray, n: int, classes: int | None = None) -> Labels:
+    """The labels of n examples, of shape (n,).
 
-    Raises DataError unless there is a label below that for each of the n examples.
+    Raises DataError unless they are n integers from 0, below `classes` if given.
     """
+    labels = np.asarray(labels)
+    if labels.shape == (n, 1):
+        labels = labels[:, 0]
     if labels.shape != (n,):
         hint = " One-hot? Pass y.argmax(axis=1)." if labels.ndim == 2 else ""
         raise DataError(
@@ -91,31 +112,41 @@ def check_labels(labels: np.ndarray, n: int, classes: int | None) -> int:
             f"Expected labels from 0 to {limit - 1}, got {labels[invalid[0]]} at "
             f"position {invalid[0]}."
         )
-    classes = int(labels.max()) + 1 if classes is None else classes
-    if not 2 <= classes <= MAX_CLASSES:
-        raise DataError(f"Expected 2 to {MAX_CLASSES} classes, got {classes}.")
-    if n * classes > MAX_TARGETS:
-        raise DataError(
-            f"Expected at most {MAX_TARGETS} targets, examples times classes, got "
-            f"{n} x {classes}."
-        )
-    return classes
+    return labels
 
 
-def _check_inputs(x: np.ndarray) -> np.ndarray:
-    """Inputs as rows of bytes or of finite floats; raises DataError for others."""
-    if x.ndim not in (2, 3) or x.size == 0 or len(x) < 3:
+def as_inputs(
+    x: np.ndarray, *, transpose: bool = False
+) -> Shaped[np.ndarray, "n pixels"]:
+    """Inputs as rows of bytes or of finite floats, each image transposed if asked for.
+
+    Integers from 0 to 255 become bytes. Raises DataError for other inputs.
+    """
+    x = np.asarray(x)
+    if x.ndim == 4 and 1 in (x.shape[1], x.shape[3]):  # the channel of a grey image
+        x = x.reshape(len(x), *(x.shape[2:] if x.shape[1] == 1 else x.shape[1:3]))
+    if x.ndim not in (2, 3) or x.size == 0:
+        colour = " Colours? Average them, x.mean(axis=-1)." if x.ndim == 4 else ""
         raise DataError(
-            "Expected inputs of shape (n, pixels) or (n, rows, columns) with n of at "
-            f"least 3, one for each part, got {x.shape}."
+            "Expected inputs of shape (n, pixels), (n, rows, columns) or (n, rows, "
+            f"columns, 1), got {x.shape}.{colour} Otherwise, x.reshape(len(x), -1)."
         )
+    if transpose:
+        side = math.isqrt(x.shape[1])
+        if x.ndim == 2 and side**2 == x.shape[1]:
+            x = x.reshape(-1, side, side)
+        if x.ndim == 2:
+            raise DataError(
+                f"Expected square images to transpose, got {x.shape[1]} pixels."
+            )
+        x = x.swapaxes(1, 2)
     x = x.reshape(len(x), -1)
-    if x.dtype == np.uint8:
-        return x
-    if not np.issubdtype(x.dtype, np.floating):
+    if np.issubdtype(x.dtype, np.integer) and 0 <= x.min() <= x.max() <= 255:
+        return x.astype(np.uint8, copy=False)
+    if not (np.issubdtype(x.dtype, np.floating) or x.dtype == bool):
         raise DataError(
-            f"Expected bytes (uint8) or floats as inputs, got {x.dtype}. Levels from 0 "
-            "to 255 become bytes by x.astype('uint8')."
+            "Expected floats, or integers from 0 to 255, as inputs, got "
+            f"{x.dtype} from {x.min()} to {x.max()}. Divide them by their maximum?"
         )
     with np.errstate(over="ignore"):
         x = x.astype(jnp.result_type(float))

@@ -4,6 +4,7 @@ Pipes and devices are rejected, since reading them might never end, and memory i
 allocated for the data that is there, never for what a header claims.
 """
 
+import math
 import os
 import warnings
 import zlib
@@ -14,10 +15,13 @@ from io import BufferedIOBase, BufferedReader
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from jaxnet.checks import require
 
 PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 MAX_PICTURE = 64_000_000  # pixels, more than most phones' pictures have
+MAX_BYTES = 2**30  # of an array, more than any such data set in use has
 _CHUNK = 2**26
 
 
@@ -57,6 +61,31 @@ def opened(path: str | Path, kind: str) -> Iterator[BufferedReader | GzipFile]:
             f"{path}: expected a readable {kind} file, plain or gzipped, got an "
             f"error: {_reason(error)}."
         ) from error
+
+
+def read_array(stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    """The array that a header claims, which must be all that follows in the stream.
+
+    Raises DataError, without the name of the file.
+    """
+    # Python integers, which cannot overflow whatever the header claims.
+    size = math.prod(shape) * dtype.itemsize
+    each = f" x {dtype.itemsize}" if dtype.itemsize > 1 else ""
+    claim = f"{' x '.join(map(str, shape))}{each} = {size}"
+    if not 1 <= size <= MAX_BYTES:
+        raise DataError(
+            f"Expected 1 to {MAX_BYTES} bytes of data, and the header claims {claim}."
+        )
+    content = read_up_to(stream, size + 1)
+    if len(content) != size:
+        short = len(content) < size
+        raise DataError(
+            f"Expected {claim} bytes after the header, got "
+            f"{len(content) if short else f'more than {size}'}. The file is "
+            f"{'truncated' if short else 'not what its header says'}."
+        )
+    array = np.frombuffer(content, dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def read_up_to(stream: BufferedIOBase, n: int) -> bytes:

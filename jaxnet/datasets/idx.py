@@ -1,18 +1,13 @@
-"""MNIST, and other data in its layout: four IDX files in a folder.
-
-A file is read completely or rejected: nothing here returns part of a data set.
-"""
+"""IDX files, the format of MNIST: a header of sizes, then numbers."""
 
 import hashlib
-import math
-import os
+import re
 import struct
 from pathlib import Path
 
 import numpy as np
 
-from jaxnet.datasets.arrays import Split, as_floats, check_labels, to_dataset
-from jaxnet.datasets.files import DataError, naming, opened, read_up_to
+from jaxnet.datasets.files import DataError, naming, opened, read_array
 
 # The checksums of MNIST's four files, uncompressed.
 MNIST_SHA256 = {
@@ -30,100 +25,57 @@ MNIST_SHA256 = {
     ),
 }
 
-_CLASSES = 10
-_MAX_BYTES = 2**30  # more than any IDX data set in use; a header may claim 2^128
+_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+_HEADER = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x04]")
 _HINTS = {
     b"<": ": a web page saved in its place?",
     b"{": ": a web page saved in its place?",
     b"\x80": ": a pickle?",
-    b"\0\0\x08": ": images in place of labels, or labels in place of images?",
 }
 
 
-def load_mnist(folder: str | Path | None = None, *, as_bytes: bool = False) -> Split:
-    """MNIST as the book splits it, or the data set of the same layout in `folder`.
-
-    Inputs are bytes / 256 in rows, targets one-hot. The last sixth of the training
-    files is the validation data. With `as_bytes` inputs stay bytes, which take a
-    quarter of the memory, and training is a few per cent faster.
-    Raises DataError, a ValueError, naming the file.
-    """
-    folder = mnist_folder() if folder is None else Path(folder)
-    if not os.path.isdir(folder):
-        raise DataError(
-            f"{folder}: expected a folder of four IDX files such as "
-            "train-images-idx3-ubyte.gz, found no such folder."
-        )
-    images, labels = _read_pair(folder, "train")
-    test_images, test_labels = _read_pair(folder, "t10k")
-    if images.shape[1:] != test_images.shape[1:]:
-        raise DataError(
-            f"{folder}: expected training and test images of one size, got "
-            f"{images.shape[1:]} and {test_images.shape[1:]} pixels."
-        )
-    last = len(images) - len(images) // 6
-    split = Split(
-        train=to_dataset(images[:last], labels[:last], _CLASSES),
-        validation=to_dataset(images[last:], labels[last:], _CLASSES),
-        test=to_dataset(test_images, test_labels, _CLASSES),
-    )
-    return split if as_bytes else as_floats(split)
+def is_idx(start: bytes) -> bool:
+    """Whether a file that starts with these bytes is an IDX file."""
+    return _HEADER.match(start) is not None
 
 
-def holds_idx(path: str | Path) -> bool:
-    """Whether it is a folder that has files named as MNIST's are."""
-    # Path.is_dir raises for some names.
-    return os.path.isdir(path) and any(Path(path).glob("*-ubyte*"))
-
-
-def checksum(folder: str | Path | None, name: str) -> str:
-    """The SHA-256 of a file of IDX data, uncompressed, in `folder` or MNIST's own.
-
-    Raises DataError, a ValueError, if there is none, or it cannot be read.
-    """
-    path = _find(mnist_folder() if folder is None else Path(folder), name)
-    with opened(path, "IDX") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def read_idx(path: str | Path, dimensions: int) -> np.ndarray:
-    """The unsigned bytes in an IDX file, plain or gzipped, of this many dimensions.
+def read_idx(path: str | Path) -> np.ndarray:
+    """The array in an IDX file, plain or gzipped, of any type and 1 to 4 dimensions.
 
     Raises DataError, a ValueError, for any other file.
     """
-    expected = bytes([0, 0, 8, dimensions])
     with opened(path, "IDX") as stream:
-        magic, header = stream.read(4), stream.read(4 * dimensions)
-        if magic != expected:
+        magic = stream.read(4)
+        if not is_idx(magic):
             hints = (hint for start, hint in _HINTS.items() if magic.startswith(start))
             raise DataError(
-                f"{path}: expected an IDX file of unsigned bytes in {dimensions} "
-                f"dimensions, which begins with the bytes {expected.hex(' ')}, "
-                f"got {magic.hex(' ') or 'an empty file'}{next(hints, '')}."
+                f"{path}: expected an IDX file, which begins with two bytes of 0, the "
+                "type of its numbers (8 for bytes) and 1 to 4 dimensions, got "
+                f"{magic.hex(' ') or 'an empty file'}{next(hints, '')}."
             )
-        if len(header) < 4 * dimensions:
+        header = stream.read(4 * magic[3])
+        if len(header) < 4 * magic[3]:
             raise DataError(
-                f"{path}: expected {4 * dimensions} bytes of dimensions after the "
+                f"{path}: expected {4 * magic[3]} bytes of dimensions after the "
                 f"first four, got {len(header)}. The file is truncated."
             )
-        # Python integers, which cannot overflow whatever the header claims.
-        shape = struct.unpack(f">{dimensions}I", header)
-        size = math.prod(shape)
-        claim = f"{' x '.join(map(str, shape))} = {size}"
-        if not 1 <= size <= _MAX_BYTES:
-            raise DataError(
-                f"{path}: expected 1 to {_MAX_BYTES} bytes of data, and the header "
-                f"claims {claim}."
-            )
-        content = read_up_to(stream, size + 1)
-    if len(content) != size:
-        short = len(content) < size
-        raise DataError(
-            f"{path}: expected {claim} bytes after the header, got "
-            f"{len(content) if short else f'more than {size}'}. The file is "
-            f"{'truncated' if short else 'not what its header says'}."
-        )
-    return np.frombuffer(content, np.uint8).reshape(shape)
+        with naming(path):
+            shape = struct.unpack(f">{magic[3]}I", header)
+            return read_array(stream, shape, np.dtype(_TYPES[magic[2]]))
+
+
+def checksums(folder: Path) -> dict[str, str]:
+    """The SHA-256, uncompressed, of those of MNIST's files that are in a folder.
+
+    Raises DataError, a ValueError, if one cannot be read.
+    """
+    found = {}
+    for name in MNIST_SHA256:
+        for path in (folder / f"{name}.gz", folder / name):
+            if path.exists() and name not in found:
+                with opened(path, "IDX") as stream:
+                    found[name] = hashlib.file_digest(stream, "sha256").hexdigest()
+    return found
 
 
 def mnist_folder() -> Path:
@@ -131,21 +83,3 @@ def mnist_folder() -> Path:
     package = Path(__file__).parent.parent
     inside = package / "data"
     return inside if inside.is_dir() else package.parent / "data"
-
-
-def _find(folder: Path, name: str) -> Path:
-    for path in (folder / f"{name}.gz", folder / name):
-        if path.exists():
-            return path
-    raise DataError(
-        f"{folder / name}.gz: expected this file or {name}, found neither in {folder}."
-    )
-
-
-def _read_pair(folder: Path, prefix: str) -> tuple[np.ndarray, np.ndarray]:
-    images = read_idx(_find(folder, f"{prefix}-images-idx3-ubyte"), 3)
-    path = _find(folder, f"{prefix}-labels-idx1-ubyte")
-    labels = read_idx(path, 1)
-    with naming(path):
-        check_labels(labels, len(images), _CLASSES)
-    return images, labels

@@ -57,7 +57,10 @@ def class_folders(path: str | Path) -> list[Path]:
     visible = [p for p in entries if p.name[0] != "."]
     folders = [p for p in visible if p.is_dir()]
     if not folders:
-        raise DataError(f"{path}: expected a folder of pictures per class, got none.")
+        got = ", ".join(sorted(p.name for p in visible)[:5])
+        raise DataError(
+            f"{path}: expected a folder of pictures per class, got {got or 'none'}."
+        )
     for each in visible:
         if each.suffix.lower() in _SUFFIXES and each not in folders:
             raise DataError(f"{each}: expected each picture in its class's folder.")

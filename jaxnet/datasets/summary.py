@@ -1,14 +1,20 @@
-"""What a data set contains: classes, ranges, duplicates."""
+"""What a data set contains: classes, ranges, duplicates, and what looks odd."""
 
 import math
+from collections.abc import Iterator
 from hashlib import blake2b
 from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from jaxnet.checks import unusual_range
 from jaxnet.datasets.arrays import Split
+from jaxnet.datasets.idx import mnist_folder, read_idx
 from jaxnet.layers import Dataset
+
+_LEVELS = " .:+#"
+_ALIKE = 0.8  # the correlation of a digit's mean images in sets of the same form
 
 
 def describe(data: Split, names: list[str] | None = None) -> dict[str, Any]:
@@ -61,3 +67,99 @@ def _statistics(part: Dataset) -> dict[str, Any]:
         "constant": int(np.sum(x.min(axis=0) == x.max(axis=0))),
         "bytes": x.nbytes + y.nbytes,
     }
+
+
+def oddities(data: Split) -> Iterator[str]:
+    """What looks odd in a data set, a sentence each: likely mistakes in making it."""
+    x, y = np.asarray(data.train.x), np.asarray(data.train.y)
+    yield from filter(None, [unusual_range(data.train)])
+    minimum, maximum, *_ = data.train.extremes
+    if maximum > minimum and x[:1000].mean() > (minimum + maximum) / 2:
+        yield (
+            "Most inputs are high: dark ink on light paper? MNIST has 0 for paper, and "
+            "the highest values for ink."
+        )
+    missing = [str(k) for k in np.flatnonzero(y.max(axis=0) == 0)]
+    if missing:
+        yield f"No training example is of class {', '.join(missing[:20])}."
+    if _looks_transposed(x, y):
+        yield (
+            "The digits look transposed beside MNIST's: rows and columns exchanged. "
+            "Read them with --transpose, or transpose=True."
+        )
+    if labels_look_random(data):
+        yield (
+            "Labels seem unrelated to inputs: the nearest mean image is no better than "
+            "chance. Are they in the order of the inputs?"
+        )
+
+
+def labels_look_random(data: Split) -> bool:
+    """Whether the nearest mean image, chapter 1.6's, is no better than chance.
+
+    It is on validation data, and False if there are too few to tell.
+    """
+    train, held_out = data.train[:5000], data.validation[:1000]
+    x, y, few, truth = (
+        np.asarray(a, np.float32) for a in (train.x, train.y, held_out.x, held_out.y)
+    )
+    n, counts = len(truth), y.sum(axis=0)
+    if n < 50 or len(y) < 50:
+        return False
+    means = (y.T @ x) / np.maximum(counts, 1)[:, None]
+    distances = (means**2).sum(axis=1) - 2 * few @ means.T
+    answers = np.where(counts > 0, distances, np.inf).argmin(axis=1)
+    right = float((answers == truth.argmax(axis=1)).mean())
+    chance = float(
+        (np.bincount(answers, minlength=len(means)) / n) @ truth.mean(axis=0)
+    )
+    return right < chance + 3 * math.sqrt(chance * (1 - chance) / n)
+
+
+def _looks_transposed(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether mean images of digits are MNIST's once rows and columns are exchanged.
+
+    The first ten of ten or more classes of images of 28 x 28 pixels are compared.
+    """
+    if x.shape[1] != 784 or y.shape[1] < 10:
+        return False
+    images = read_idx(mnist_folder() / "t10k-images-idx3-ubyte.gz")[:2000]
+    labels = read_idx(mnist_folder() / "t10k-labels-idx1-ubyte.gz")[:2000]
+    few, truth = x[:5000], y[:5000].argmax(axis=1)
+    alike = []
+    for digit in np.intersect1d(np.unique(truth), np.arange(10)):
+        theirs = few[truth == digit].mean(axis=0).reshape(28, 28)
+        ours = images[labels == digit].mean(axis=0)
+        pairs = (theirs, theirs.T)
+        alike.append([np.corrcoef(ours.ravel(), a.ravel())[0, 1] for a in pairs])
+    as_is, exchanged = np.mean(alike, axis=0) if alike else (0, 0)
+    return bool(exchanged > max(_ALIKE, as_is))
+
+
+def as_text(data: Dataset, names: list[str], *, width: int = 78) -> Iterator[str]:
+    """Lines that show the first square images as text, with their classes.
+
+    Yields nothing if inputs are not square images.
+    """
+    side = math.isqrt(data.x.shape[1])
+    if side**2 != data.x.shape[1] or side < 4:
+        return
+    step = -(-side // 28)
+    columns, repeat = -(-side // step), 2 if side <= 14 else 1
+    n = min(len(data), max(1, width // (columns * repeat + 2)))
+    x, classes = np.asarray(data.x[:n], float), np.asarray(data.y[:n]).argmax(axis=1)
+    minimum, maximum = x.min(), x.max()
+    shades = (x - minimum) / ((maximum - minimum) or 1)
+    cell = columns * repeat
+    yield "  ".join(f"{names[k][:cell]:<{cell}}" for k in classes).rstrip()
+    tall = 2 * step // repeat or 1  # a character is twice as high as wide
+    for top in range(0, side, tall):
+        cells = []
+        for image in shades.reshape(n, side, side):
+            blocks = [
+                image[top : top + tall, left : left + step].mean()
+                for left in range(0, side, step)
+            ]
+            shown = (_LEVELS[min(int(5 * block), 4)] * repeat for block in blocks)
+            cells.append("".join(shown))
+        yield "  ".join(cells).rstrip()

@@ -63,7 +63,7 @@ class Epoch(NamedTuple):
 
     record: Record
     examples: int  # that the networks are evaluated on
-    measured: np.ndarray  # nan where a network has diverged
+    measured: Any  # arrays as the measure returns them, nan where one has diverged
     params: Params  # the last finite ones, no neuron dropped
     networks: Callable[[], Network]  # to resume from
 
@@ -74,8 +74,11 @@ class Epoch(NamedTuple):
         return np.array(counts, float) / self.examples
 
 
-Measure = Callable[[Experiment, Params, Dataset, Dataset], Float[Array, ""]]
-"""What is measured after an epoch, of the network, the training and evaluation data."""
+Measure = Callable[[Experiment, Params, Dataset, Dataset], Any]
+"""What is measured after an epoch, of the network, the training and evaluation data.
+
+It returns an array, or several in a dictionary or another pytree.
+"""
 
 
 def begin(e: Experiment, seed: Array) -> Network:
@@ -125,7 +128,7 @@ def next_epoch(
     number: Array,
     train: Dataset,
     evaluation: Dataset,
-) -> tuple[Network, Params, Array, Array | None]:
+) -> tuple[Network, Params, Any, Array | None]:
     """One network after an epoch, its parameters, the measure, and layers' speeds."""
     seed, rates, network = networks
     key = jax.random.key(seed)
@@ -144,7 +147,8 @@ def next_epoch(
     if measure is None:
         return network, params, network.correct, speeds
     found = measure(e, params, train, evaluation)
-    found = jnp.where(network.broken_layer == 0, found, jnp.nan)
+    finite = network.broken_layer == 0
+    found = jax.tree.map(lambda a: jnp.where(finite, a, jnp.nan), found)
     return network, params, found, speeds
 
 
@@ -227,12 +231,9 @@ class Runner:
                 self._place(np.asarray(number), P()),
                 *self._shared,
             )
-            correct, going, layers, found = (
-                np.asarray(self._gather(array))[:n]
-                for array in (
-                    *(networks.correct, networks.going, networks.broken_layer),
-                    measured,
-                )
+            results = networks.correct, networks.going, networks.broken_layer, measured
+            correct, going, layers, found = jax.tree.map(
+                lambda array: np.asarray(self._gather(array))[:n], results
             )
             record = Record(
                 number,
@@ -242,7 +243,8 @@ class Runner:
                 time.perf_counter() - began,
                 None if speeds is None else self._rows(speeds, correct),
             )
-            found = np.where(correct < 0, np.nan, found)
+            if self.measure is None:
+                found = np.where(correct < 0, np.nan, found)
             later = partial(self._first, networks, n)
             if jax.process_count() > 1:  # gathering takes all processes
                 gathered = later()

@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from jaxnet.figures.canvas import blank, save
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def curves(
@@ -18,26 +22,53 @@ def curves(
     Raises ModuleNotFoundError if matplotlib is missing.
     """
     figure = blank(7.0, 4.4)
-    axes = figure.add_subplot()
-    for name, history in histories.items():
+    percents = {name: 100 * history for name, history in histories.items()}
+    _draw(figure.add_subplot(), percents, "accuracy, %")
+    return save(figure, path)
+
+
+def learning(
+    found: Mapping[str, Float[np.ndarray, "seeds epochs"]],
+    part: str,
+    title: str,
+    path: str | Path,
+) -> Path:
+    """The path of a picture of accuracy and cost on training and evaluation data.
+
+    The keys of `found` are those of `jaxnet.monitor`; evaluation data are the `part`.
+    """
+    figure = blank(10.0, 4.4)
+    figure.suptitle(title, fontsize=10, parse_math=False)
+    quantities = {"accuracy": ("accuracy, %", 100), "cost": ("cost", 1)}
+    for axes, (quantity, (label, unit)) in zip(
+        figure.subplots(1, 2), quantities.items(), strict=True
+    ):
+        names = {f"training_{quantity}": "training", f"evaluation_{quantity}": part}
+        _draw(axes, {names[k]: unit * found[k] for k in names if k in found}, label)
+    return save(figure, path)
+
+
+def _draw(
+    axes: "Axes", curves: Mapping[str, Float[np.ndarray, "seeds epochs"]], label: str
+) -> None:
+    for name, history in curves.items():
         # matplotlib leaves labels that begin with an underscore out of the legend.
         name = f" {name}" if name.startswith("_") else name
-        epochs, percent = np.arange(history.shape[1]), 100 * history
+        epochs = np.arange(history.shape[1])
         marker = "o-" if len(epochs) < 20 else "-"
-        [line] = axes.plot(epochs, percent.mean(axis=0), marker, ms=4, label=name)
+        [line] = axes.plot(epochs, history.mean(axis=0), marker, ms=4, label=name)
         if len(history) > 1:
-            low, high = percent.min(axis=0), percent.max(axis=0)
+            low, high = history.min(axis=0), history.max(axis=0)
             colour = line.get_color()
             axes.fill_between(epochs, low, high, color=colour, alpha=0.2, linewidth=0)
     axes.locator_params(axis="x", integer=True)
-    several = any(len(history) > 1 for history in histories.values())
-    words = "accuracy, %, mean and range over seeds" if several else "accuracy, %"
-    axes.set(xlabel="epoch", ylabel=words)
+    several = any(len(history) > 1 for history in curves.values())
+    label += ", mean and range over seeds" if several else ""
+    axes.set(xlabel="epoch", ylabel=label)
     axes.grid(alpha=0.3)
-    if histories:
+    if curves:
         for text in axes.legend().get_texts():
             text.set_parse_math(False)  # a folder's name may have dollar signs
-    return save(figure, path)
 
 
 def sweep(

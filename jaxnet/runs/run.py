@@ -23,7 +23,7 @@ from jaxtyping import Float
 from msgspec import Meta
 
 from jaxnet.costs import Cost
-from jaxnet.datasets import Split
+from jaxnet.datasets import Source, Split
 from jaxnet.experiments.experiment import (
     Experiment,
     OptionError,
@@ -46,6 +46,7 @@ from jaxnet.runs import checkpoint
 from jaxnet.runs.book import load_book_network
 
 METRICS = "metrics.jsonl"
+_MNIST = Source()
 _PAUSE = 1.0  # seconds between checkpoints, of which each takes about 0.02
 
 
@@ -61,6 +62,14 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     examples: Annotated[int, Meta(ge=1, lt=2**53)]  # that accuracies are measured on
     environment: dict[str, str]
     epochs_done: Annotated[int, Meta(ge=0, lt=2**53)]
+    transpose: bool = False  # how the data are read
+    label_column: str | int | None = None
+    classes: list[str] | None = None  # their names, if they are not numbers
+
+    @property
+    def source(self) -> Source:
+        """The data that it learns from."""
+        return Source(self.data, self.transpose, self.label_column)
 
 
 @dataclass(frozen=True)
@@ -257,7 +266,8 @@ def begin(
     seeds: range,
     data: Split,
     environment: dict[str, str],
-    data_path: str | None = None,
+    source: Source = _MNIST,
+    classes: list[str] | None = None,
     only_read: bool = False,
 ) -> Iterator[Writer]:
     """A context that saves a run in a new folder, locked against other processes.
@@ -269,8 +279,10 @@ def begin(
     examples = len(getattr(data, experiment.evaluate_on))
     manifest = Manifest(
         "jaxnet run 2",
-        *(described(experiment), seeds.start, len(seeds), data_path, checksum(data)),
-        *(examples, environment, 0),
+        *(described(experiment), seeds.start, len(seeds)),
+        os.path.abspath(source.path) if source.path else None,
+        *(checksum(data), examples, environment, 0),
+        *(source.transpose, source.label_column, classes),
     )
     if only_read:
         yield Writer(Run(path, manifest, experiment), {}, only_read)
