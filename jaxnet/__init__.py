@@ -1,8 +1,15 @@
 """Neural Networks and Deep Learning, the book, as pure functions in JAX."""
 
 import pkgutil
+import signal
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+# `python -m jaxnet` imports this first. An interrupt ends it without a traceback.
+if sys.argv[:1] == ["-m"]:
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 from jaxnet import fast as fast
 from jaxnet.activations import Activation as Activation
@@ -43,6 +50,7 @@ from jaxnet.sgd import epoch as epoch
 from jaxnet.sgd import start as start
 from jaxnet.sgd import step as step
 from jaxnet.sgd import train as train
+from jaxnet.static import name_defaults
 
 if TYPE_CHECKING:
     from jaxnet import compare as compare
@@ -58,9 +66,14 @@ _LAZY = {
     "save_book_network": "jaxnet.runs",
 }
 
+for _function in (Activation, init, start, step):
+    name_defaults(_function)
+
 
 def __getattr__(name: str) -> Any:
     """Import a subpackage, or one of its functions, at its first use."""
+    if name == "__version__":
+        return import_module("importlib.metadata").version("jaxnet")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     if name in _submodules():
@@ -70,7 +83,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """All public names, including those that are not imported yet."""
-    return sorted({*globals(), *_LAZY, *_submodules()})
+    return sorted({*globals(), *_LAZY, *_submodules(), "__version__"})
 
 
 def _submodules() -> list[str]:

@@ -18,6 +18,7 @@ from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Bool, Float, Integer, UInt8
 
 from jaxnet.activations import Activation, sigmoid
+from jaxnet.static import brief
 
 Scalar = int | float | Float[Array, ""]
 Params = list[Any]  # of layers of any kind: a network, or a gradient of its cost
@@ -35,6 +36,8 @@ class Layer:
     w: Float[Array, "out in"]
     b: Float[Array, " out"]
     activation: Activation = field(default=sigmoid, metadata={"static": True})
+
+    __repr__ = brief
 
     def __iter__(self) -> Iterator[Array]:
         """The weights, then the biases."""
@@ -86,6 +89,7 @@ class Dataset:
     x: Float[Array, "n in"] | UInt8[Array, "n in"]
     y: Float[Array, "n out"]
 
+    __repr__ = brief
     __iter__ = None  # or a loop would count examples until an index is out of range
 
     def __len__(self) -> int:

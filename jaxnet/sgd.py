@@ -350,7 +350,8 @@ def train(
     loop over `epoch` with these keys does the same. After training with dropout, both
     `evaluate` and the caller get the network with all its neurons, as from
     `without_dropout`. `jaxnet.monitor` makes functions for `evaluate`. Jit or vmap the
-    experiment that calls this.
+    experiment that calls this, with data as its arguments: what it closes over becomes
+    a constant of the program, and XLA spends long on those.
 
     >>> data = jaxnet.Dataset(jnp.eye(4), jnp.eye(4))
     >>> params = jaxnet.init(jax.random.key(0), [4, 3, 4])

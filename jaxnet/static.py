@@ -5,6 +5,7 @@ one before it, so that it compiles nothing, where Python would compare addresses
 """
 
 import functools
+import inspect
 import sys
 import types
 import warnings
@@ -115,6 +116,36 @@ class ByContent(_Static):
     """Any value, such as a function, hashable and compared by content."""
 
     value: Any
+
+
+def brief(value: Any) -> str:
+    """A dataclass on one line, with the dtypes and shapes of its arrays."""
+
+    def short(item: Any) -> str:
+        shape = getattr(item, "shape", None)
+        return repr(item) if shape is None else f"{item.dtype}{list(shape)}"
+
+    parts = (f"{f.name}={short(getattr(value, f.name))}" for f in fields(value))
+    return f"{type(value).__name__}({', '.join(parts)})"
+
+
+class _Name(str):
+    """A text that prints without quotes."""
+
+    __repr__ = str.__str__
+
+
+def name_defaults(function: Any) -> None:
+    """Let `help` show the names of functions that are defaults, not their addresses."""
+    signature = inspect.signature(function)
+    function.__signature__ = signature.replace(
+        parameters=[
+            p.replace(default=_Name(p.default.__name__))
+            if isinstance(p.default, types.FunctionType)
+            else p
+            for p in signature.parameters.values()
+        ]
+    )
 
 
 class Named(_Static):

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import optax
 import pytest
 from jax.errors import JaxRuntimeError
 from PIL import Image
@@ -17,8 +18,10 @@ from PIL import Image
 import jaxnet
 from jaxnet import runs
 from jaxnet.cli import COMMANDS, main
+from jaxnet.cli.advice import advice
 from jaxnet.cli.summary import Summary, epoch_line
-from jaxnet.experiments import Record, claim_of
+from jaxnet.datasets import oddities
+from jaxnet.experiments import Experiment, Record, claim_of
 from tests.helpers import assert_lines, raising, refused
 
 ROOT = Path(__file__).parent.parent
@@ -238,6 +241,64 @@ def test_every_command_has_its_help(command, capsys):
     assert text.startswith(f"usage: jaxnet {command}") and len(text.splitlines()) > 8
 
 
+# What it advises.
+
+QUIET = (  # an experiment, its last accuracy, and how many classes it failed
+    ({}, 0.95, 0),
+    ({}, 0.9, 5),
+    ({"epochs": 2}, 0.9, 1),  # not learned yet
+    ({"hidden": jaxnet.relu, "eta": 0.1}, 0.9, 1),
+    ({"optimizer": optax.adam, "eta": 0.001}, 0.5, 4),
+)
+TOLD = {
+    "footnote 7 in section 1.6": ({}, 0.85, 1),
+    "try --eta 0.001": ({"optimizer": optax.adam}, 0.1, 9),
+    "eta 3 is large for adagrad": ({"optimizer": optax.adagrad}, 0.1, 9),
+    "eta 3 is large for relu": ({"hidden": jaxnet.relu}, 0.1, 9),
+    "eta 30 is large: try --eta 3": ({"sizes": (784, 60, 30, 10), "eta": 30.0}, 0.4, 4),
+    "try --eta 0.5": ({"cost": jaxnet.cross_entropy, "eta": 5.0}, 0.8, 1),
+    "eta 0.01 is small: more epochs": ({"eta": 0.01}, 0.5, 5),
+    "the most frequent answer, 10.00%": ({}, 0.1, 9),
+}
+
+
+@pytest.fixture(scope="module")
+def tens():
+    """Ten examples of each of ten classes, as if they were 50,000, and a test part."""
+    y = np.tile(np.eye(10, dtype=np.float32), (20, 1))
+    part = jaxnet.Dataset(3 * y, y)
+    return jaxnet.Split(part, part, part)
+
+
+@pytest.mark.parametrize("words", [None, *TOLD])
+def test_advice_is_given_where_it_is_true_and_nowhere_else(tens, words):
+    for options, last, failed in QUIET if words is None else [TOLD[words]]:
+        e = Experiment(**{"batch_size": 1, "epochs": 75, **options})
+        said = [*advice(e, tens, np.array([last]), [list(range(failed))], e.epochs)]
+        assert (said == []) if words is None else any(words in line for line in said)
+        assert not any("mean image" in line for line in said)
+
+
+def test_permuted_labels_are_suspected_where_nothing_is_learned(tens):
+    y = np.random.default_rng(0).permutation(np.asarray(tens.train.y))
+    permuted = jaxnet.Split(*(jaxnet.Dataset(part.x, y) for part in tens))
+    said = [*advice(Experiment(), permuted, np.array([0.1]), [[]], 30)]
+    assert "are the labels in the order of the images?" in said[1] and len(said) == 2
+    assert any("Labels seem unrelated" in line for line in oddities(permuted))
+    assert not any("Labels" in line for line in oddities(tens))
+
+
+def test_the_book_s_experiments_are_listed_in_a_table(capsys):
+    assert main(["reproduce", "--list", "1,000 images, L2", "eta 1"]) == 0
+    lines = [line.split("  ") for line in capsys.readouterr().out.splitlines()]
+    rows = [[cell.strip() for cell in line if cell.strip()] for line in lines]
+    assert rows == [
+        ["experiment", "section", "the book", "its statistic"],
+        ["1,000 images, L2", "web 3.2", "87.10", "best epoch"],
+        ["eta 1", "1.6", "-", "last epoch"],
+    ]
+
+
 # How it ends.
 
 
@@ -375,8 +436,45 @@ def test_evaluate_says_what_numpy_says(network, small_mnist, capsys, small_mnist
         assert labels[mistake["image"]] == mistake["truth"] != mistake["answer"]
     assert main(options) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"{counts.trace()} / 200 test images correct")
+    words = f"{counts.trace()} / 200 test images of {small_mnist} correct, "
+    assert first.startswith(words)
     assert len([line for line in rest if line.endswith("%")]) == 10
+
+
+def test_evaluate_draws_confusions_weights_and_mistakes(
+    network, small_mnist, capsys, tmp_path, drawn
+):
+    figure, small = ["--figure", str(tmp_path)], ["--data", small_mnist]
+    assert main(["evaluate", str(network), *small, *figure, "--mistakes", "1"]) == 0
+    out, err = capsys.readouterr()
+    names = ("confusion", "weights", "mistakes")
+    assert err == "".join(f"wrote {tmp_path / name}.png\n" for name in names)
+    confusion, weights, mistakes = (figure.axes[0] for figure in drawn)
+    title = f"{network} on test images of {small_mnist}"
+    assert all(title in axes.get_title() for axes in (confusion, weights, mistakes))
+    wrong = 200 - int(out.split()[0])
+    assert len(mistakes.texts) == 2 * wrong and out.count("taken for a") == 1
+    w = np.asarray(json.loads(network.read_text())["weights"][0])
+    tile = weights.images[0].get_array()[:28, 34:62]
+    np.testing.assert_allclose(tile.ravel(), w[1], rtol=1e-6)
+
+
+def test_predict_answers_each_row_of_a_file_without_labels(
+    network, capsys, tmp_path, small_mnist_data
+):
+    x = (256 * np.asarray(small_mnist_data.test.x[:4])).astype(np.uint8)
+    header = ",".join(f"pixel{i}" for i in range(784))
+    path, arrays = tmp_path / "test.csv", tmp_path / "x.npy"
+    np.savetxt(path, x, "%d", ",", header=header, comments="")
+    np.save(arrays, x.reshape(4, 28, 28).swapaxes(1, 2))
+    truth = np.asarray(small_mnist_data.test.y[:4]).argmax(axis=1)
+    for file, option in ((path, []), (arrays, ["--transpose"])):
+        assert main(["predict", str(network), str(file), *option]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        for row, (line, digit) in enumerate(zip(lines, truth, strict=True), start=1):
+            assert line.startswith(f"{file}, row {row}: {digit}  (")
+    path.write_text("1,2\n3,4\n")
+    assert "(examples, 784)" in refused(capsys, "predict", network, path)
 
 
 def test_predict_reads_a_line_and_one_digit(network, pictures, capsys, tmp_path):

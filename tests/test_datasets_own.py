@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from PIL import Image
 
+import jaxnet
 from jaxnet.cli import main
 from jaxnet.datasets import (
     DataError,
@@ -442,3 +443,57 @@ def test_the_command_prints_a_table_or_json(tmp_path, capsys):
     assert main(["describe", path, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["data"] == path and found["classes"] == ["cat", "dog", "eel"]
+
+
+def digits_like(mnist, change) -> Split:
+    """The first test images of MNIST as another set's, after a change of images."""
+    few = mnist.test[:1500]
+    images = np.asarray(few.x * 256, np.uint8).reshape(-1, 28, 28)
+    x, labels = change(images), np.asarray(few.y).argmax(axis=1)
+    return split_arrays(x, labels, classes=10)
+
+
+ODD = {
+    "look transposed": lambda images: images.swapaxes(1, 2),
+    "dark ink on light paper": lambda images: 255 - images,
+    "bytes up to 15 only": lambda images: images // 17,
+    "Inputs go up to 255": lambda images: images.astype(float),
+    "": lambda images: images,
+}
+
+
+@pytest.mark.parametrize("words", ODD)
+def test_what_looks_odd_is_told_and_nothing_else(mnist, words):
+    """Of transposed images too, once they are read with `transpose`."""
+    found = list(oddities(digits_like(mnist, ODD[words])))
+    assert len(found) == bool(words) and all(words in line for line in found)
+
+
+def test_classes_without_training_examples_are_named():
+    split = split_arrays(X, 1 + LABELS, classes=6)
+    assert "No training example is of class 0, 4, 5." in list(oddities(split))
+
+
+def test_transposed_images_are_read_upright(tmp_path):
+    """Whether a file has rows and columns or only pixels."""
+    square = X[:, :2, :2]
+    np.savez(tmp_path / "a.npz", x=square.swapaxes(1, 2), y=LABELS)
+    write_csv(tmp_path / "a.csv", square.swapaxes(1, 2), LABELS, "label,a,b,c,d")
+    for name in ("a.npz", "a.csv"):
+        split = load_data(tmp_path / name, as_bytes=True, transpose=True)
+        assert rows(split) == expected_rows(square, LABELS)
+    write_csv(tmp_path / "b.csv", X, LABELS, "label,a,b,c,d,e,f")
+    with pytest.raises(DataError, match="square images to transpose, got 6 pixels"):
+        load_data(tmp_path / "b.csv", transpose=True)
+
+
+def test_images_are_shown_as_text():
+    corner = np.zeros((3, 8, 8), np.uint8)
+    corner[0, :4, :4], corner[1, :2, 7] = 255, 255
+    y = jnp.asarray(np.eye(3, dtype=np.float32))
+    data = jaxnet.Dataset(jnp.asarray(corner.reshape(3, 64)), y)
+    lines = list(as_text(data, ["left", "right", "none"], width=40))
+    assert lines[0].split() == ["left", "right"]
+    assert lines[1:5] == ["########" + 24 * " " + "##"] * 2 + ["########"] * 2
+    assert not any(lines[5:])
+    assert not list(as_text(jaxnet.Dataset(data.x[:, :63], y), ["a", "b", "c"]))

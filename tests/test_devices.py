@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 import time
+from importlib import metadata
 from pathlib import Path
 
 import jax
@@ -135,7 +136,9 @@ def test_many_networks_have_a_device_for_each_core_and_what_is_compiled_is_kept(
     """In the user's cache folder."""
     said = python(PREPARE, XDG_CACHE_HOME=str(tmp_path))
     assert said == f"1 {min(9, os.cpu_count() or 1)}"
-    assert list((tmp_path / "jaxnet" / "compiled").iterdir())
+    [folder] = (tmp_path / "jaxnet").iterdir()
+    assert folder.name.startswith(f"compiled-{metadata.version('jaxlib')}-")
+    assert list(folder.iterdir())
 
 
 @pytest.mark.parametrize("case", ["turned off", "elsewhere", "not writable"])

@@ -326,6 +326,38 @@ def test_a_run_is_evaluated_by_its_seed(kept, small_mnist, capsys):
     assert "got 3" in refused(capsys, "evaluate", one, "--seed", "3")
 
 
+def test_a_run_is_evaluated_on_its_own_data_and_part(tmp_path, train, capsys):
+    """With its names of classes, whatever the current folder, and not on MNIST."""
+    new, run = train
+    rng, data, out = np.random.default_rng(0), tmp_path / "pets.csv", tmp_path / "run"
+    x, kinds = rng.integers(0, 256, (60, 6)), np.array(["cat", "dog", "eel"])
+    x[:, :3] = 255 * np.eye(3, dtype=int)[np.arange(60) % 3]
+    lines = (f"{kinds[i % 3]},{','.join(map(str, row))}" for i, row in enumerate(x))
+    data.write_text("\n".join(lines))
+    options = "--evaluate validation --epochs 3 --cost cross_entropy --label-column 1"
+    said = run("--data", data, "--out", out, *options.split())
+    assert said.startswith("6-30-3, ") and f"validation data of {data}" in said
+    assert main(["evaluate", str(out)]) == 0
+    table = capsys.readouterr().out
+    assert f"10 validation images of {data} correct" in table
+    assert all(f"\n{kind}" in table for kind in kinds)
+    assert main(["predict", str(out), str(data), "--label-column", "1"]) == 0
+    answers = [
+        line.split(": ")[1].split()[0] for line in capsys.readouterr().out.splitlines()
+    ]
+    assert set(answers) <= set(kinds) and len(answers) == 60
+    size = f"{tmp_path / 'small.csv'}: Expected inputs of shape (examples, 6)"
+    (tmp_path / "small.csv").write_text("label,a\n0,1\n1,3\n2,5\n")
+    words = ["evaluate", out, "--data", tmp_path / "small.csv"]
+    assert size in refused(capsys, *words)
+    data.write_text(data.read_text().replace("255", "254"))
+    assert main(["evaluate", str(out)]) == 0
+    assert "have changed since" in capsys.readouterr().err
+    data.unlink()
+    gone = f"{data}: expected the data that {out} learned from"
+    assert gone in refused(capsys, "evaluate", out)
+
+
 def test_runs_are_listed_and_a_damaged_one_as_such(kept, capsys, tmp_path):
     shutil.copytree(kept, tmp_path / "runs")
     for path in (tmp_path / "runs" / "two").glob("*.safetensors"):

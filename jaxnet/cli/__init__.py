@@ -41,7 +41,9 @@ class _Parser(argparse.ArgumentParser):
 
 def _one_line(text: str) -> str:
     """The text on one line of limited length; names of files may have line breaks."""
-    line = " ".join(text.splitlines())
+    from jaxnet.cli.console import printable
+
+    line = printable(" ".join(text.splitlines()))
     return line if len(line) <= _MAX_LINE else f"{line[:_MAX_LINE]}..."
 
 

@@ -13,7 +13,7 @@ from jaxnet.experiments import Experiment
 from jaxnet.experiments.experiment import described
 from jaxnet.network import large_layer
 
-_EPOCHS = 3  # after which a class that is still wrong is not just one not yet learned
+_STEPS = 15_000  # after which a class still wrong is not just one not yet learned
 
 
 def advice(
@@ -44,7 +44,7 @@ def advice(
     elif (
         any(1 <= len(classes) <= 3 for classes in failed_classes)
         and (e.hidden, e.init_layer) == (sigmoid, large_layer)
-        and epochs >= _EPOCHS
+        and epochs * (e.train_on or len(data.train)) / e.batch_size >= _STEPS
     ):
         yield (
             "The book's footnote 7 in section 1.6 warns of such runs: an output "

@@ -45,7 +45,12 @@ def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator
 
 def tell(message: str) -> None:
     """Print a line on standard error, since it is not a result."""
-    print(message, file=sys.stderr, flush=True)
+    print(printable(message), file=sys.stderr, flush=True)
+
+
+def printable(text: str) -> str:
+    """The text, with control characters escaped: names of files may have them."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def counted(n: int, noun: str) -> str:
@@ -60,7 +65,7 @@ def percent(value: float) -> str:
 
 def aligned(rows: Sequence[Sequence[object]]) -> Iterator[str]:
     """The rows as lines of aligned columns, the first one to the left."""
-    table = [list(map(str, row)) for row in rows]
+    table = [[printable(str(cell)) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for first, *others in table:
         cells = zip(others, widths[1:], strict=True)

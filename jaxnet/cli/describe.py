@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Iterator
 from typing import Any
 
-from jaxnet.cli.console import aligned, print_json
+from jaxnet.cli.console import aligned, print_json, printable
 from jaxnet.cli.options import add_reading, source_of
 from jaxnet.datasets import as_text, describe, oddities
 
@@ -33,8 +33,10 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print_json(found)
     else:
-        print(*_lines(found), *as_text(data.train, found["classes"]), sep="\n")
-        print(*(f"Odd: {words}" for words in found["odd"]), sep="\n", end="")
+        shown = as_text(data.train, found["classes"])
+        odd = (f"Odd: {words}" for words in found["odd"])
+        for line in (*_lines(found), *shown, *odd):
+            print(printable(line))
     return 0
 
 

@@ -5,13 +5,16 @@ Only the command line and scripts do this, never an import of jaxnet.
 
 import argparse
 import os
+import platform
 import socket
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import jax
 from platformdirs import user_cache_path
@@ -122,7 +125,7 @@ def keep_compiled() -> None:
     config: Any = jax.config
     if config.jax_compilation_cache_dir or not config.jax_enable_compilation_cache:
         return
-    folder = user_cache_path("jaxnet", appauthor=False) / "compiled"
+    folder = user_cache_path("jaxnet", appauthor=False) / f"compiled-{_platform()}"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if os.access(folder, os.W_OK):
@@ -130,6 +133,16 @@ def keep_compiled() -> None:
         config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
         if "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ:
             config.update("jax_compilation_cache_max_size", 2**30)
+
+
+def _platform() -> str:
+    """A short name for jaxlib and the processor, whose programs no other can run."""
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        can = {line for line in lines if line.startswith(("flags", "Features"))}
+        words = f"{platform.machine()} {sorted(can)}"
+        return f"{version('jaxlib')}-{crc32(words.encode()):08x}"
+    return f"{version('jaxlib')}-{platform.machine()}-{platform.processor()}"
 
 
 def _address(text: str) -> str:

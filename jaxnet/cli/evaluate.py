@@ -12,7 +12,7 @@ import numpy as np
 
 from jaxnet import figures
 from jaxnet.checks import check_data
-from jaxnet.cli.console import aligned, print_json, tell
+from jaxnet.cli.console import aligned, print_json, printable, tell
 from jaxnet.cli.options import (
     UsageError,
     add_data,
@@ -26,6 +26,7 @@ from jaxnet.layers import Dataset, Layer, as_numbers
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.runs import TrainedNetwork
 
+_DRAWN = 100  # mistakes in the picture of them
 DESCRIPTION = (
     "Measure a trained network: accuracy and cost, the accuracy of each class, which "
     "classes it confuses, and its most confident mistakes. The network is a run's "
@@ -58,14 +59,17 @@ def run(args: argparse.Namespace) -> int:
         check_data(trained.params, data)
     except ValueError as error:
         raise UsageError(f"{source}: {error}") from error
-    found = measure(trained, data, args.mistakes)
+    found = measure(trained, data, max(args.mistakes, _DRAWN if args.figure else 0))
+    drawn, found["mistakes"] = found["mistakes"], found["mistakes"][: args.mistakes]
     about = {"network": args.network, "data": str(source), "part": part}
     if args.json:
         print_json({**about, "classes": names, **found})
     else:
-        print(*_lines(found, f"{part} images of {source}", names), sep="\n")
+        for line in _lines(found, f"{part} images of {source}", names):
+            print(printable(line))
     if args.figure:
         title = f"{args.network} on {part} images of {source}"
+        found["mistakes"] = drawn
         for path in _draw(trained, data, found, names, title, args.figure):
             tell(f"wrote {path}")
     return 0

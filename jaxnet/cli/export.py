@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from jaxnet.cli.console import printable
 from jaxnet.cli.options import UsageError, add_network, network_of
 from jaxnet.runs import (
     StorageError,
@@ -48,5 +49,5 @@ def run(args: argparse.Namespace) -> int:
             f"{args.file}: expected a file that ends in .html, .jax, .onnx or .json, "
             f"got {suffix or 'no ending'!r}"
         )
-    print(f"wrote {args.file}")
+    print(printable(f"wrote {args.file}"))
     return 0

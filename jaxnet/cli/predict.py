@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.checks import check_examples
-from jaxnet.cli.console import print_json, tell
+from jaxnet.cli.console import print_json, printable, tell
 from jaxnet.cli.options import UsageError, add_network, add_reading, network_of
 from jaxnet.datasets import DataError, Source, load_mnist
 from jaxnet.layers import as_numbers, dtype_of
@@ -64,10 +64,10 @@ def run(args: argparse.Namespace) -> int:
         if args.json:
             print_json({"picture": str(path), **found})
         elif draw is None:
-            print(found["error"])
+            print(printable(found["error"]))
         else:
             sure = ", ".join(f"{x:.0%}" for x in found["confidence"])
-            print(f"{path}: {found['digits']}  ({sure} sure)")
+            print(printable(f"{path}: {found['digits']}  ({sure} sure)"))
         if args.show and draw is not None:
             tell(f"wrote {draw(args.show / f'{path.stem}.png')}")
     return code
@@ -100,7 +100,7 @@ def _read_data(args: argparse.Namespace, trained: TrainedNetwork) -> int:
                     found = {"data": str(path), "part": part, "row": row}
                     print_json({**found, "answer": answer, "confidence": sure})
                 else:
-                    print(f"{place}: {answer}  ({sure:.0%} sure)")
+                    print(printable(f"{place}: {answer}  ({sure:.0%} sure)"))
     return 0
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from jaxnet.cli import devices
 from jaxnet.cli.console import aligned, counted, tell, track
 from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer, source_of
-from jaxnet.experiments import CLAIMS, reproduce, result
+from jaxnet.experiments import CLAIMS, Claim, reproduce, result
 from jaxnet.experiments.reproduce import missing, table
 
 DESCRIPTION = (
@@ -34,6 +34,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add_data(parser)
 
 
+def _as_stated(claim: Claim) -> str:
+    """The book's number: per cent with two decimals, a cost with its digits."""
+    assert claim.number is not None
+    return f"{claim.number:.2f}" if claim.measure.percent else f"{claim.number:g}"
+
+
 def run(args: argparse.Namespace) -> int:
     """Train what is missing, print the table, and return the exit code."""
     names = args.names or list(CLAIMS)
@@ -46,7 +52,7 @@ def run(args: argparse.Namespace) -> int:
         rows = [["experiment", "section", "the book", "its statistic"]]
         for name in names:
             claim = CLAIMS[name]
-            number = "-" if claim.number is None else f"{claim.number:.6g}"
+            number = "-" if claim.number is None else _as_stated(claim)
             rows.append([name, claim.section, number, claim.statistic.name])
         print(*aligned(rows), sep="\n")
         return 0

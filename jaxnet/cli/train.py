@@ -11,7 +11,7 @@ import numpy as np
 from jaxnet import figures, runs
 from jaxnet.cli import devices
 from jaxnet.cli.advice import advice
-from jaxnet.cli.console import counted, print_json, tell, track
+from jaxnet.cli.console import counted, print_json, printable, tell, track
 from jaxnet.cli.options import (
     UsageError,
     add_experiment,
@@ -219,7 +219,7 @@ def _introduce(
         parts.append(counted(e.train_on, "training image"))
     of = "" if source.path is None else f" of {source}"
     parts += [f"{e.evaluate_on} data{of}", f"{here['dtype']} on {here['device']}"]
-    print(", ".join(parts), flush=True)
+    print(printable(", ".join(parts)), flush=True)
     if resumed is None:
         return
     done = f"{len(resumed.records)} of {e.epochs} epochs were done before"
@@ -228,4 +228,5 @@ def _introduce(
         before = resumed.manifest.environment.get(name)
         if before != value and name != "commit":
             got = f"{name} {before}, not {value}"
-            print(f"It began with {got}: its last bits may differ.", flush=True)
+            words = printable(f"It began with {got}: its last bits may differ.")
+            print(words, flush=True)
