@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxnet import load_mnist
+from jaxnet.cli.console import script
 
 
 def nearest(values: np.ndarray, centres: np.ndarray) -> np.ndarray:
@@ -66,6 +67,7 @@ def main(
         return correct
 
     # gamma="auto", 1/784, was the default in 2013.
+    print(f"support vector machine of {len(x):,} images: some minutes ...", flush=True)
     began = time.perf_counter()
     machine = support_vector_machine(x, y, gamma="auto")
     tell("support vector machine", machine.predict(test_x), began)
@@ -74,6 +76,7 @@ def main(
     # is 20 times faster.
     from sklearn.decomposition import PCA
 
+    print(f"{len(gammas)} of them on {components} components:", flush=True)
     began = time.perf_counter()
     pca = PCA(components, random_state=0).fit(x)
     x, validation_x, test_x = map(pca.transform, (x, validation_x, test_x))
@@ -89,4 +92,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

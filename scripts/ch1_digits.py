@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import jax
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 
 BOOK = {30: 95.42, 100: 96.59}  # per cent, by the number of hidden neurons
 
@@ -58,5 +58,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

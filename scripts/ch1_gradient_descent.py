@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet import descend
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 
 
@@ -90,4 +91,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

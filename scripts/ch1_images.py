@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet import figures, load_mnist
+from jaxnet.cli.console import script
 
 
 def main(data: str | None = None, out: str | Path = "figures") -> list[int]:
@@ -40,4 +41,4 @@ def main(data: str | None = None, out: str | Path = "figures") -> list[int]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -8,7 +8,7 @@ says one digit to everything (1009, later 982: how many nines and fours there ar
 import numpy as np
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.experiments import Experiment, curves, sweep
 
 
@@ -42,5 +42,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -6,7 +6,7 @@ Book: "what classification accuracy can you achieve?"; no number is given.
 from dataclasses import replace
 
 from jaxnet import cross_entropy, load_mnist, scaled_layer
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 from jaxnet.cli.summary import Summary
 from jaxnet.cli.train import follow
 from jaxnet.experiments import Experiment
@@ -40,5 +40,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

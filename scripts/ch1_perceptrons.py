@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet import predict
+from jaxnet.cli.console import script
 from jaxnet.perceptrons import (
     AND,
     NAND,
@@ -67,4 +68,4 @@ def main(parity_of: int = 3) -> dict[str, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet import init, predict, sigmoid
+from jaxnet.cli.console import script
 from jaxnet.perceptrons import NAND, all_inputs, gate, step
 
 
@@ -94,4 +95,4 @@ def linear_response(key, sizes) -> tuple[np.ndarray, np.ndarray]:
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.perceptrons import all_inputs
 
 
@@ -79,5 +79,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -15,7 +15,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import oracles
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.figures import blank, save
 
 
@@ -108,5 +108,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

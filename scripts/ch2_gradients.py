@@ -11,6 +11,7 @@ import jax
 
 import jaxnet
 from jaxnet import oracles
+from jaxnet.cli.console import script
 from jaxnet.compare import compare_gradients
 
 WAYS = (
@@ -53,4 +54,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

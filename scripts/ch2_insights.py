@@ -14,6 +14,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import Layer
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 
 COSTS = {"quadratic": jaxnet.quadratic, "cross-entropy": jaxnet.cross_entropy}
@@ -77,4 +78,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from jaxnet import load_mnist
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 from jaxnet.cli.summary import Summary
 from jaxnet.cli.train import follow
 from jaxnet.experiments import CLAIMS
@@ -47,5 +47,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.experiments import Experiment, curves, run, sweep
 from jaxnet.experiments.claims import ACCURACY, TRAINING_COST
 
@@ -141,5 +141,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -14,6 +14,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import figures
+from jaxnet.cli.console import script
 from jaxnet.datasets import elastic, expand, rotate
 
 
@@ -50,4 +51,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

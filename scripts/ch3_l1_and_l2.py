@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.experiments import CLAIMS, run
 from jaxnet.figures import blank, save
 
@@ -70,5 +70,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

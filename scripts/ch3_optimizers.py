@@ -15,7 +15,7 @@ import numpy as np
 import optax
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.descent import descend, newton
 from jaxnet.experiments import Experiment, run
 
@@ -106,5 +106,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -18,6 +18,7 @@ import numpy as np
 
 import jaxnet
 from jaxnet import Cost, Layer, Params, cross_entropy, quadratic
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.gradients import Gradient
 
@@ -155,4 +156,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 import jaxnet
+from jaxnet.cli.console import script
 
 # sigma(z) = z / (1 + |z|), and a cost that minds large errors more.
 softsign = jaxnet.Activation(lambda z: z / (1 + abs(z)), lambda z: (1 + abs(z)) ** -2)
@@ -40,4 +41,4 @@ def main(data=None, sizes=(784, 30, 10), epochs=3, seeds=10):
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -280,8 +280,10 @@ def test_advice_is_given_where_it_is_true_and_nowhere_else(tens, words):
 
 
 def test_permuted_labels_are_suspected_where_nothing_is_learned(tens):
-    y = np.random.default_rng(0).permutation(np.asarray(tens.train.y))
-    permuted = jaxnet.Split(*(jaxnet.Dataset(part.x, y) for part in tens))
+    rng = np.random.default_rng(0)
+    permuted = jaxnet.Split(
+        *(jaxnet.Dataset(part.x, rng.permutation(part.y)) for part in tens)
+    )
     said = [*advice(Experiment(), permuted, np.array([0.1]), [[]], 30)]
     assert "are the labels in the order of the images?" in said[1] and len(said) == 2
     assert any("Labels seem unrelated" in line for line in oddities(permuted))

@@ -19,8 +19,10 @@ from jaxnet.cli import main
 from jaxnet.datasets import (
     DataError,
     Split,
+    as_text,
     load_data,
     load_mnist,
+    oddities,
     read_csv,
     read_folder,
     read_npz,

@@ -1,8 +1,10 @@
 """What commands and scripts print: progress, counts, tables and JSON."""
 
+import argparse
+import inspect
 import signal
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -18,6 +20,18 @@ def end_with_pipe() -> None:
     """End the process quietly, as other programs do, when its output pipe is closed."""
     if hasattr(signal, "SIGPIPE"):
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+
+
+def script(main: Callable[[], object]) -> None:
+    """Run a script's `main`, or print what it does and its parameters, with --help."""
+    end_with_pipe()
+    parser = argparse.ArgumentParser(
+        description=sys.modules[main.__module__].__doc__,
+        epilog=f"In Python: main{inspect.signature(main)}. {main.__doc__}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.parse_args()
+    main()
 
 
 def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
