@@ -19,9 +19,11 @@ import jaxnet
 from jaxnet import runs
 from jaxnet.cli import COMMANDS, main
 from jaxnet.cli.advice import advice
+from jaxnet.cli.console import script
 from jaxnet.cli.summary import Summary, epoch_line
 from jaxnet.datasets import oddities
 from jaxnet.experiments import Experiment, Record, claim_of
+from scripts import ch1_images
 from tests.helpers import assert_lines, raising, refused
 
 ROOT = Path(__file__).parent.parent
@@ -241,6 +243,10 @@ def test_every_command_has_its_help(command, capsys):
     assert text.startswith(f"usage: jaxnet {command}") and len(text.splitlines()) > 8
 
 
+def test_control_characters_of_a_file_s_name_are_escaped(capsys):
+    assert "a\\x1b[31mb: expected a folder" in refused(capsys, "describe", "a\x1b[31mb")
+
+
 # What it advises.
 
 QUIET = (  # an experiment, its last accuracy, and how many classes it failed
@@ -358,6 +364,29 @@ def test_a_terminal_shows_progress_and_ctrl_c_keeps_what_is_done(small_mnist):
     assert b"compiling" in shown and b"/1000000" in shown
     assert b"Interrupted after" in shown and b"of 1000000 epochs" in shown
     assert b"Best " in shown and b"Traceback" not in shown
+
+
+def test_every_script_has_its_help(monkeypatch, capsys):
+    for path in (ROOT / "scripts").glob("*.py"):
+        text = path.read_text()
+        if "__main__" in text:
+            assert "\n    script(main)\n" in text or "ArgumentParser(" in text, path
+    monkeypatch.setattr(sys, "argv", ["ch1_images.py", "--help"])
+    with pytest.raises(SystemExit):
+        script(ch1_images.main)
+    out = capsys.readouterr().out
+    assert ch1_images.__doc__.strip() in out and "main(data: str | None" in out
+
+
+def test_an_interrupted_import_leaves_no_traceback():
+    """Python imports the package before any line of its `__main__`."""
+    code = "import sys; sys.argv = ['-m']; import jaxnet; jaxnet.signal.raise_signal(2)"
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stderr=subprocess.PIPE, cwd=ROOT
+    )
+    signal.signal(signal.SIGINT, before)
+    assert done.stderr == b"" and done.returncode == -signal.SIGINT
 
 
 def test_scripts_end_when_nobody_reads_what_they_print():

@@ -2,8 +2,10 @@
 
 import doctest
 import importlib
+import inspect
 import pkgutil
 import sys
+from importlib import metadata
 
 import jax
 import jax.numpy as jnp
@@ -35,3 +37,22 @@ def test_examples_in_docstrings_run(name):
     names = {"jax": jax, "jnp": jnp, "jaxnet": jaxnet}
     failed, attempted = doctest.testmod(module, extraglobs=names)
     assert attempted > 0 and failed == 0
+
+
+def test_what_is_printed_is_a_short_line():
+    params = jaxnet.init(jax.random.key(0), [4, 3, 2], jaxnet.tanh)
+    data = jaxnet.Dataset(jnp.zeros((5, 4), jnp.uint8), jnp.zeros((5, 2)))
+    layer, part = "Layer(w=float32[3, 4], b=float32[3], activation=tanh)", repr(data)
+    assert (repr(params[0]), part) == (layer, "Dataset(x=uint8[5, 4], y=float32[5, 2])")
+    assert repr(jaxnet.start(params)).startswith(f"State(params=[{layer}, Layer(")
+    split = f"Split(train={part}, validation={part}, test={part})"
+    assert str(jaxnet.Split(data, data, data)) == split
+    assert [str(f) for f in (jaxnet.relu, jaxnet.quadratic)] == ["relu", "quadratic"]
+
+
+def test_help_shows_names_and_no_addresses():
+    functions = [getattr(jaxnet, name) for name in dir(jaxnet)]
+    for function in (jaxnet.Activation, *filter(inspect.isfunction, functions)):
+        assert " at 0x" not in str(inspect.signature(function)), function
+    assert "init_layer: " in str(inspect.signature(jaxnet.init))
+    assert jaxnet.__version__ == metadata.version("jaxnet")

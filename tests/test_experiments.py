@@ -212,6 +212,21 @@ def test_an_accelerator_trains_as_many_networks_at_once_as_its_memory_holds(
 # The schedule: eta is halved after n epochs without a best, and training stops.
 
 
+def test_a_measure_may_be_several_arrays_by_name(small):
+    """Each with an axis of networks, and nan for one that has diverged."""
+
+    def measure(e, params, train, evaluation):
+        largest = jnp.stack([jnp.abs(layer.w).max() for layer in params])
+        return {"accuracy": jaxnet.accuracy(params, evaluation), "largest": largest}
+
+    e = replace(ENTROPY, epochs=1)
+    runner = Runner(e, small.train, small.test, 2, ["l2"], measure=measure)
+    [epoch] = runner([1, 2], {"l2": [0.0, 1e38]})
+    assert epoch.measured["largest"].shape == (2, 2)
+    np.testing.assert_allclose(epoch.measured["accuracy"], epoch.accuracy, rtol=1e-6)
+    assert np.isnan(epoch.measured["largest"]).tolist() == [[False] * 2, [True] * 2]
+
+
 @cache
 def trained(**options):
     """A function of 30 counts of correct answers: what `advance` makes of them."""
