@@ -118,15 +118,15 @@ class ByContent(_Static):
     value: Any
 
 
-def brief(value: Any) -> str:
-    """A dataclass on one line, with the dtypes and shapes of its arrays."""
+def brief(self: Any) -> str:
+    """The `__repr__` of a dataclass, with the dtypes and shapes of its arrays."""
 
     def short(item: Any) -> str:
         shape = getattr(item, "shape", None)
         return repr(item) if shape is None else f"{item.dtype}{list(shape)}"
 
-    parts = (f"{f.name}={short(getattr(value, f.name))}" for f in fields(value))
-    return f"{type(value).__name__}({', '.join(parts)})"
+    parts = (f"{f.name}={short(getattr(self, f.name))}" for f in fields(self))
+    return f"{type(self).__name__}({', '.join(parts)})"
 
 
 class _Name(str):

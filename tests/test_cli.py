@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -279,7 +280,7 @@ def tens():
 @pytest.mark.parametrize("words", [None, *TOLD])
 def test_advice_is_given_where_it_is_true_and_nowhere_else(tens, words):
     for options, last, failed in QUIET if words is None else [TOLD[words]]:
-        e = Experiment(**{"batch_size": 1, "epochs": 75, **options})
+        e = replace(Experiment(batch_size=1, epochs=75), **options)
         said = [*advice(e, tens, np.array([last]), [list(range(failed))], e.epochs)]
         assert (said == []) if words is None else any(words in line for line in said)
         assert not any("mean image" in line for line in said)
@@ -288,7 +289,7 @@ def test_advice_is_given_where_it_is_true_and_nowhere_else(tens, words):
 def test_permuted_labels_are_suspected_where_nothing_is_learned(tens):
     rng = np.random.default_rng(0)
     permuted = jaxnet.Split(
-        *(jaxnet.Dataset(part.x, rng.permutation(part.y)) for part in tens)
+        *(jaxnet.Dataset(p.x, p[rng.permutation(len(p))].y) for p in tens)
     )
     said = [*advice(Experiment(), permuted, np.array([0.1]), [[]], 30)]
     assert "are the labels in the order of the images?" in said[1] and len(said) == 2
@@ -374,8 +375,8 @@ def test_every_script_has_its_help(monkeypatch, capsys):
     monkeypatch.setattr(sys, "argv", ["ch1_images.py", "--help"])
     with pytest.raises(SystemExit):
         script(ch1_images.main)
-    out = capsys.readouterr().out
-    assert ch1_images.__doc__.strip() in out and "main(data: str | None" in out
+    out, described = capsys.readouterr().out, ch1_images.__doc__ or ""
+    assert described.strip() in out and "main(data: str | None" in out
 
 
 def test_an_interrupted_import_leaves_no_traceback():

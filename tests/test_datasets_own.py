@@ -4,6 +4,7 @@ import gzip
 import json
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -174,7 +175,7 @@ def test_the_usual_ways_of_writing_csv_are_read(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     x, labels, names = read_csv(path)
-    assert x.tolist() == [[2, 3], [255, 0]] and labels.tolist() == [1, 0]
+    assert x.tolist() == [[2, 3], [255, 0]] and np.array_equal(labels, [1, 0])
     assert x.dtype == np.uint8 and names is None
 
 
@@ -182,8 +183,9 @@ def test_labels_may_be_names_and_inputs_floats(tmp_path):
     path = tmp_path / "iris.csv"
     path.write_text("5.1,0.25,setosa\n7,-1,virginica\n6,1,setosa\n")
     x, labels, names = read_csv(path)
-    np.testing.assert_array_equal(x, np.float32([[5.1, 0.25], [7, -1], [6, 1]]))
-    assert labels.tolist() == [0, 1, 0] and names == ["setosa", "virginica"]
+    numbers = np.array([[5.1, 0.25], [7, -1], [6, 1]], np.float32)
+    np.testing.assert_array_equal(x, numbers)
+    assert np.array_equal(labels, [0, 1, 0]) and names == ["setosa", "virginica"]
     path.write_text("a,1,0\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
     x, labels, names = read_csv(path)
     assert x.dtype == np.float32 and names == ["a", "b"]
@@ -198,7 +200,7 @@ def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):
         words = "labels in the first column, .*in the last one, .*0 to 2"
         with pytest.raises(DataError, match=f"last.csv: .*{words}.*--label-column N"):
             read_csv(path)
-        assert read_csv(path, told)[1].tolist() == LABELS.tolist()
+        assert np.array_equal(read_csv(path, told)[1], LABELS)
     with pytest.raises(DataError, match="number from 1 to 5, got 'digit'"):
         read_csv(path, "digit")
 
@@ -394,9 +396,8 @@ NPZ = {
 def test_an_npz_file_has_its_own_test_part(tmp_path, names):
     """Whatever the order of its memory and the type of its integers."""
     parts = X[:8], LABELS[:8, None], np.asfortranarray(X[8:]), LABELS[8:].astype("u1")
-    np.savez_compressed(
-        tmp_path / "a.npz", **dict(zip(names.split(), parts, strict=True))
-    )
+    arrays: dict[str, Any] = dict(zip(names.split(), parts, strict=True))
+    np.savez_compressed(tmp_path / "a.npz", **arrays)
     split = load_data(tmp_path / "a.npz", as_bytes=True)
     np.testing.assert_array_equal(np.asarray(split.test.x), X[8:].reshape(4, 6))
     assert [len(part) for part in split] == [7, 1, 4]
@@ -406,7 +407,7 @@ def test_an_npz_file_has_its_own_test_part(tmp_path, names):
 def test_other_arrays_are_split_by_the_seed_or_named(tmp_path):
     np.savez(tmp_path / "a.npz", data=X / 256, target=LABELS)
     assert rows(load_data(tmp_path / "a.npz")) == expected_rows(X / 256, LABELS)
-    bad = {
+    bad: dict[str, dict[str, Any]] = {
         "objects": {"x": np.array([{}]), "y": LABELS},
         "found images": {"images": X, "x": X, "y": LABELS},
         "found none. Names such as": {"y": LABELS},

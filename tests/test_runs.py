@@ -33,10 +33,10 @@ def compiled_once():
     """One program serves all runs whose options are the same but for epochs and eta."""
     runners = {}
 
-    def runner(e, train, evaluation, networks, rows):
+    def runner(e, train, evaluation, networks, **options):
         key = (replace(e, epochs=1, eta=1.0), networks)
         if key not in runners:
-            runners[key] = Runner(e, train, evaluation, networks, rows=rows)
+            runners[key] = Runner(e, train, evaluation, networks, **options)
         runners[key].experiment = e
         return runners[key]
 

@@ -133,8 +133,8 @@ def follow(
     if resumed:
         params = without_dropout(resumed[1].state.params, e.dropout)
     if writer is None or not writer.run.finished:
-        options = {"rows": rows} | ({"measure": measure} if measure else {})
-        runner = Runner(e, data.train, evaluation, len(seeds), **options)
+        n = len(seeds)
+        runner = Runner(e, data.train, evaluation, n, measure=measure, rows=rows)
         epochs, compiling = runner(seeds, resume=resumed), runner.compile_seconds
     try:
         for epoch in track(epochs, e.reports, "training", len(records)):

@@ -90,13 +90,13 @@ class Source:
         self, *, as_bytes: bool = False, seed: int = 0
     ) -> tuple[Split, list[str] | None]:
         """The data set, and the names of its classes if they are not numbers."""
-        found = self.read()
-        parts = found.parts
+        found, parts = self.read(), {}
         with naming(self.path or "MNIST"):
-            for part, (_, labels) in parts.items():
+            for part, (x, labels) in found.parts.items():
                 if labels is None:
                     of = f" of the {part} images" if part else ""
                     raise DataError(f"Expected labels{of}, got none.")
+                parts[part] = x, labels
             if {"test", "train"} <= set(parts):
                 split = _with_own_test_part(parts)
             else:
@@ -256,7 +256,7 @@ def _by_role(
     return Examples(parts)
 
 
-def _with_own_test_part(parts: Mapping[str, tuple[np.ndarray, Labels]]) -> Split:
+def _with_own_test_part(parts: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Split:
     """Their own test part, and the last sixth as validation data unless there are."""
     x, labels = parts["train"]
     validation = parts.get("validation")
@@ -274,7 +274,7 @@ def _with_own_test_part(parts: Mapping[str, tuple[np.ndarray, Labels]]) -> Split
 
 
 def _joined(
-    parts: Mapping[str, tuple[np.ndarray, Labels]],
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
 ) -> tuple[np.ndarray, np.ndarray]:
     """All parts as one. Raises DataError for images of different sizes."""
     x, labels = zip(*parts.values(), strict=True)
