@@ -20,7 +20,7 @@ import jaxnet
 from jaxnet import runs
 from jaxnet.cli.runs import _compare
 from jaxnet.cli.sweep import _table, summaries
-from jaxnet.datasets import load_data, read_idx
+from jaxnet.datasets import load_data, read_idx, read_npz
 from jaxnet.experiments import Experiment
 from jaxnet.experiments.experiment import described
 from jaxnet.experiments.files import append_line
@@ -151,6 +151,21 @@ def idx_files(folder: Path) -> Case:
         path.write_bytes(mutated_gzip(content, draw, fields))
 
     return write, lambda: read_idx(path), path.name
+
+
+def npz_files(folder: Path) -> Case:
+    path, contents = folder / "some.npz", []
+    arrays: dict[str, Any] = {"x": np.arange(12).reshape(3, 4), "y": np.arange(3)}
+    for save in (np.savez, np.savez_compressed):
+        save(path, **arrays)
+        contents.append(path.read_bytes())
+    np.save(folder / "x.npy", arrays["x"])
+    contents += 2 * [(folder / "x.npy").read_bytes()]
+
+    def write(draw: Draw) -> None:
+        path.write_bytes(mutated(pick(draw, contents), draw))
+
+    return write, lambda: read_npz(path), path.name
 
 
 def csv_files(folder: Path) -> Case:

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
+import jax
 import numpy as np
 import optax
 import pytest
@@ -273,7 +274,7 @@ TOLD = {
 def tens():
     """Ten examples of each of ten classes, as if they were 50,000, and a test part."""
     y = np.tile(np.eye(10, dtype=np.float32), (20, 1))
-    part = jaxnet.Dataset(3 * y, y)
+    part = jaxnet.Dataset(jax.device_put(3 * y), jax.device_put(y))
     return jaxnet.Split(part, part, part)
 
 

@@ -175,7 +175,8 @@ def test_the_usual_ways_of_writing_csv_are_read(tmp_path, content):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     x, labels, names = read_csv(path)
-    assert x.tolist() == [[2, 3], [255, 0]] and np.array_equal(labels, [1, 0])
+    np.testing.assert_array_equal(labels, [1, 0])
+    assert x.tolist() == [[2, 3], [255, 0]]
     assert x.dtype == np.uint8 and names is None
 
 
@@ -185,7 +186,8 @@ def test_labels_may_be_names_and_inputs_floats(tmp_path):
     x, labels, names = read_csv(path)
     numbers = np.array([[5.1, 0.25], [7, -1], [6, 1]], np.float32)
     np.testing.assert_array_equal(x, numbers)
-    assert np.array_equal(labels, [0, 1, 0]) and names == ["setosa", "virginica"]
+    np.testing.assert_array_equal(labels, [0, 1, 0])
+    assert names == ["setosa", "virginica"]
     path.write_text("a,1,0\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
     x, labels, names = read_csv(path)
     assert x.dtype == np.float32 and names == ["a", "b"]
@@ -200,7 +202,7 @@ def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):
         words = "labels in the first column, .*in the last one, .*0 to 2"
         with pytest.raises(DataError, match=f"last.csv: .*{words}.*--label-column N"):
             read_csv(path)
-        assert np.array_equal(read_csv(path, told)[1], LABELS)
+        np.testing.assert_array_equal(read_csv(path, told)[1], LABELS)
     with pytest.raises(DataError, match="number from 1 to 5, got 'digit'"):
         read_csv(path, "digit")
 

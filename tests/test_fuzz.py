@@ -6,6 +6,7 @@ run of the tests, and with `-m slow` the number beside each, 18,000 in all.
 
 import argparse
 import gzip
+import io
 import re
 import resource
 import signal
@@ -27,7 +28,7 @@ import jaxnet
 from jaxnet import cli, pictures, runs
 from jaxnet.cli import COMMANDS, main
 from jaxnet.compare import CandidateError
-from jaxnet.datasets import DataError, load_data, read_csv, read_idx
+from jaxnet.datasets import DataError, load_data, read_csv, read_idx, read_npz
 from jaxnet.experiments import Experiment, StorageError
 from jaxnet.experiments.files import read_lines
 from jaxnet.experiments.sweep import log_of
@@ -71,6 +72,7 @@ def read_or_refused(read: Callable[[], Any], name: str) -> bool:
 
 CASES: dict[Callable[[Path], hostile.Case], int] = {
     hostile.idx_files: 3_000,
+    hostile.npz_files: 1_000,
     hostile.csv_files: 2_500,
     hostile.book_files: 2_500,
     hostile.pictures: 2_500,
@@ -111,6 +113,7 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "h": runs.read,
     "i": jaxnet.load_mnist,
     "j": load_data,
+    "k.npz": read_npz,
 }
 
 
@@ -135,6 +138,9 @@ def hostile_headers() -> dict[str, tuple[str, bytes]]:
         gzip.compress(content, mtime=0)
         for content in (bytes([0, 0, 8, 3]) + most, b"1,2\n")
     )
+    npy = io.BytesIO()
+    claim = {"shape": (2**30 - 8,), "fortran_order": False, "descr": "|u1"}
+    np.lib.format.write_array_header_1_0(npy, claim)
     png = bytearray(hostile.pictures_bytes()[0])
     png[16:24] = (7999).to_bytes(4) * 2
     return {
@@ -142,6 +148,7 @@ def hostile_headers() -> dict[str, tuple[str, bytes]]:
         "gzipped IDX": ("a.idx", packed),
         "gzip's own size": ("b.csv", csv[:-4] + b"\xff" * 4),
         "sizes": ("c.json", b'{"sizes": [1000000000, 1000000000], "weights": [[]]}'),
+        "NumPy": ("k.npz", npy.getvalue() + b"few"),
         "PNG": ("d.png", bytes(png)),
     }
 

@@ -319,7 +319,7 @@ def test_the_command_trains_what_is_missing(
     assert capsys.readouterr().out.splitlines()[-1] == first.out.splitlines()[-2]
     assert "expected names of" in refused(capsys, "reproduce", "nothing", *words)
     assert main(["reproduce", "--list"]) == 0
-    assert capsys.readouterr().out.splitlines()[0].split()[0] == "one"
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "one"
 
 
 def test_every_claim_of_the_book_has_its_results():

@@ -28,6 +28,7 @@ from jaxnet.cli.options import (
     seeds_of,
     source_of,
 )
+from jaxnet.datasets import Source
 from jaxnet.experiments import RATES, Experiment, Trained
 from jaxnet.experiments.sweep import environment, log_of, train_networks
 
@@ -67,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     e = experiment_of(args, **{name: getattr(default, name) for name in RATES})
     first = devices.start(args, many, e.sizes, e.batch_size)
     source = source_of(args)
+    learned_from = None if source == Source() else str(source)
     data = source.load(as_bytes=True)
     e = fitted(e, data, sizes_given="sizes" in args)
     evaluation = getattr(data, e.evaluate_on)
@@ -74,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
     networks = [(each, seed) for each in rates for seed in seeds]
     log, before, done = None, 0, ""
     if args.out:
-        log = log_of(args.out, e, data=source.path, dtype=environment()["dtype"])
+        log = log_of(args.out, e, data=learned_from, dtype=environment()["dtype"])
         there = {trained.identity for trained in log.read()}
         before = sum((frozenset(r.items()), seed) in there for r, seed in networks)
         done = f", {before} done before"

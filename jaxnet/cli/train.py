@@ -82,14 +82,14 @@ def run(args: argparse.Namespace) -> int:
                 writer.extend(e.epochs)
         if first and not args.json:
             _introduce(e, source, here, writer.run if saved and writer else None)
-        if first and source.path is not None:
+        if first and source != Source():
             for words in oddities(data):
                 tell(f"{source}: {words}")
         talk = first and not (args.json or args.quiet)
         rows = args.devices is not None or args.coordinator is not None
         measure = _monitored if args.figure else None
         summary = follow(e, data, seeds, writer, lines=talk, rows=rows, measure=measure)
-    if source.path is not None or e.expand or e.augment:
+    if source != Source() or e.expand or e.augment:
         summary = replace(summary, claim=None)  # the book's numbers are for MNIST
     if first and args.json:
         about = {"command": "train", **described(e), "data": source.path, **here}
@@ -217,7 +217,7 @@ def _introduce(
         parts.append(f"expanded by {words['expand'] or words['augment']}")
     if e.train_on:
         parts.append(counted(e.train_on, "training image"))
-    of = "" if source.path is None else f" of {source}"
+    of = "" if source == Source() else f" of {source}"
     parts += [f"{e.evaluate_on} data{of}", f"{here['dtype']} on {here['device']}"]
     print(printable(", ".join(parts)), flush=True)
     if resumed is None:

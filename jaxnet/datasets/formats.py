@@ -64,8 +64,12 @@ class Source:
     label_column: str | int | None = None
 
     def __str__(self) -> str:
-        """The path, or MNIST."""
-        return "MNIST" if self.path is None else str(self.path)
+        """The path, or MNIST, and how it is read."""
+        words = ["MNIST" if self.path is None else str(self.path)]
+        words += ["transposed"] * self.transpose
+        if self.label_column is not None:
+            words.append(f"labels in column {self.label_column}")
+        return ", ".join(words)
 
     def read(self) -> Examples:
         """The examples, of which inputs are rows of bytes or floats.
