@@ -374,6 +374,7 @@ def test_every_script_has_its_help(monkeypatch, capsys):
         if "__main__" in text:
             assert "\n    script(main)\n" in text or "ArgumentParser(" in text, path
     monkeypatch.setattr(sys, "argv", ["ch1_images.py", "--help"])
+    monkeypatch.setattr("jaxnet.cli.console.end_with_pipe", lambda: None)
     with pytest.raises(SystemExit):
         script(ch1_images.main)
     out, described = capsys.readouterr().out, ch1_images.__doc__ or ""

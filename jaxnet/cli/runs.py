@@ -17,7 +17,8 @@ DESCRIPTION = (
     "List the runs that `train --out` has saved, or compare some of them. The "
     "accuracies of a run with several seeds are means over them."
 )
-_ALSO = ("seed", "seeds", "data")  # what a run has besides its experiment
+# What a run has besides its experiment.
+_ALSO = ("seed", "seeds", "data", "transpose", "label_column")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

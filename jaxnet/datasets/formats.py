@@ -32,6 +32,7 @@ _KINDS = {
     "images": r"image|img|\bdata\b|\bx(train|val|test)?\b",
 }
 _PARTS = {"train": "train", "validation": "val", "test": "test|t10k"}
+_FEW = 100  # files in a folder that are looked into
 _OTHERS = {  # by their first bytes
     b"\x80": "a pickle, which is not read, since reading one runs code. MNIST comes "
     "with jaxnet; save other arrays by np.savez(path, x_train=..., y_train=..., "
@@ -196,17 +197,19 @@ def _read_array(path: Path) -> np.ndarray:
 def _array_files(folder: Path) -> list[str]:
     """The names of the IDX, .npy and .npz files in a folder, one of each stem."""
     found: dict[str, str] = {}
-    for path in sorted(folder.iterdir(), reverse=True):  # of a and a.gz, a is later
+    paths = sorted(folder.iterdir(), reverse=True)  # of a and a.gz, a is later
+    for path in paths:
         stem = path.name.removesuffix(".gz")
         named = re.search(r"-ubyte|[-.]idx\d|\.np[yz]$", stem)
         if path.name[0] == "." or os.path.isdir(path):
             continue
-        if named or (os.path.isfile(path) and _starts_as_idx(path)):
+        if named or (len(paths) <= _FEW and _starts_as_idx(path)):
             found.setdefault(stem, path.name)
     return sorted(found.values())
 
 
 def _starts_as_idx(path: Path) -> bool:
+    """Whether it is an IDX file by its content, and no pipe, which is not waited for."""
     try:
         with opened(path, "IDX") as stream:
             return is_idx(stream.read(4))
