@@ -209,7 +209,7 @@ def _array_files(folder: Path) -> list[str]:
 
 
 def _starts_as_idx(path: Path) -> bool:
-    """Whether it is an IDX file by its content, and no pipe, which is not waited for."""
+    """Whether it is an IDX file by its content; a pipe is not."""
     try:
         with opened(path, "IDX") as stream:
             return is_idx(stream.read(4))
