@@ -63,6 +63,8 @@ def test_gradient_descent(tmp_path, drawn):
 
 def test_images_by_a_script_that_runs_alone(tmp_path, monkeypatch, drawn, capsys):
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.argv", [ch1_images.__file__])
+    monkeypatch.setattr("jaxnet.cli.console.end_with_pipe", lambda: None)
     runpy.run_path(ch1_images.__file__, run_name="__main__")
     assert "the first six training images read 504192\n" in capsys.readouterr().out
     assert len(list(Path("figures").glob("*.png"))) == 2
