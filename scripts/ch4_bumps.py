@@ -13,6 +13,7 @@ import jax
 import numpy as np
 
 import jaxnet
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED
 from jaxnet.universality import bump, stacked, steps, weighted
@@ -91,4 +92,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -15,6 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED
 from jaxnet.universality import approximate, error_bound
@@ -129,4 +130,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet import Activation, Layer, Params, relu, sigmoid
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED
 from jaxnet.universality import approximate, stacked, steps, weighted
@@ -121,4 +122,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

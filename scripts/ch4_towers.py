@@ -15,6 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet import Layer
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.universality import approximate, bump, stacked, steps, tower, weighted
 from scripts.ch4_bumps import outputs
@@ -93,4 +94,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 from jaxnet.cli.summary import Summary
 from scripts import ch3_digits
 
@@ -24,5 +24,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    main()
+    script(main)

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 
 import jaxnet
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED, YELLOW
 
@@ -188,4 +189,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

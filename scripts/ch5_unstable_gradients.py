@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet import Layer, forward, sigmoid
+from jaxnet.cli.console import script
 from jaxnet.figures import blank, save
 from jaxnet.figures.canvas import BLUE, GREEN, RED
 
@@ -162,4 +163,4 @@ def main(
 
 
 if __name__ == "__main__":
-    main()
+    script(main)

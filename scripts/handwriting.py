@@ -7,7 +7,7 @@ nearly as well as the test images they were made of, and without that hardly at 
 The confidence is lower in wrong answers, and in letters.
 """
 
-import sys
+import argparse
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -252,4 +252,6 @@ def row(name: str, found: dict[str, float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    main(readme="--readme" in sys.argv)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--readme", action="store_true", help="rewrite the table")
+    main(readme=parser.parse_args().readme)
