@@ -8,6 +8,7 @@ The confidence is lower in wrong answers, and in letters.
 """
 
 import argparse
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
