@@ -339,7 +339,7 @@ def test_a_run_is_evaluated_on_its_own_data_and_part(tmp_path, train, capsys):
     assert said.startswith("6-30-3, ") and f"validation data of {data}" in said
     assert main(["evaluate", str(out)]) == 0
     table = capsys.readouterr().out
-    assert f"10 validation images of {data} correct" in table
+    assert f"10 validation images of {data}, labels in column 1 correct" in table
     assert all(f"\n{kind}" in table for kind in kinds)
     assert main(["predict", str(out), str(data), "--label-column", "1"]) == 0
     answers = [

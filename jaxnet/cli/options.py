@@ -156,7 +156,7 @@ def data_of_network(
         part = args.evaluate or run.experiment.evaluate_on
         if source.path is not None and not os.path.exists(source.path):
             raise DataError(
-                f"{source}: expected the data that {args.network} learned from, got "
+                f"{source.path}: expected the data that {args.network} learned from, got "
                 "nothing there. --data PATH names others."
             )
     data, names = source.named(as_bytes=True)
