@@ -156,8 +156,8 @@ def data_of_network(
         part = args.evaluate or run.experiment.evaluate_on
         if source.path is not None and not os.path.exists(source.path):
             raise DataError(
-                f"{source.path}: expected the data that {args.network} learned from, got "
-                "nothing there. --data PATH names others."
+                f"{source.path}: expected the data that {args.network} learned from, "
+                "got nothing there. --data PATH names others."
             )
     data, names = source.named(as_bytes=True)
     if (
