@@ -94,20 +94,6 @@ def backprop(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> P
     return on_any_mesh(gradient, params, x, y)
 
 
-def as_layers(slopes: Any, params: Params) -> Params:
-    """A gradient as a list of layers like `params`, also one of pairs (dw, db).
-
-    Raises ValueError if the shapes differ.
-    """
-    leaves, expected = jax.tree.leaves(slopes), jax.tree.leaves(params)
-    shapes, needed = ([jnp.shape(a) for a in each] for each in (leaves, expected))
-    if shapes != needed:
-        raise ValueError(
-            f"Expected a gradient of the parameters' shapes, {needed}, got {shapes}."
-        )
-    return jax.tree.unflatten(jax.tree.structure(params), leaves)
-
-
 def on_any_mesh(function: Callable[..., Any], *arguments: Any) -> Any:
     """`function(*arguments)`, also for arrays sharded over explicit axes of a mesh.
 

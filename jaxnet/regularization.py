@@ -12,7 +12,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
 from jaxnet.checks import check_numbers
-from jaxnet.gradients import Gradient, as_layers
+from jaxnet.forms import gradient_of
+from jaxnet.gradients import Gradient
 from jaxnet.layers import Layer, Params, Scalar, dtype_of
 
 
@@ -36,7 +37,7 @@ def with_penalty(
     """
 
     def regularized(params: Params, x: Array, y: Array, **options: Any) -> Params:
-        slopes = as_layers(gradient(params, x, y, **options), params)
+        slopes = gradient_of(gradient, params, x, y, **options)
         for rate, slope in ((l1_rate, jnp.sign), (l2_rate, lambda w: w)):
             if rate is not None:
                 slopes = [
@@ -57,7 +58,7 @@ def with_dropout(gradient: Gradient, key: Key[Array, ""], rate: Scalar) -> Gradi
 
     def dropped(params: Params, x: Array, y: Array, **options: Any) -> Params:
         masked = partial(jax.tree.map, jnp.multiply, _masks(key, params, rate))
-        return masked(as_layers(gradient(masked(params), x, y, **options), params))
+        return masked(gradient_of(gradient, masked(params), x, y, **options))
 
     return dropped
 

@@ -23,14 +23,8 @@ from jaxnet.checks import (
     check_params,
 )
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import (
-    Gradient,
-    Inputs,
-    Targets,
-    as_layers,
-    backprop,
-    on_any_mesh,
-)
+from jaxnet.forms import gradient_of
+from jaxnet.gradients import Gradient, Inputs, Targets, backprop, on_any_mesh
 from jaxnet.layers import Dataset, Params, Scalar, as_numbers, dtype_of
 from jaxnet.network import stream
 from jaxnet.regularization import with_dropout, with_penalty, without_dropout
@@ -176,7 +170,7 @@ def step(
             "Expected a State of this optimizer, from start(params, optimizer), got "
             "that of another optimizer."
         )
-    slopes = as_layers(gradient(params, x, y, cost=cost), params)
+    slopes = gradient_of(gradient, params, x, y, cost)
     with jax.numpy_dtype_promotion("standard"):  # some of optax counts in integers
         updates, memory = update.update(slopes, memory, params)
     return State(apply_updates(params, updates), memory)  # type: ignore
@@ -311,7 +305,8 @@ def epoch(
     - `dropout`: the probability of dropping each hidden neuron. Evaluate
       `without_dropout(state.params, dropout)`; `train` does that for you;
     - `cost`: such as `jaxnet.cross_entropy`, by default `jaxnet.quadratic`;
-    - `gradient`: `jaxnet.backprop`, `jaxnet.autodiff`, an oracle or your own;
+    - `gradient`: `jaxnet.backprop`, `jaxnet.autodiff`, an oracle or your own, in JAX,
+      NumPy or PyTorch and in any form that `jaxnet.forms` recognises;
     - `optimizer`: a function from eta, such as `optax.adam`, by default `optax.sgd`; or
       a ready-made one, such as `optax.adam(1e-3)` or `optax.sgd(schedule)`, without
       `eta`. Pass the same to `start`;

@@ -91,7 +91,6 @@ WRONG = {
     "--candidate own_gradients:number": "is not a function in Python but int",
     "--candidate absent_module:f": "No module named 'absent_module'",
     "--candidate broken_module:f": "failed with ZeroDivisionError",
-    "--candidate own_gradients:simple --cost cross_entropy": "has no parameter cost",
     "--sizes 10,10": "expected 784 inputs and 10 outputs",
     "--batch-size 700": "expected at most 500",
 }

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 
 import jaxnet
 from jaxnet import figures
-from jaxnet.compare.check import GradCheck, Stage
 from jaxnet.compare.comparison import compare_trees
+from jaxnet.compare.examination import Examination, Stage
 from jaxnet.compare.finite_differences import Curve
 from jaxnet.experiments import CLAIMS, Result, recorded
 from jaxnet.experiments.reproduce import file_of
@@ -101,7 +101,7 @@ def test_a_gradient_s_errors_are_bars_and_its_steps_a_curve(path, drawn):
     )
     stages = enumerate(compare_trees(layers, one, 1e-3) for layers in (wrong, broken))
     curve = Curve([0.1, 0.01], [1e-1, 1e-2], [1e-2, 1e-4])
-    found = GradCheck([Stage(*stage) for stage in stages], curve=curve)
+    found = Examination(stages=[Stage(*stage) for stage in stages], curve=curve)
     figures.gradient_comparison(found, "mine", path)
     bars, steps = drawn[0].axes
     heights = [bar.get_height() for group in bars.containers for bar in group]

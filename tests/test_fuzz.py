@@ -218,7 +218,7 @@ def place(tmp_path, monkeypatch, small_mnist):
         "sweep.train_networks": stop,
         "reproduce.reproduce": stop,
         "predict._read": raising(DataError, "Expected a picture, got none."),
-        "compare.check_gradient": raising(CandidateError, "no gradient"),
+        "compare.examine": raising(CandidateError, "no gradient"),
         "evaluate.measure": stop,
         "export.save_function": stop,
         "export.save_onnx": stop,

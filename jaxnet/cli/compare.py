@@ -1,18 +1,17 @@
 """`python -m jaxnet compare`: a manual gradient against the automatic one."""
 
 import argparse
-import importlib
-import inspect
 import sys
-from collections.abc import Callable
 from contextlib import redirect_stdout
+from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import jax
 from rich.console import Console
 
 from jaxnet import figures
-from jaxnet.cli.console import counted, print_json
+from jaxnet.cli.console import aligned, counted, print_json, track
 from jaxnet.cli.options import (
     UsageError,
     add_data,
@@ -23,17 +22,23 @@ from jaxnet.cli.options import (
     integer,
     source_of,
 )
-from jaxnet.compare import CandidateError, Prepared, ShapeError, check_gradient
+from jaxnet.compare import Candidate, CandidateError, ShapeError, examine
+from jaxnet.compare.grading import EQUATIONS, Grade, Task, grade, junit
+from jaxnet.compare.loading import LoadError, load
 from jaxnet.compare.report import lines, verdict_lines
-from jaxnet.experiments.experiment import NAMES, described
+from jaxnet.datasets import Split
+from jaxnet.experiments.experiment import NAMES, Experiment, described
 from jaxnet.experiments.sweep import environment
+from jaxnet.layers import Params
 
 DESCRIPTION = (
     "Compare a gradient with another, by default jaxnet.backprop with jax.grad: "
     "number by number, equation by equation, by differences of the cost, at edge "
-    "points, and in what they cost. Exit code 0 if they agree, 1 if they differ."
+    "points, and in what they cost. Exit code 0 if they agree, 1 if they differ. A "
+    "folder of files is graded: a verdict and a sentence for each."
 )
 _GRADIENTS = NAMES["gradient"]
+_TEMPLATES = ("book", "pairs", "dict", "torch")
 _OPTIONS = ("sizes", "batch_size", "cost", "hidden", "init_layer")
 
 
@@ -41,11 +46,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """The gradients, the network to compare them at, and the output."""
     add = parser.add_argument
     help = (
-        f"the gradient to examine: one of jaxnet's ({', '.join(_GRADIENTS)}), or "
-        "MODULE:FUNCTION of your own, called as f(params, x, y, cost=); it may leave "
-        "out cost (default: backprop)"
+        f"the gradient to examine: one of jaxnet's ({', '.join(_GRADIENTS)}), or your "
+        "own as FILE.py, FILE.py:FUNCTION or MODULE:FUNCTION, in NumPy, JAX or PyTorch "
+        "and in any usual form; or a folder of files (default: backprop)"
     )
     add("--candidate", metavar="NAME", default="backprop", help=help)
+    help = f"write a file to start from, my_NAME.py: {', '.join(_TEMPLATES)}"
+    add("--template", metavar="NAME", type=choice(_TEMPLATES), help=help)
     names, reference = choice(_GRADIENTS), "autodiff"
     help = "the gradient to compare it with, one of jaxnet's (default: autodiff)"
     add("--reference", metavar="NAME", type=names, default=reference, help=help)
@@ -55,6 +62,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--epochs", metavar="N", type=integer(0), default=1, help=help)
     add("--skip-edges", action="store_true", help="leave out the edge points")
     add("--figure", metavar="FILE", type=Path, help="draw the comparison, as PNG")
+    help = "of a folder: seconds for each file (default: 60)"
+    add("--timeout", metavar="S", type=integer(1), default=60, help=help)
+    help = "of a folder: also write the verdicts as JUnit's XML"
+    add("--junit", metavar="FILE", type=Path, help=help)
     output = parser.add_mutually_exclusive_group()
     output.add_argument("--json", action="store_true", help="print one JSON object")
     output.add_argument("--quiet", action="store_true", help="print only the verdict")
@@ -64,20 +75,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compare, print, and return the exit code."""
+    if args.template:
+        return _write_template(args.template)
     if args.figure:
         figures.check_can_save(args.figure)
     e = experiment_of(args)
-    candidate = Prepared(find(args.candidate), args.candidate)
-    reference = Prepared(_GRADIENTS[args.reference], args.reference)
-    if not candidate.takes(e.cost):
-        raise _refused(
-            f"{args.candidate} has no parameter cost, so it is compared with --cost "
-            "quadratic only"
-        )
+    is_folder = Path(args.candidate).is_dir()
+    if args.junit and not is_folder:
+        raise _refused("expected a folder with --junit, got no folder")
+    try:
+        function = None if is_folder else load(args.candidate, _GRADIENTS)
+    except LoadError as error:
+        raise _refused(str(error)) from error
     data = source_of(args).load()
     fitted(e, data)
     with jax.enable_x64(True):
         params = e.init(jax.random.key(args.seed))
+    if function is None:
+        return _grade(args, e, params, data)
+    candidate = Candidate(function, args.candidate)
+    reference = Candidate(_GRADIENTS[args.reference], args.reference)
     here, words = environment(), described(e)
     if not (args.json or args.quiet):
         print(
@@ -91,7 +108,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         # What a candidate prints is not part of the report.
         with Console(stderr=True).status("comparing"), redirect_stdout(sys.stderr):
-            found = check_gradient(
+            found = examine(
                 candidate,
                 params,
                 data.train,
@@ -119,27 +136,47 @@ def run(args: argparse.Namespace) -> int:
     return 0 if found.agrees else 1
 
 
-def find(name: str) -> Callable:
-    """The gradient of this name: jaxnet's, or MODULE:FUNCTION from this folder."""
-    if name in _GRADIENTS:
-        return _GRADIENTS[name]
-    module, colon, function = name.partition(":")
-    if not colon:
-        names = ", ".join(_GRADIENTS)
-        raise _refused(f"expected one of {names}, or MODULE:FUNCTION, got {name!r}")
-    if (folder := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, folder)
+def _grade(args: argparse.Namespace, e: Experiment, params: Params, data: Split) -> int:
+    """Grade all the files in a folder; the exit code is 0 if all are right."""
+    paths = sorted(map(str, Path(args.candidate).glob("*.py")))
+    if not paths:
+        raise _refused(f"expected files *.py in {args.candidate}, got none")
+    task = Task(params, data.train[: max(e.batch_size, 40)], e.cost, e.batch_size)
+    found = grade(paths, task, args.timeout)
+    grades = list(track(found, len(paths), "grading"))
+    if args.json:
+        values: list[dict[str, Any]] = [each._asdict() for each in grades]
+        print_json({"command": "compare", "grades": values, **environment()})
+    else:
+        print(*_table(grades), sep="\n")
+    if args.junit:
+        args.junit.write_text(junit(grades))
+        print(f"wrote {args.junit}", file=sys.stderr if args.json else sys.stdout)
+    return 0 if all(each.verdict == "right" for each in grades) else 1
+
+
+def _table(grades: list[Grade]) -> list[str]:
+    rows = [["file", "verdict", *EQUATIONS]]
+    for each in grades:
+        score = [each.score.get(name, "-") for name in EQUATIONS]
+        rows.append([Path(each.name).name, each.verdict, *score])
+    sentences = ["", *(each.sentence for each in grades)]
+    table = zip(aligned(rows), sentences, strict=True)
+    return [f"{line}  {sentence}".rstrip() for line, sentence in table]
+
+
+def _write_template(name: str) -> int:
+    """Write a template into the current folder."""
+    source = resources.files("jaxnet.compare") / "templates" / f"{name}.py"
+    path = Path(f"my_{name}.py")
     try:
-        found = getattr(importlib.import_module(module), function)
-    except (Exception, SystemExit) as error:
-        what = f"{type(error).__name__}: {error}"
-        raise _refused(f"importing {name} failed with {what}") from error
-    try:
-        inspect.signature(found)
-    except (TypeError, ValueError) as error:
-        what = type(found).__name__
-        raise _refused(f"{name} is not a function in Python but {what}") from error
-    return found
+        with path.open("x") as file:
+            file.write(source.read_text())
+    except FileExistsError:
+        message = f"argument --template: {path} exists already"
+        raise UsageError(message) from None
+    print(f"wrote {path}")
+    return 0
 
 
 def _refused(reason: str) -> UsageError:

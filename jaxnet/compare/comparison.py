@@ -7,18 +7,19 @@ all of them; the verdict is by the relative error of its norm.
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxnet.compare.candidate import Candidate
+from jaxnet.forms import ShapeError, name_of
+
 _ROUNDINGS = 256  # 90 occurred in 3,000 random networks, in sums that cancelled
+_MEANINGLESS = 0.1  # a tolerance that would let wrong gradients pass
 _SMALL = 1e-3  # of an array's largest element: smaller ones are compared with that
-
-
-class ShapeError(ValueError):
-    """A gradient whose arrays are not like the reference's."""
 
 
 class Leaf(NamedTuple):
@@ -56,13 +57,24 @@ class Comparison(NamedTuple):
         """The largest relative error of an array."""
         return max(leaf.relative_error for leaf in self.leaves)
 
+    def __str__(self) -> str:
+        """A line for each array."""
+        lines = [f"{'array':<12}{'shape':>9}{'relative error':>16}"]
+        for leaf in self.leaves:
+            shape = "x".join(map(str, leaf.shape)) or "()"
+            verdict = "agrees" if leaf.agrees else "DIFFERS"
+            line = f"{leaf.name:<12}{shape:>9}{leaf.relative_error:>16.1e}  {verdict}"
+            lines.append(line)
+        end = f"{self.dtype}, tolerance {self.tolerance:.1e}"
+        return "\n".join([*lines, end])
 
-def tolerance_for(dtype: str | np.dtype, longest: int) -> float:
+
+def tolerance_for(dtype: Any, longest: int) -> float:
     """The largest relative error that rounding explains, 256 eps sqrt(longest).
 
     `longest` is the number of terms in the longest sum, the largest fan-in.
     """
-    return _ROUNDINGS * float(np.finfo(dtype).eps) * math.sqrt(longest)
+    return _ROUNDINGS * float(jnp.finfo(dtype).eps) * math.sqrt(longest)
 
 
 def compare_gradients(
@@ -76,17 +88,25 @@ def compare_gradients(
 ) -> Comparison:
     """The result of `candidate(*args, **kwargs)` compared with that of `reference`.
 
-    Both may return any pytree of arrays. All floating-point arguments are converted to
-    `dtype`, whatever JAX's own setting, since in float64 a fault stands out from
-    rounding. The default tolerance is that of `tolerance_for` the longest dimension;
-    for `floor` see `compare_trees`.
+    Both may return any pytree of arrays; if the arguments are a network and examples,
+    both may have any of the forms of `jaxnet.forms`. All floating-point arguments are
+    converted to `dtype`, whatever JAX's own setting, since in float64 a fault stands
+    out from rounding. The default tolerance is that of `tolerance_for` the longest
+    dimension; for `floor` see `compare_trees`.
 
     >>> automatic = jax.grad(lambda v: jnp.sum(v**3))
     >>> jaxnet.compare_gradients(lambda v: 3 * v**2, automatic, jnp.ones(4)).agrees
     True
 
-    Raises ShapeError, a ValueError, if they do not return arrays of the same shapes.
+    Raises ShapeError, a ValueError, if they do not return arrays of the same names and
+    shapes, and ValueError for a `dtype` whose rounding hides a wrong gradient.
     """
+    network = args[0] if len(args) > 2 and isinstance(args[0], list | tuple) else ()
+    if network and all(hasattr(layer, "weigh") for layer in network):
+        candidate, reference = (
+            f if isinstance(f, Candidate) else Candidate(f)
+            for f in (candidate, reference)
+        )
     with jax.enable_x64(dtype == "float64"):
         args, kwargs = jax.tree.map(lambda leaf: _cast(leaf, dtype), (args, kwargs))
         actual, expected = candidate(*args, **kwargs), reference(*args, **kwargs)
@@ -94,6 +114,11 @@ def compare_gradients(
         arrays = [a for a in jax.tree.leaves((args, expected)) if hasattr(a, "shape")]
         longest = max((n for array in arrays for n in array.shape), default=1)
         tolerance = tolerance_for(dtype, longest)
+        if tolerance > _MEANINGLESS:
+            raise ValueError(
+                f"Expected float32 or float64: in {dtype}, rounding explains relative "
+                f"errors up to {tolerance:.2g}. Pass tolerance= to compare anyway."
+            )
     return compare_trees(actual, expected, tolerance, floor)
 
 
@@ -101,8 +126,8 @@ def _cast(leaf: Any, dtype: str) -> Any:
     floating = hasattr(leaf, "dtype") and jnp.issubdtype(leaf.dtype, jnp.floating)
     if not floating:
         return leaf
-    same = leaf.dtype == dtype  # NumPy converts without compiling anything
-    return jax.device_put(leaf if same else np.asarray(leaf).astype(dtype))
+    numbers = np.array(leaf)  # a copy; NumPy converts without compiling anything
+    return jax.device_put(numbers.astype(jnp.dtype(dtype)))
 
 
 def compare_trees(
@@ -112,31 +137,61 @@ def compare_trees(
 
     An array whose difference has a norm of at most `floor`, one number or one for each
     array, agrees whatever its relative error.
-    Raises ShapeError unless both have the same number of real arrays, of equal shapes.
+    Raises ShapeError unless both have real arrays of the same names and shapes.
     """
-    named = jax.tree_util.tree_leaves_with_path(expected)
-    arrays = jax.tree.leaves(actual)
-    if len(arrays) != len(named):
-        raise ShapeError(
-            f"Expected a gradient of {len(named)} arrays, like the reference's, "
-            f"got {len(arrays)}."
-        )
+    named = matched(actual, expected)
     if not named:
         raise ShapeError("Expected at least one array to compare, got none.")
     floors = np.broadcast_to(floor, len(named)).tolist()
     leaves = [
-        _compare_arrays(name_of(path), np.asarray(a), np.asarray(e), tolerance, least)
-        for a, (path, e), least in zip(arrays, named, floors, strict=True)
+        _compare_arrays(name, np.asarray(a), np.asarray(e), tolerance, least)
+        for (name, a, e), least in zip(named, floors, strict=True)
     ]
-    return Comparison(leaves, tolerance, str(np.asarray(named[0][1]).dtype))
+    return Comparison(leaves, tolerance, str(np.asarray(named[0][2]).dtype))
 
 
-def name_of(path: tuple[Any, ...]) -> str:
-    """w^1, b^1, w^2, ... for an array of a network, else JAX's name of the path."""
-    match path:
-        case (jax.tree_util.SequenceKey(idx=l), jax.tree_util.GetAttrKey(name=name)):
-            return f"{name}^{l + 1}"
-    return jax.tree_util.keystr(path) or "the gradient"
+def matched(actual: Any, expected: Any) -> list[tuple[str, Any, Any]]:
+    """The name of each array and what both pytrees have there, matched by key.
+
+    Where one has names and the other has places, as layers and pairs, they are matched
+    in order. Raises ShapeError, listing what is missing and what is too much.
+    """
+
+    def leaves(tree: Any, *, by_place: bool) -> dict[Any, tuple[str, Any]]:
+        flatten = partial(jax.tree_util.tree_leaves_with_path, is_leaf=_is_none)
+        found = {}
+        for place, (path, leaf) in enumerate(flatten(tree)):
+            key = place if by_place else tuple(map(str, path))
+            found[key] = (name_of(path), leaf)
+        return found
+
+    trees = actual, expected
+    kinds = [_kinds_of_keys(tree) for tree in trees]
+    by_place = kinds[0] != kinds[1] and not any("DictKey" in k for k in kinds)
+    ours, theirs = (leaves(tree, by_place=by_place) for tree in trees)
+    wanted = {key for key, (_, leaf) in theirs.items() if leaf is not None}
+    none = [theirs[k][0] for k in wanted if k in ours and ours[k][1] is None]
+    if none:
+        raise ShapeError(f"Expected an array {none[0]}, got {none[0]} = None.")
+    got = {key for key, (_, leaf) in ours.items() if leaf is not None}
+    if got != wanted:
+        missing = [theirs[key][0] for key in theirs if key in wanted - got]
+        extra = [ours[key][0] for key in ours if key in got - wanted]
+        raise ShapeError(
+            f"Expected a gradient of {len(wanted)} arrays, like the reference's, got "
+            f"{len(got)}: missing {', '.join(missing) or 'none'}, and not in the "
+            f"reference {', '.join(extra) or 'none'}."
+        )
+    return [(name, ours[k][1], e) for k, (name, e) in theirs.items() if k in wanted]
+
+
+def _is_none(leaf: Any) -> bool:
+    return leaf is None
+
+
+def _kinds_of_keys(tree: Any) -> set[str]:
+    paths = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_is_none)
+    return {type(key).__name__ for path, _ in paths for key in path}
 
 
 def _compare_arrays(

@@ -1,18 +1,22 @@
-"""Small networks: a random one, and edge points at which gradients tend to fail."""
+"""Edge points at which gradients tend to fail, and small networks of other kinds.
 
-from collections.abc import Collection, Iterator
+The edge points are those of the network that is examined, so they ask for no other
+cost, activation or depth.
+"""
+
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from math import nan
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.activations import Activation, linear, relu, sigmoid, tanh
-from jaxnet.compare.candidate import CandidateError, Prepared
-from jaxnet.compare.comparison import ShapeError
-from jaxnet.compare.internals import Problem, compare_at
+from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
+from jaxnet.compare.candidate import Candidate, CandidateError
+from jaxnet.compare.comparison import Comparison, relative_error
+from jaxnet.compare.internals import Problem, internals
 from jaxnet.costs import (
     Cost,
     cross_entropy,
@@ -20,6 +24,8 @@ from jaxnet.costs import (
     log_likelihood,
     quadratic,
 )
+from jaxnet.forms import ShapeError
+from jaxnet.forms.calls import takes_cost
 from jaxnet.layers import Layer, Params
 from jaxnet.network import init
 
@@ -36,7 +42,7 @@ def probe(
 
     Where all shapes are equal, a wrong index gives a wrong value and can be named.
     `hidden` is the activation of all hidden layers, or one for each; the outputs are
-    those of the cost.
+    those of the cost, and the targets of a softmax add up to 1.
     """
     key, rng = jax.random.key(seed), np.random.default_rng(seed)
 
@@ -48,77 +54,128 @@ def probe(
     sizes = [n] * (hidden_layers + 2)
     params = init(key, sizes, hidden, cost.output, random_layer)
     x, y = rng.normal(size=(m, n)), rng.uniform(size=(m, n))
+    if cost.output == softmax:
+        y /= y.sum(axis=1, keepdims=True)
     return params, jax.device_put(x), jax.device_put(y)
 
 
 class Edge(NamedTuple):
-    """An edge point, and how far apart the two gradients are there."""
+    """A point, and how far apart the two gradients are there."""
 
     name: str
     relative_error: float
     tolerance: float
     agrees: bool
-    exception: str = ""  # that the candidate raised there
-    required: bool = True  # False for activations that it need not support
+    note: str = ""  # an exception, or a convention
+    required: bool = True  # False for networks of other kinds than the examined one
+    problem: Problem | None = None
+
+
+Compare = Callable[[Problem], Comparison]
 
 
 def edge_points(
-    candidate: Prepared, reference: Prepared, activations: Collection[Activation] = ()
+    candidate: Candidate, compare: Compare, problem: Problem, larger: Problem
 ) -> Iterator[Edge]:
-    """Both gradients compared at each edge point that the reference supports.
+    """The gradients at the edge points of this network, then at other networks.
 
-    The candidate is required to support sigmoid and the given activations.
+    `compare` compares them, and `larger` is the problem with more examples.
     """
-    for name, problem in _points():
-        problem = jax.tree.map(jax.device_put, problem)
-        hidden = {layer.activation for layer in problem.params[:-1]}
-        required = hidden <= {sigmoid, *activations}
-        if not candidate.takes(problem.cost):
-            continue
-        try:
-            reference(*problem)
-        except CandidateError:
-            continue
-        try:
-            found = compare_at(candidate, reference, problem)
-            numbers = found.relative_error, found.tolerance, found.agrees
-            yield Edge(name, *numbers, required=required)
-        except (CandidateError, ShapeError) as error:
-            yield Edge(name, nan, nan, False, str(error), required)
+    for name, point in [*_points(problem), ("a larger mini-batch", larger)]:
+        yield _edge(name, compare, point)
+    sigmas = {layer.activation for layer in problem.params[:-1]}
+    if any(map(_kinked, sigmas)):
+        yield _at_the_kink(candidate, compare, problem)
+    for name, point in _others(problem):
+        if point.cost == problem.cost or takes_cost(candidate.source):
+            yield _edge(name, compare, point, required=False)
 
 
-def _points() -> Iterator[tuple[str, Problem]]:
-    # What is done here to NumPy's arrays needs no compiling.
-    plain = jax.tree.map(np.asarray, Problem(*probe(hidden_layers=1, n=6, m=5)))
-    (first, last), x, y, _ = plain
-    one_hot = np.eye(6)[:5]
+def _edge(
+    name: str, compare: Compare, problem: Problem, *, required: bool = True
+) -> Edge:
+    try:
+        found = compare(problem)
+    except (CandidateError, ShapeError) as error:
+        return Edge(name, np.nan, np.nan, False, str(error), required, problem)
+    numbers = found.relative_error, found.tolerance, found.agrees
+    return Edge(name, *numbers, required=required, problem=problem)
 
-    def saturated(z: float) -> Problem:
-        outputs = replace(last, w=0 * last.w, b=np.full_like(last.b, z))
-        return plain._replace(params=[first, outputs])
 
-    yield "soft targets", plain
-    yield "one-hot targets", plain._replace(y=one_hot)
-    yield "inputs all zero", plain._replace(x=0 * x)
-    same = plain._replace(x=x[:1].repeat(5, 0), y=y[:1].repeat(5, 0))
-    yield "the same example five times", same
-    yield "a mini-batch of one", plain._replace(x=x[:1], y=y[:1])
-    for z in (-40.0, 40.0, -100.0, 100.0):
-        yield f"outputs saturated at z = {z:g}", saturated(z)
-    steep = [replace(first, w=40 * first.w), last]
-    yield "hidden neurons saturated", plain._replace(params=steep)
-    zeros = jax.tree.map(np.zeros_like, plain.params)
-    yield "weights all zero", plain._replace(params=zeros)
-    for depth in (0, 2, 3, 4):
-        yield f"{depth or 'no'} hidden layers", Problem(*probe(depth, n=6, m=5))
-    yield "cross-entropy", plain._replace(cost=cross_entropy)
-    outputs = probe(1, n=6, m=5, cost=linear_quadratic)
-    yield "linear outputs", Problem(*outputs, linear_quadratic)
-    softmax = [first, replace(last, activation=log_likelihood.output)]
-    softmax = plain._replace(params=softmax, y=one_hot, cost=log_likelihood)
-    yield "softmax with log-likelihood", softmax
-    yield "one neuron in each layer", Problem(*probe(2, n=1, m=5))
-    yield "cross-entropy at z = 100", saturated(100.0)._replace(cost=cross_entropy)
-    for sigma in (tanh, relu, linear):
-        yield f"{sigma} neurons", Problem(*probe(2, n=6, m=5, hidden=sigma))
-    yield "a layer each of tanh and relu", Problem(*probe(2, hidden=(tanh, relu)))
+def _points(problem: Problem) -> Iterator[tuple[str, Problem]]:
+    params, x, y, cost = problem
+    first, last = params[0], params[-1]
+    yield "inputs all zero", problem._replace(x=0 * x)
+    same = problem._replace(x=x[:1].repeat(len(x), 0), y=y[:1].repeat(len(y), 0))
+    yield "the same example throughout", same
+    yield "a mini-batch of one", problem._replace(x=x[:1], y=y[:1])
+    if hasattr(last, "w"):
+        # A softmax is saturated by outputs that differ, up to where exp overflows.
+        pattern = np.arange(last.b.size) % 3 - 1.0 if cost.output == softmax else 1.0
+        levels = (
+            (40.0, 1000.0) if cost.output == softmax else (-40.0, 40.0, -100.0, 100.0)
+        )
+        for z in levels if cost.output != linear else ():
+            outputs = replace(last, w=0 * last.w, b=z * pattern + 0 * last.b)
+            name = f"outputs saturated at z = {z:g}"
+            yield name, problem._replace(params=[*params[:-1], outputs])
+    if hasattr(first, "w") and len(params) > 1:
+        steep = replace(first, w=40 * first.w)
+        yield "hidden neurons saturated", problem._replace(params=[steep, *params[1:]])
+    zeros = jax.tree.map(np.zeros_like, params)
+    if not any(_kinked(layer.activation) for layer in params):
+        yield "weights all zero", problem._replace(params=zeros)
+
+
+def _kinked(sigma: Activation) -> bool:
+    """Whether it has no derivative at 0."""
+    if sigma == softmax:
+        return False
+    h = 1e-6
+    below, at, above = (float(sigma.fn(np.float64(z))) for z in (-h, 0.0, h))
+    return abs((above - at) - (at - below)) > 1e-3 * h
+
+
+def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Edge:
+    """At weighted inputs of 0, where any derivative between two is a convention."""
+    first = problem.params[0]
+    b = np.where(np.arange(first.b.size) % 2, first.b, 0.0)
+    rows = np.expand_dims(b != 0, tuple(range(1, first.w.ndim)))
+    at_zero = replace(first, w=first.w * rows, b=b)
+    point = problem._replace(params=[at_zero, *problem.params[1:]])
+    edge = _edge(f"{first.activation} at z = 0", compare, point)
+    if edge.agrees or edge.note:
+        return edge
+    inside = internals(point)
+    actual = jax.tree.leaves(candidate(*point))
+    for value in (0.0, 0.5, 1.0):
+        slopes = [
+            np.where(z == 0, value, s)
+            for z, s in zip(inside.z, inside.slope, strict=True)
+        ]
+        gradients = inside.all_gradients(inside.backward(inside.delta[-1], slopes))
+        means = [leaf.mean(axis=0) for leaf in gradients]
+        if all(map(inside.match, actual, means)):
+            error = max(map(relative_error, actual, means))
+            note = f"with {value:g} for the derivative at 0, a convention"
+            return edge._replace(agrees=True, relative_error=error, note=note)
+    return edge
+
+
+def _others(problem: Problem) -> Iterator[tuple[str, Problem]]:
+    """Small networks of other depths, costs and activations than this problem's."""
+    sigma = problem.params[0].activation if len(problem.params) > 1 else sigmoid
+    depth, cost = len(problem.params) - 1, problem.cost
+    small = partial(probe, n=6, m=5)
+    for hidden_layers in (0, 2, 3):
+        if hidden_layers != depth:
+            name = f"{hidden_layers or 'no'} hidden layers"
+            yield name, Problem(*small(hidden_layers, hidden=sigma, cost=cost), cost)
+    for other in (quadratic, cross_entropy, linear_quadratic, log_likelihood):
+        if other != cost:
+            yield f"{other} cost", Problem(*small(1, hidden=sigma, cost=other), other)
+    for other in (sigmoid, tanh, relu, linear):
+        if other != sigma:
+            yield f"{other} neurons", Problem(*small(1, hidden=other, cost=cost), cost)
+    mixed = small(2, hidden=(tanh, relu), cost=cost)
+    yield "a layer each of tanh and relu", Problem(*mixed, cost)

@@ -6,8 +6,8 @@ import jax
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxnet.compare.comparison import name_of
 from jaxnet.compare.internals import Problem
+from jaxnet.forms import name_of
 from jaxnet.gradients import loss
 from jaxnet.layers import Params
 

@@ -1,19 +1,19 @@
 """The correct values inside a network, and how exactly they can be known.
 
-That layers are fully connected is assumed here, by `carry` and `gradients_of`, and by
-the likely mistakes in matrices.
+They come from `jax.grad`, `jax.vjp` and `jax.jvp` of the forward pass alone, so no
+verdict depends on a rule written by hand, whatever the kinds of layers.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array
 
-from jaxnet.activations import Activation, not_elementwise
+from jaxnet.activations import Activation, linear, not_elementwise
 from jaxnet.compare.comparison import (
     Comparison,
     compare_gradients,
@@ -22,57 +22,89 @@ from jaxnet.compare.comparison import (
     tolerance_for,
 )
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import Gradient, Inputs, Targets
-from jaxnet.layers import Params
+from jaxnet.gradients import Gradient
+from jaxnet.layers import Layer, Params
 from jaxnet.network import forward
 from jaxnet.oracles import demon
 
-Arrays = Sequence[np.ndarray]
+_EPS = 2 * float(np.finfo(float).eps)
+
+Leaves = list[np.ndarray]  # of one layer: no arrays, or those of w and b
 
 
 class Problem(NamedTuple):
     """What a gradient is computed of: a network, a mini-batch and a cost."""
 
     params: Params
-    x: Inputs
-    y: Targets
+    x: Any  # arrays of JAX or NumPy
+    y: Any
     cost: Cost = quadratic
+
+    def in_float64(self) -> "Problem":
+        """The same with NumPy's arrays of float64."""
+
+        def convert(array: Any) -> np.ndarray:
+            scale = 256 if array.dtype == np.uint8 else 1  # bytes stand for byte / 256
+            return np.array(array, float) / scale
+
+        arrays = jax.tree.map(convert, (self.params, self.x, self.y))
+        return Problem(*arrays, self.cost)
 
 
 class Internals(NamedTuple):
-    """The values in each layer, `a` also of the inputs; except in w, rows are examples.
+    """The values in each layer, `a` also of the inputs; the first axis is examples.
 
-    `rounding` is how far the errors delta, which are `jax.grad`'s, may be from exact.
+    Layers are counted from 0 here, so that a[l] enters layer l.
     """
 
-    w: list[np.ndarray]
+    params: Params
     z: list[np.ndarray]
     a: list[np.ndarray]
     slope: list[np.ndarray]  # sigma'(z)
     slope_at_a: list[np.ndarray]  # sigma'(a), a common mistake
+    prime: list[np.ndarray]  # sigma.prime(z), which may be wrong
     delta: list[np.ndarray]
     grad_a: np.ndarray | None  # of the cost, if it has a formula
-    rounding: Arrays = ()
+    delta_rounding: list[np.ndarray]
+    a_rounding: list[np.ndarray]
     tolerance: float = 0.0
 
-    @property
-    def gradients(self) -> list[np.ndarray]:
-        """The gradients of w^1, b^1, w^2, ... of each example."""
-        return gradients_of(self.delta, self.a)
+    def carried(self, l: int, delta: Any, layer: Any = None) -> np.ndarray:
+        """The errors w^T delta at a[l], of errors in layer l, or of another layer."""
+        layer = self.params[l] if layer is None else layer
+        return pull(layer, self.a[l], delta)[1]
 
-    @property
-    def gradient_rounding(self) -> list[np.ndarray]:
-        """How far these may be from exact."""
-        return gradients_of(self.rounding, [np.abs(a) for a in self.a])
+    def gradients(self, l: int, delta: Any, a: Any = None) -> Leaves:
+        """The gradient of layer l for each example, with errors delta and inputs a."""
+        a = self.a[l] if a is None else a
+        return jax.tree.leaves(pull(self.params[l], a, delta)[0])
 
-    def carry(self, l: int, delta: np.ndarray) -> np.ndarray:
-        """The errors w^T delta at the activations that enter layer l + 1."""
-        return delta @ self.w[l]
+    def rounding(self, l: int) -> Leaves:
+        """How far the gradient of layer l may be from exact for each example."""
+        size, delta = np.abs(self.a[l]), np.abs(self.delta[l])
+        of_delta = self.gradients(l, self.delta_rounding[l], size)
+        moved = self.gradients(l, delta, size + self.a_rounding[l])
+        at = self.gradients(l, delta, size)
+        return [e + np.abs(m - g) for e, m, g in zip(of_delta, moved, at, strict=True)]
 
-    def match(
-        self, actual: np.ndarray, expected: np.ndarray, rounding: Any = 0.0
-    ) -> bool:
+    def all_gradients(self, deltas: list[np.ndarray] | None = None) -> Leaves:
+        """The gradients of w^1, b^1, w^2, ... of each example, for these errors."""
+        deltas = self.delta if deltas is None else deltas
+        return [
+            leaf for l, delta in enumerate(deltas) for leaf in self.gradients(l, delta)
+        ]
+
+    def backward(self, delta: np.ndarray, slopes: list[np.ndarray]) -> list[np.ndarray]:
+        """All errors, from those of the last layer and sigma' of each layer."""
+        deltas = [delta]
+        for l in reversed(range(len(self.params) - 1)):
+            deltas.insert(0, self.carried(l + 1, deltas[0]) * slopes[l])
+        return deltas
+
+    def match(self, actual: Any, expected: Any, rounding: Any = 0.0) -> bool:
         """Whether two arrays are equal within the tolerance or this rounding."""
+        if np.shape(actual) != np.shape(expected):
+            return False
         limit = norm_of(np.asarray(rounding))
         is_rounding = norm_of(actual - expected) <= limit < np.inf
         return is_rounding or relative_error(actual, expected) <= self.tolerance
@@ -80,77 +112,123 @@ class Internals(NamedTuple):
 
 def internals(problem: Problem) -> Internals:
     """The correct values inside a network, independent of `errors` and `backprop`."""
-    found = Internals(*jax.tree.map(np.asarray, _values(problem)))
-    longest = max(len(problem.x), *(n for w in found.w for n in w.shape))
-    return found._replace(
-        rounding=_rounding(found, np.asarray(problem.y)),
-        tolerance=16 * tolerance_for(problem.x.dtype, longest),
-    )
-
-
-@jax.jit  # one by one its parts compile for seconds
-def _values(problem: Problem) -> tuple[Any, ...]:
     params, x, y, cost = problem
+    found = jax.tree.map(np.asarray, _values(*jax.device_put((params, x, y)), cost))
+    lengths = [len(x), *(n for leaf in jax.tree.leaves(params) for n in leaf.shape)]
+    return Internals(params, *found, 16 * tolerance_for(float, max(lengths)))
+
+
+@partial(jax.jit, static_argnames="cost")  # one by one its parts compile for seconds
+def _values(params: Params, x: Array, y: Array, cost: Cost) -> tuple[Any, ...]:
     sigmas = [layer.activation for layer in params]
     zs, activations = jax.vmap(partial(forward, params))(x)
     slopes = [_slope(s, z) for s, z in zip(sigmas, zs, strict=True)]
     at_a = [_slope(s, a) for s, a in zip(sigmas, activations[1:], strict=True)]
+    primes = [
+        slope if s.prime is not_elementwise else s.prime(z)
+        for s, z, slope in zip(sigmas, zs, slopes, strict=True)
+    ]
     deltas = jax.vmap(partial(demon, params, cost=cost))(x, y)
     grad_a = None
     if cost.formula is not None:
         grad_a = jax.vmap(jax.grad(cost.formula))(activations[-1], y)
-    return [layer.w for layer in params], zs, activations, slopes, at_a, deltas, grad_a
+
+    # First-order bounds of the rounding errors, layer by layer: those of a sum are
+    # proportional to the sum of its absolute values, and sigma' is often taken as
+    # a (1 - a), of which nothing is left where neurons saturate at 1.
+    sizes = [jax.tree.map(jnp.abs, _bare(layer)) for layer in params]
+    z_errors, a_errors = [], [jnp.zeros_like(activations[0])]
+    for l, size in enumerate(sizes):
+        weigh = jax.vmap(size.weigh)
+        error = a_errors[-1]
+        error = weigh(error) - weigh(jnp.zeros_like(error))
+        z_errors.append(error + _EPS * weigh(jnp.abs(activations[l])))
+        a = _EPS * jnp.abs(activations[l + 1])
+        a_errors.append(jnp.abs(slopes[l]) * z_errors[-1] + a)
+    error_of = jax.vmap(jax.grad(cost.value))
+    z, shift = zs[-1], z_errors[-1]
+    by_y = jax.jvp(lambda y: error_of(z, y), (y,), (jnp.ones_like(y),))[1]
+    sensitive = [jnp.abs(error_of(z + s * shift, y) - deltas[-1]) for s in (-1, 1)]
+    size = jnp.abs(activations[-1]) + jnp.abs(y)
+    bounds = [sum(sensitive) + _EPS * (jnp.abs(by_y) * size + jnp.abs(deltas[-1]))]
+    bounds[0] = bounds[0] + _EPS * jnp.abs(activations[-1] - y)
+    for l in reversed(range(len(params) - 1)):
+        carry = partial(_carry, sizes[l + 1], activations[l + 1])
+        exact = _carry(_bare(params[l + 1]), activations[l + 1], deltas[l + 1])
+        slope, z, shift = slopes[l], zs[l], z_errors[l]
+        moved = [jnp.abs(_slope(sigmas[l], z + s * shift) - slope) for s in (-1, 1)]
+        of_slope = sum(moved) + _EPS
+        passed_on = carry(bounds[0]) * (jnp.abs(slope) + of_slope)
+        summed = _EPS * carry(jnp.abs(deltas[l + 1])) * jnp.abs(slope)
+        bounds.insert(0, passed_on + summed + jnp.abs(exact) * of_slope)
+    return zs, activations, slopes, at_a, primes, deltas, grad_a, bounds, a_errors
 
 
-def _slope(sigma: Activation, z: Float[Array, "m n"]) -> Float[Array, "m n"]:
-    """The derivative of sigma.fn, so that no verdict depends on a wrong sigma.prime.
-
-    Of softmax, it is the diagonal of the matrix.
-    """
+def _slope(sigma: Activation, z: Array) -> Array:
+    """The derivative of sigma.fn; of softmax, the diagonal of the matrix."""
     if sigma.prime is not_elementwise:
         return jax.vmap(lambda z: jnp.diagonal(jax.jacobian(sigma.fn)(z)))(z)
     return jax.jvp(sigma.fn, (z,), (jnp.ones_like(z),))[1]
 
 
-def _rounding(inside: Internals, y: np.ndarray) -> list[np.ndarray]:
-    """The rounding of each delta.
-
-    `jax.grad` takes sigma' from a, as a (1 - a), with an error of about eps, so nothing
-    is left of it where neurons saturate at 1; sigma(z) sigma(-z) is more exact. Errors
-    are independent, so their squares add up.
-    """
-    eps = 4 * float(np.finfo(y.dtype).eps)
-    found = [eps * np.abs(inside.a[-1] - y, dtype=float)]
-    for l in reversed(range(len(inside.w) - 1)):
-        w = inside.w[l + 1].astype(float)
-        passed_on = np.sqrt(found[0] ** 2 @ w**2) * (np.abs(inside.slope[l]) + eps)
-        found.insert(0, eps * np.abs(inside.delta[l + 1] @ w) + passed_on)
-    return found
+def _bare(layer: Any) -> Any:
+    """The layer without its activation, so that one program serves all of a shape."""
+    return replace(layer, activation=linear)
 
 
-def outer(delta: np.ndarray, a: np.ndarray) -> np.ndarray:
-    """Each example's delta a^T."""
-    return delta[:, :, None] * a[:, None, :]
+def _carry(layer: Any, a: Array, delta: Array) -> Array:
+    return jax.vmap(lambda a, delta: jax.vjp(layer.weigh, a)[1](delta)[0])(a, delta)
 
 
-def gradients_of(deltas: Arrays, activations: Arrays) -> list[np.ndarray]:
-    """The gradients of w^1, b^1, w^2, ... of each example, by (BP4) and (BP3)."""
-    layers = zip(deltas, activations, strict=False)  # a^L enters no layer
-    return [leaf for delta, a in layers for leaf in (outer(delta, a), delta)]
+def weigh(layer: Any, a: np.ndarray) -> np.ndarray:
+    """The weighted inputs of a layer, for each example."""
+    if isinstance(layer, Layer):  # NumPy compiles nothing
+        return a.reshape(len(a), -1) @ layer.w.T + layer.b
+    return np.asarray(_weigh(_bare(layer), a))
+
+
+def pull(layer: Any, a: np.ndarray, delta: np.ndarray) -> tuple[Any, np.ndarray]:
+    """Each example's gradient of a layer, and the errors at its inputs."""
+    if isinstance(layer, Layer):
+        w = delta[:, :, None] * a.reshape(len(a), 1, -1)
+        return replace(layer, w=w, b=delta), (delta @ layer.w).reshape(a.shape)
+    return jax.tree.map(np.asarray, _pull(_bare(layer), a, delta))
+
+
+@jax.jit
+def _weigh(layer: Any, a: Array) -> Array:
+    return jax.vmap(layer.weigh)(a)
+
+
+@jax.jit
+def _pull(layer: Any, a: Array, delta: Array) -> tuple[Any, Array]:
+    def one(a: Array, delta: Array) -> tuple[Any, Array]:
+        return jax.vjp(lambda layer, a: layer.weigh(a), layer, a)[1](delta)
+
+    return jax.vmap(one)(a, delta)
 
 
 def compare_at(
-    candidate: Gradient, reference: Gradient, problem: Problem, dtype: str = "float64"
+    candidate: Gradient,
+    reference: Gradient,
+    problem: Problem,
+    dtype: str = "float64",
+    precision: str = "float64",
 ) -> Comparison:
-    """Two gradients of a network, compared no more closely than `jax.grad` is exact."""
-    compare = partial(compare_gradients, candidate, reference, *problem, dtype=dtype)
+    """Two gradients of a network, compared no more closely than `jax.grad` is exact.
+
+    `precision` is that in which the candidate computes, whatever it is given.
+    """
+    coarsest = max(dtype, precision, key=lambda name: np.finfo(name).eps)
+    longest = max(n for leaf in jax.tree.leaves(problem[:3]) for n in leaf.shape)
+    options = {"dtype": dtype, "tolerance": tolerance_for(coarsest, longest)}
+    compare = partial(compare_gradients, candidate, reference, *problem, **options)
     found = compare()
     if found.agrees:
         return found
-    with jax.enable_x64(dtype == "float64"):
-        inside = internals(
-            jax.tree.map(lambda leaf: np.asarray(leaf).astype(dtype), problem)
-        )
-    norms = [norm_of(leaf.mean(axis=0)) for leaf in inside.gradient_rounding]
-    floor = [norm if np.isfinite(norm) else 0.0 for norm in norms]
-    return compare(floor=floor)
+    with jax.enable_x64(True):
+        inside = internals(problem.in_float64())
+    scale = float(np.finfo(coarsest).eps / np.finfo(float).eps)
+    each = [r for l in range(len(problem.params)) for r in inside.rounding(l)]
+    norms = [scale * norm_of(leaf.mean(axis=0)) for leaf in each]
+    return compare(floor=[norm if np.isfinite(norm) else 0.0 for norm in norms])

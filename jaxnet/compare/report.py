@@ -1,11 +1,13 @@
 """The check of a gradient as lines of text."""
 
 from collections.abc import Iterable, Iterator
-from math import isinf
+from math import isinf, isnan
 
-from jaxnet.compare.check import GradCheck
+import numpy as np
+
 from jaxnet.compare.comparison import Comparison
 from jaxnet.compare.diagnosis import Equation
+from jaxnet.compare.examination import Examination
 
 FORMULAS = {
     "BP1": "delta^L = grad_a C . sigma'(z^L)",
@@ -14,6 +16,10 @@ FORMULAS = {
     "BP4": "dC/dw^l = delta^l a^(l-1)^T",
     "2.3": "z^l = w^l a^(l-1) + b^l, a^l = sigma(z^l)",
     "2.4": "C = 1/m sum_x C_x, so the gradient is a mean",
+}
+_EDGES = {
+    True: "Edge points of this network: largest relative error of a parameter",
+    False: "Other networks, without effect on the verdict",
 }
 
 
@@ -24,8 +30,9 @@ def training(epochs: int) -> str:
     return f"trained for {epochs} epoch{'s' * (epochs != 1)}"
 
 
-def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
+def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
     """The whole report, the verdict last."""
+    yield f"{candidate}: {form_in_words(found)}"
     for stage in found.stages:
         compared = stage.comparison
         yield ""
@@ -40,6 +47,9 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
     yield ""
     yield "Equation by equation, at each example: relative error in float64"
     for equation in found.equations:
+        if equation.name == "call":
+            yield f"  {equation}"
+            continue
         formula = FORMULAS.get(equation.name, "")
         where = f"layer {equation.layer}" if equation.layer else "all"
         verdict = "holds" if equation.holds else f"BROKEN {equation.mistake}"
@@ -47,46 +57,69 @@ def lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
         line = f"  {equation.name:<4}{where:<9}{formula:<48}{error:>8}  {verdict}"
         yield line.rstrip()
     yield from _opinions(found, candidate, reference)
-    if found.edges:
-        yield ""
-        yield "Edge points, on small networks: largest relative error of a parameter"
-    for edge in found.edges:
-        verdict = "agrees" if edge.agrees else edge.exception or "DIFFERS"
-        if not edge.agrees and not edge.required:
-            verdict += ", not counted: the network does not use it"
-        error = "" if edge.exception else _error(edge.relative_error, edge.agrees)
-        yield f"  {edge.name:<34}{error:>8}  {verdict}"
+    for required, title in _EDGES.items():
+        edges = [edge for edge in found.edges if edge.required == required]
+        if edges:
+            yield ""
+            yield title
+        for edge in edges:
+            verdict = "agrees" if edge.agrees else "DIFFERS"
+            verdict = f"agrees, {edge.note}" if edge.agrees and edge.note else verdict
+            verdict = edge.note if not edge.agrees and edge.note else verdict
+            known = np.isfinite(edge.tolerance)
+            error = _error(edge.relative_error, edge.agrees) if known else ""
+            yield f"  {edge.name:<34}{error:>8}  {verdict}"
     yield from _timings(found)
     yield ""
     yield from verdict_lines(found, candidate, reference)
 
 
-def verdict_lines(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
+def form_in_words(found: Examination) -> str:
+    """The form that was recognised, and the precision if it is not float64."""
+    words = found.form or "layers"
+    if found.precision != "float64":
+        eps = float(np.finfo(found.precision).eps)
+        words += (
+            f". Computed in {found.precision}: differences of {eps:.0e} are rounding"
+        )
+    return words + "."
+
+
+def verdict_lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
     """Whether the two agree, and which equations are broken if not."""
     if found.agrees:
         worst = max(stage.comparison.relative_error for stage in found.stages[::2])
         error = f"relative error at most {worst:.1e} in float64"
         yield f"{candidate} agrees with {reference}: {error}."
+        if found.precision != "float64":
+            yield f"It computes in {found.precision}, whose rounding that is."
+        yield from (f"{e.name}: {e.note}." for e in found.edges if e.agrees and e.note)
         return
     yield f"{candidate} differs from {reference}."
-    yield from (_sentence(equation) for equation in found.broken)
-    wrong = [e.name for e in found.edges if e.required and not e.agrees]
-    compared = [stage.comparison for stage in found.stages]
-    dtypes = dict.fromkeys(each.dtype for each in compared if not each.agrees)
-    if wrong and not dtypes:
-        yield f"It agrees at the network above, but not at: {', '.join(wrong)}."
-    elif not found.broken and not wrong:
-        yield f"All equations hold in a small network; look at {' and '.join(dtypes)}."
+    wrong = [edge for edge in found.edges if edge.required and not edge.agrees]
+    stages = [stage for stage in found.stages if not stage.comparison.agrees]
+    at_the_network = any(not equation.holds for equation in found.equations)
+    if not at_the_network and wrong and not stages:
+        names = ", ".join(edge.name for edge in wrong)
+        yield f"It agrees at the network as it is, but not at: {names}."
+    if found.place:
+        yield f"At {found.place}:"
+    yield from map(sentence, found.broken)
+    if not found.broken:
+        where = dict.fromkeys(
+            f"{s.comparison.dtype}, {training(s.epochs)}" for s in stages
+        )
+        if where:
+            yield f"All equations hold in float64, untrained; not: {'; '.join(where)}."
+        yield from dict.fromkeys(edge.note for edge in wrong if edge.note)
 
 
-def _sentence(equation: Equation) -> str:
-    if equation.name == "2.4":
-        return f"The mean over the mini-batch (2.4) is broken: {equation.mistake}."
+def sentence(equation: Equation) -> str:
+    """The equation, where and how it is broken, and what the book has."""
     formula = FORMULAS.get(equation.name)
-    where = f" in layer {equation.layer}" if equation.layer else ""
-    how = equation.mistake or f"relative error {equation.relative_error:.1e}"
-    book = f" The book: {formula}." if formula else ""
-    return f"{equation.name} is broken{where}: {how}.{book}"
+    if equation.holds or formula is None or equation.name == "2.4":
+        return str(equation)
+    return f"{equation} The book: {formula}."
 
 
 def _leaves(comparison: Comparison) -> Iterator[str]:
@@ -110,7 +143,7 @@ def _leaves(comparison: Comparison) -> Iterator[str]:
     )
 
 
-def _opinions(found: GradCheck, candidate: str, reference: str) -> Iterator[str]:
+def _opinions(found: Examination, candidate: str, reference: str) -> Iterator[str]:
     if found.curve is None:
         return
     yield ""
@@ -123,15 +156,12 @@ def _opinions(found: GradCheck, candidate: str, reference: str) -> Iterator[str]
             f"  {opinion.name:<4} relative error from central differences: {candidate} "
             f"{opinion.from_candidate:.1e}, {reference} {opinion.from_reference:.1e}"
         )
-    if found.complex_step_error is not None:
-        yield (
-            f"  relative error from the complex step, on a small network: {candidate} "
-            f"{found.complex_step_error:.1e}"
-        )
 
 
 def _error(relative_error: float, agrees: bool) -> str:
     """The error, but not as infinite where it is rounding of a reference of 0."""
+    if isnan(relative_error):
+        return "-" if agrees else "nan"
     return "rounding" if agrees and isinf(relative_error) else f"{relative_error:.1e}"
 
 
@@ -139,7 +169,7 @@ def _row(numbers: Iterable[float], form: str) -> str:
     return "".join(f"{number:>{form}}" for number in numbers)
 
 
-def _timings(found: GradCheck) -> Iterator[str]:
+def _timings(found: Examination) -> Iterator[str]:
     yield ""
     yield "Cost of a call in float32: measured, counted by XLA, and by hand"
     heads = f"{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"

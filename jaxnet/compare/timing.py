@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from jaxnet.compare.candidate import Prepared
+from jaxnet.compare.candidate import Candidate
 from jaxnet.compare.internals import Problem
 from jaxnet.gradients import loss
 
-_REPEATS = 40
+_REPEATS, _LONGEST = 40, 1.0  # as many calls, in about as many seconds
 
 
 class Timing(NamedTuple):
@@ -27,19 +27,19 @@ class Timing(NamedTuple):
 
 
 def time_calls(
-    candidate: Prepared, reference: Prepared, problem: Problem
+    candidate: Candidate, reference: Candidate, problem: Problem
 ) -> list[Timing]:
     """The cost alone and both gradients in float32, as in training, interleaved."""
     *arrays, cost = jax.tree.map(_in_float32, problem)
-    products = [2 * len(problem.x) * w.size for w, _ in problem.params]
+    ws = [layer.w for layer in problem.params if hasattr(layer, "w")]
+    products = [2 * len(problem.x) * w.size for w in ws]
     forward, backward = sum(products), sum(products) + sum(products[1:])
     methods: list[tuple[str, Any, dict[str, Any], int]] = [
         ("cost alone", jax.jit(partial(loss, cost=cost)), {}, forward)
     ]
     for gradient in dict.fromkeys((candidate, reference)):
-        function = gradient.compiled if gradient.compiles else gradient.plain
-        options = gradient.arguments(cost)
-        methods.append((gradient.name, function, options, forward + backward))
+        function = gradient.compiled or gradient
+        methods.append((gradient.name, function, {"cost": cost}, forward + backward))
     timings, calls = [], []
     for name, function, options, analytic_flops in methods:
         seconds = flops = bytes_ = None
@@ -51,7 +51,9 @@ def time_calls(
             flops, bytes_ = analysis.get("flops"), analysis.get("bytes accessed")
         calls.append(partial(function, *arrays, **options))
         timings.append(Timing(name, seconds, 0.0, flops, bytes_, analytic_flops))
-    clocked = [[_seconds(call) for call in calls] for _ in range(_REPEATS)]
+    slowest = max(_seconds(call) for call in calls)
+    repeats = max(3, min(_REPEATS, int(_LONGEST / slowest)))
+    clocked = [[_seconds(call) for call in calls] for _ in range(repeats)]
     medians = np.median(clocked, axis=0).tolist()
     return [t._replace(seconds=s) for t, s in zip(timings, medians, strict=True)]
 

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from jaxnet.compare.check import GradCheck
+from jaxnet.compare.examination import Examination
 from jaxnet.compare.report import training
 from jaxnet.figures.canvas import BLUE, RED, blank, save
 
 _ZERO = 1e-17  # where an error of zero is drawn on the logarithmic axis
 
 
-def gradient_comparison(found: GradCheck, candidate: str, path: str | Path) -> Path:
+def gradient_comparison(found: Examination, candidate: str, path: str | Path) -> Path:
     """The path of a picture of the errors of each parameter and of each step h."""
     figure = blank(10.0, 4.0)
     bars, curve = figure.subplots(1, 2)

@@ -1,0 +1,187 @@
+"""The complete examination of a gradient, which `python -m jaxnet compare` reports.
+
+It is compared with a reference in float64 and float32, before and after training; with
+each equation; with differences of the cost alone; at edge points; and timed.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import cycle, islice
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from jaxnet.activations import sigmoid
+from jaxnet.compare.candidate import Candidate, CandidateError
+from jaxnet.compare.comparison import Comparison
+from jaxnet.compare.diagnosis import Equation, equations
+from jaxnet.compare.edge_points import Edge, edge_points, probe
+from jaxnet.compare.finite_differences import Curve, Opinion, third_opinion
+from jaxnet.compare.internals import Problem, compare_at
+from jaxnet.compare.timing import Timing, time_calls
+from jaxnet.costs import Cost, quadratic
+from jaxnet.forms import ShapeError
+from jaxnet.gradients import autodiff
+from jaxnet.layers import Dataset, Params
+from jaxnet.sgd import epoch, start
+
+_ETA = 0.1  # of the training before the last comparison
+_LARGER = 40  # examples in the larger mini-batch
+
+
+class Stage(NamedTuple):
+    """The gradient compared with the reference after some epochs of training."""
+
+    epochs: int
+    comparison: Comparison
+
+
+@dataclass
+class Examination:
+    """All that was found about a gradient."""
+
+    form: str = ""
+    precision: str = "float64"
+    stages: list[Stage] = field(default_factory=list)
+    equations: list[Equation] = field(default_factory=list)
+    opinions: list[Opinion] = field(default_factory=list)
+    curve: Curve | None = None
+    edges: list[Edge] = field(default_factory=list)
+    place: str = ""  # where `broken` was found, if not at the network itself
+    broken: list[Equation] = field(default_factory=list)
+    timings: list[Timing] = field(default_factory=list)
+    diverged_after: int | None = None  # epochs, after which nothing was compared
+
+    @property
+    def agrees(self) -> bool:
+        """Whether the gradient is correct at this network, data and cost."""
+        return (
+            all(stage.comparison.agrees for stage in self.stages)
+            and all(equation.holds for equation in self.equations)
+            and all(edge.agrees for edge in self.edges if edge.required)
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain dictionaries, lists and numbers, with None for nan and infinity."""
+        edges = [edge._replace(problem=None) for edge in self.edges]
+        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
+        return {"agrees": self.agrees, **values, "edges": _plain(edges)}
+
+
+def _plain(value: Any) -> Any:
+    as_dict = getattr(value, "_asdict", None)  # of a NamedTuple
+    if as_dict is not None:
+        return {n: _plain(item) for n, item in as_dict().items() if n != "problem"}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def examine(
+    candidate: Candidate,
+    params: Params,
+    data: Dataset,
+    *,
+    reference: Candidate,
+    cost: Cost = quadratic,
+    batch_size: int = 10,
+    epochs: Sequence[int] = (0, 1),
+    edges: bool = True,
+    details: bool = True,
+) -> Examination:
+    """All that can be found out about a gradient, with a mini-batch of the data.
+
+    `epochs` is how long the network has been trained at each comparison. Without
+    `details`, there are no differences of the cost, other networks and timings.
+    Raises CandidateError for any exception of the candidate at this network, and
+    ShapeError if its result does not have the network's shapes.
+    """
+    found = Examination()
+    with jax.enable_x64(True), jax.default_matmul_precision("highest"):
+        everything = Problem(params, data.x, data.y, cost).in_float64()
+
+        def first(m: int) -> Problem:
+            return everything._replace(x=everything.x[:m], y=everything.y[:m])
+
+        problem = first(batch_size)
+        found.equations = equations(candidate, problem)
+        found.form, found.precision = candidate.form, candidate.precision
+        compare = partial(_compare, candidate, reference)
+        for done, network in _trained(everything, epochs):
+            if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
+                found.diverged_after = done
+                break
+            for dtype in ("float64", "float32"):
+                trained = problem._replace(params=network)
+                found.stages.append(Stage(done, compare(trained, dtype)))
+        if details:
+            both = candidate(*problem), reference(*problem)
+            found.curve, found.opinions = third_opinion(*both, problem)
+        if edges:
+            points = edge_points(candidate, compare, problem, first(_LARGER))
+            found.edges = [edge for edge in points if details or edge.required]
+        found.place, found.broken = _broken(candidate, problem, found)
+        if details:
+            found.timings = time_calls(candidate, reference, problem)
+    return found
+
+
+def _compare(
+    candidate: Candidate, reference: Candidate, problem: Problem, dtype: str = "float64"
+) -> Comparison:
+    """Compared no more closely than the candidate computes."""
+    compared = compare_at(candidate, reference, problem, dtype)
+    if candidate.precision == "float64" or compared.agrees:
+        return compared
+    return compare_at(candidate, reference, problem, dtype, candidate.precision)
+
+
+def _trained(problem: Problem, epochs: Sequence[int]) -> Iterator[tuple[int, Params]]:
+    """The network after each number of epochs."""
+    params, x, y, cost = jax.device_put(problem)
+    data = Dataset(x, y)
+    options: dict[str, Any] = {"eta": _ETA, "gradient": autodiff, "cost": cost}
+    state, done = start(params), 0
+    for number in sorted(epochs):
+        for e in range(done, number):
+            key = jax.random.fold_in(jax.random.key(0), e)
+            state = epoch(key, state, data, batch_size=min(10, len(data)), **options)
+        done = number
+        yield number, state.params
+
+
+def _broken(
+    candidate: Candidate, problem: Problem, found: Examination
+) -> tuple[str, list[Equation]]:
+    """The broken equations, and where: at the network, or else where they show.
+
+    Those that have no explanation may have one in a small network of the same depth.
+    """
+    broken = [row for row in found.equations if not row.holds]
+    if broken and all(row.mistake for row in broken):
+        return "", broken
+    points = [(e.name, e.problem) for e in found.edges if e.required and not e.agrees]
+    if broken:
+        sigmas = [layer.activation for layer in problem.params[:-1]] or [sigmoid]
+        depth = len(problem.params) - 1
+        hidden = list(islice(cycle(sigmas), depth))
+        small = probe(depth, hidden=hidden, cost=problem.cost)
+        points = [
+            (
+                "a small network of 4 neurons in each layer",
+                Problem(*small, problem.cost),
+            )
+        ]
+    for name, point in points:
+        try:
+            rows = [
+                row for row in equations(candidate, point.in_float64()) if not row.holds
+            ]
+        except (CandidateError, ShapeError):
+            continue
+        if rows and (not broken or all(row.mistake for row in rows)):
+            return name, rows
+    return "", broken

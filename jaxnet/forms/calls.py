@@ -1,0 +1,256 @@
+"""How gradient functions are called: with what network, and how many examples.
+
+What a function mentions in its code suggests the ways to try; the first that results in
+the network's arrays is used.
+"""
+
+import copy
+import inspect
+import sys
+import types
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxnet.costs import Cost, quadratic
+from jaxnet.forms.results import read
+from jaxnet.layers import Params
+
+Result = tuple[Params, str]  # the gradient as layers, and its form in words
+
+
+class Way(NamedTuple):
+    """A way to call a gradient function, `call(params, x, y, cost)`."""
+
+    words: str
+    call: Callable[[Params, Any, Any, Cost], Result]
+    in_jax: bool = False  # whether JAX may be able to trace it
+
+
+def ways(function: Callable[..., Any]) -> Iterator[Way]:
+    """The ways in which this function may expect to be called, the likeliest first."""
+    torch = sys.modules.get("torch")
+    kind = function if isinstance(function, type) else type(function)
+    if torch and issubclass(kind, torch.nn.Module):
+        yield Way("a PyTorch module", partial(_of_module, torch, function))
+        return
+    if kind is function:
+        method = next((n for n in ("backprop", "loss") if hasattr(kind, n)), "__call__")
+        function = getattr(kind, method)
+    owner = _owner(function)
+    names, strings = _mentioned(function)
+    if owner is not None or {"weights", "biases"} <= names:
+        call = partial(_of_network, function, owner)
+        yield Way("a network's backprop, one example as columns", call)
+    if {"W", "w"} & {string.rstrip("0123456789") for string in strings}:
+        for y_of, words in _TARGETS.items():
+            call = partial(_of_dictionary, function, owner, y_of)
+            yield Way(f"parameters in a dictionary, {words}", call)
+    if torch and torch in getattr(function, "__globals__", {}).values():
+        yield Way("PyTorch tensors", partial(_of_tensors, torch, function))
+    yield Way("", partial(_of_rows, function), True)
+    yield Way("one example", partial(_of_examples, function), True)
+
+
+def gradient_of(
+    function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost = quadratic
+) -> Params:
+    """The gradient as layers, of a function in any of these forms, also under `jit`.
+
+    What JAX cannot trace is called back from the compiled program.
+    """
+    try:
+        return _of_rows(function, params, x, y, cost)[0]
+    except Exception as error:
+        for way in ways(function):
+            try:
+                return _from_inside(way, params, x, y, cost)
+            except Exception:
+                continue
+        raise error
+
+
+def _from_inside(way: Way, params: Params, x: Any, y: Any, cost: Cost) -> Params:
+    if way.in_jax:
+        try:
+            return way.call(params, x, y, cost)[0]
+        except Exception:  # it may need numbers where JAX has tracers
+            pass
+
+    def outside(*arrays: Any) -> Params:
+        slopes, _ = way.call(*jax.tree.map(np.array, arrays), cost)
+        return jax.tree.map(lambda g, p: np.asarray(g, p.dtype), slopes, params)
+
+    with np.errstate(all="ignore"):  # any numbers show whether it can be called so
+        outside(*jax.tree.map(lambda a: np.full(a.shape, 0.5, a.dtype), (params, x, y)))
+    like = jax.tree.map(lambda p: jax.ShapeDtypeStruct(p.shape, p.dtype), params)
+    return jax.pure_callback(outside, like, params, x, y, vmap_method="sequential")
+
+
+def takes_cost(function: Callable[..., Any]) -> bool:
+    """Whether the function has a parameter `cost`, or takes any keyword."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    return any(p.name == "cost" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _called(
+    function: Callable[..., Any], params: Any, x: Any, y: Any, cost: Cost
+) -> Any:
+    """The result for these arguments, and the cost if the function takes one."""
+    if not takes_cost(function):
+        return function(params, x, y)
+    parameter = inspect.signature(function).parameters.get("cost")
+    if parameter is not None and parameter.kind is parameter.POSITIONAL_ONLY:
+        return function(params, x, y, cost)
+    return function(params, x, y, cost=cost)
+
+
+def _of_rows(
+    function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
+) -> Result:
+    return read(_called(function, params, x, y, cost), params)
+
+
+def _of_examples(
+    function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
+) -> Result:
+    if isinstance(x, jax.core.Tracer):
+        one = partial(_of_rows, function, params, cost=cost)
+        each = jax.vmap(lambda x, y: one(x, y)[0])(x, y)
+        return jax.tree.map(partial(jnp.mean, axis=0), each), "in JAX"
+    rows = zip(x, y, strict=True)
+    return _mean([_of_rows(function, params, *row, cost) for row in rows])
+
+
+def _mean(results: list[Result]) -> Result:
+    layers = [layers for layers, _ in results]
+    return jax.tree.map(lambda *g: sum(g) / len(g), *layers), results[0][1]
+
+
+def _of_network(
+    function: Callable[..., Any], owner: Any, params: Params, x: Any, y: Any, cost: Cost
+) -> Result:
+    """Of an object with weights and biases, example by example, as in the book."""
+    network = _instance(owner, params, cost)
+    network.sizes, network.num_layers = _sizes(params), len(params) + 1
+    method, results = getattr(function, "__func__", function), []
+    for columns in zip(x[:, :, None], y[:, :, None], strict=True):
+        network.weights = [np.array(w) for w, _ in params]
+        network.biases = [np.array(b)[:, None] for _, b in params]
+        results.append(read(method(network, *columns), params))
+    return _mean(results)
+
+
+_TARGETS: dict[Callable[[Any], Any] | None, str] = {
+    (lambda y: y): "weights as (in, out)",
+    (lambda y: np.argmax(y, axis=1)): "weights as (in, out), integer labels",
+    None: "examples as columns",
+}
+
+
+def _of_dictionary(
+    function: Callable[..., Any],
+    owner: Any,
+    y_of: Callable[[Any], Any] | None,
+    params: Params,
+    x: Any,
+    y: Any,
+    cost: Cost,
+) -> Result:
+    """Of a dictionary W1, b1, ..., or of an object that has one as `params`."""
+    named = {}
+    for l, (w, b) in enumerate(params, start=1):
+        named[f"W{l}"] = np.array(w.T, order="C") if y_of else np.array(w)
+        named[f"b{l}"] = np.array(b) if y_of else np.array(b)[:, None]
+    x, y = (x, y_of(y)) if y_of else (x.T, y.T)
+    if owner is None:
+        return read(_called(function, named, x, y, cost), params)
+    network = _instance(owner, params, cost)
+    network.params = named
+    return read(getattr(function, "__func__", function)(network, x, y), params)
+
+
+def _of_tensors(
+    torch: Any, function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
+) -> Result:
+    pairs = [tuple(torch.tensor(np.array(leaf)) for leaf in layer) for layer in params]
+    x, y = (torch.tensor(np.array(array)) for array in (x, y))
+    return read(_called(function, pairs, x, y, cost), params)
+
+
+def _of_module(
+    torch: Any, module: Any, params: Params, x: Any, y: Any, cost: Cost
+) -> Result:
+    """By autograd, of the module's `loss(x, y)` or of the cost of its outputs."""
+    network = _instance(module, params, cost).double()
+    x, y = (torch.tensor(np.array(array)) for array in (x, y))
+    leaves = jax.tree.leaves(params)
+    with torch.no_grad():
+        for tensor, leaf in zip(network.parameters(), leaves, strict=True):
+            tensor.copy_(torch.tensor(np.array(leaf)))
+    if hasattr(network, "loss"):
+        network.loss(x, y).backward()
+    elif cost.formula is None:
+        raise TypeError(
+            f"Expected a module with loss(x, y), since {cost} has no formula."
+        )
+    else:
+        a = network(x)
+        grad_a = jax.vmap(jax.grad(cost.formula))(a.detach().numpy(), y.numpy())
+        a.backward(torch.tensor(np.array(grad_a) / len(x)))
+    return read([tensor.grad for tensor in network.parameters()], params)
+
+
+def _owner(function: Callable[..., Any]) -> Any:
+    """The object or class of which the function is a method; None if it is none."""
+    if isinstance(function, types.MethodType):
+        return function.__self__
+    outer = getattr(function, "__qualname__", "").rpartition(".")[0]
+    found = getattr(function, "__globals__", {}).get(outer)
+    return found if isinstance(found, type) else None
+
+
+def _instance(owner: Any, params: Params, cost: Cost) -> Any:
+    """A network like the owner, one of its class, or an object without methods."""
+    if owner is None:
+        return types.SimpleNamespace()
+    if not isinstance(owner, type):
+        return copy.deepcopy(owner)
+    sizes, options = _sizes(params), {}
+    if takes_cost(owner):  # as in network2.py, whose costs are classes
+        wanted = cost.name.replace("_", "") + "cost"
+        beside = vars(sys.modules.get(owner.__module__, types))
+        costs = [value for name, value in beside.items() if name.lower() == wanted]
+        options = {"cost": costs[0]} if costs else {}
+    for arguments in ((sizes,), tuple(sizes), ()):
+        try:
+            return owner(*arguments, **options)
+        except Exception:
+            continue
+    return owner.__new__(owner)
+
+
+def _sizes(params: Params) -> list[int]:
+    return [params[0].w.shape[1], *(len(b) for _, b in params)]
+
+
+def _mentioned(function: Any) -> tuple[set[str], set[str]]:
+    """The names and the strings in a function's code."""
+    while isinstance(function, partial):
+        function = function.func
+    function = inspect.unwrap(getattr(function, "__func__", function))
+    codes = [getattr(function, "__code__", None)]
+    names, strings = set(), set()
+    for code in codes:
+        if isinstance(code, types.CodeType):
+            names |= set(code.co_names)
+            strings |= {c for c in code.co_consts if isinstance(c, str)}
+            codes += code.co_consts
+    return names, strings

@@ -1,0 +1,19 @@
+# expect: BP4 0: the L2 term is included: 0.01 w
+import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def backprop(params, x, y):
+    a, z, gradient = [x], [], []
+    for w, b in params:
+        z.append(a[-1] @ w.T + b)
+        a.append(sigmoid(z[-1]))
+    delta = (a[-1] - y) * a[-1] * (1 - a[-1])
+    for l in reversed(range(len(params))):
+        gradient.insert(0, (delta.T @ a[l] / len(x) + 0.01 * params[l][0], delta.sum(axis=0) / len(x)))
+        if l > 0:
+            delta = (delta @ params[l][0]) * a[l] * (1 - a[l])
+    return gradient

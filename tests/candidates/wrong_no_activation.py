@@ -1,0 +1,19 @@
+# expect: 2.3 0: a^l is made by no activation
+import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def backprop(params, x, y):
+    a, z, gradient = [x], [], []
+    for w, b in params:
+        z.append(a[-1] @ w.T + b)
+        a.append(z[-1] if len(z) < len(params) else sigmoid(z[-1]))
+    delta = (a[-1] - y) * a[-1] * (1 - a[-1])
+    for l in reversed(range(len(params))):
+        gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))
+        if l > 0:
+            delta = delta @ params[l][0]
+    return gradient

@@ -1,0 +1,3 @@
+# expect: IndexError in line 2
+def backprop(params, x, y):
+    return params[7]

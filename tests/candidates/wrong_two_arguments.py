@@ -1,0 +1,3 @@
+# expect: It is called as f(params, x, y)
+def backprop(params, x):
+    return params

@@ -1,0 +1,19 @@
+# expect: BP2 1, BP2 2: is updated, with eta = 0.5, before it carries back
+import numpy as np
+
+
+def sigmoid(z):
+    return 1 / (1 + np.exp(-z))
+
+
+def backprop(params, x, y):
+    a, z, gradient = [x], [], []
+    for w, b in params:
+        z.append(a[-1] @ w.T + b)
+        a.append(sigmoid(z[-1]))
+    delta = (a[-1] - y) * a[-1] * (1 - a[-1])
+    for l in reversed(range(len(params))):
+        gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))
+        if l > 0:
+            delta = (delta @ (params[l][0] - 0.5 * gradient[0][0])) * a[l] * (1 - a[l])
+    return gradient
