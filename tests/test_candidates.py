@@ -18,6 +18,7 @@ from jaxnet.compare.loading import load
 from jaxnet.compare.report import form_in_words, verdict_lines
 from tests.helpers import problem
 
+AUTOMATIC = Candidate(jaxnet.autodiff)
 FILES = sorted((Path(__file__).parent / "candidates").glob("*.py"))
 
 
@@ -40,9 +41,9 @@ def verdict(path):
     if cost == jaxnet.log_likelihood:
         y = np.eye(5)[np.arange(20) % 5]
     data = jaxnet.Dataset(x, jax.device_put(y))
-    candidate, automatic = Candidate(load(str(path), {})), Candidate(jaxnet.autodiff)
-    options = {"reference": automatic, "cost": cost, "batch_size": 6, "epochs": (0,)}
+    options = {"reference": AUTOMATIC, "cost": cost, "batch_size": 6, "epochs": (0,)}
     try:
+        candidate = Candidate(load(str(path), {}))
         found = examine(candidate, params, data, **options, details=False)
     except (CandidateError, ShapeError) as error:
         return "", str(error), None

@@ -18,4 +18,9 @@ from jaxnet.compare.diagnosis import diagnose as diagnose
 from jaxnet.compare.edge_points import probe as probe
 from jaxnet.compare.examination import Examination as Examination
 from jaxnet.compare.examination import examine as examine
+from jaxnet.compare.functions import Check as Check
+from jaxnet.compare.functions import assert_gradients_match as assert_gradients_match
+from jaxnet.compare.functions import check_gradient as check_gradient
+from jaxnet.compare.functions import check_jvp as check_jvp
+from jaxnet.compare.functions import check_vjp as check_vjp
 from jaxnet.forms import ShapeError as ShapeError

@@ -118,7 +118,8 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
 
 def _is_rounding(row: Equation) -> bool:
     least, most = _SINGLE
-    return not row.mistake and least < row.relative_error < most
+    unexplained = row.mistake in ("", _MIXED)
+    return unexplained and least < row.relative_error < most
 
 
 def _representable(leaves: Leaves, dtype: Any) -> bool:

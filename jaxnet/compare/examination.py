@@ -95,7 +95,7 @@ def examine(
     """All that can be found out about a gradient, with a mini-batch of the data.
 
     `epochs` is how long the network has been trained at each comparison. Without
-    `details`, there are no differences of the cost, other networks and timings.
+    `details`, only what decides the verdict is looked at.
     Raises CandidateError for any exception of the candidate at this network, and
     ShapeError if its result does not have the network's shapes.
     """
@@ -120,7 +120,7 @@ def examine(
         if details:
             both = candidate(*problem), reference(*problem)
             found.curve, found.opinions = third_opinion(*both, problem)
-        if edges:
+        if edges and (details or found.agrees):
             points = edge_points(candidate, compare, problem, first(_LARGER))
             found.edges = [edge for edge in points if details or edge.required]
         found.place, found.broken = _broken(candidate, problem, found)

@@ -94,23 +94,24 @@ def _work(connection: Connection, task: Task) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
+    reference = Candidate(autodiff, "autodiff")  # compiled once
     connection.send("ready")
     while True:
         before = set(sys.modules)
-        connection.send(tuple(_graded(connection.recv(), task)))
+        connection.send(tuple(_graded(connection.recv(), task, reference)))
         for module in set(sys.modules) - before:
             if getattr(sys.modules[module], "__file__", None) and "." not in module:
                 del sys.modules[module]
 
 
-def _graded(name: str, task: Task) -> Grade:
+def _graded(name: str, task: Task, reference: Candidate) -> Grade:
     try:
         candidate = Candidate(load(name, {}), Path(name).name)
         found = examine(
             candidate,
             task.params,
             task.data,
-            reference=Candidate(autodiff, "autodiff"),
+            reference=reference,
             cost=task.cost,
             batch_size=task.batch_size,
             epochs=(0,),

@@ -16,7 +16,7 @@ from jaxtyping import Array
 from jaxnet.activations import Activation, linear, not_elementwise
 from jaxnet.compare.comparison import (
     Comparison,
-    compare_gradients,
+    compare_trees,
     norm_of,
     relative_error,
     tolerance_for,
@@ -221,9 +221,12 @@ def compare_at(
     """
     coarsest = max(dtype, precision, key=lambda name: np.finfo(name).eps)
     longest = max(n for leaf in jax.tree.leaves(problem[:3]) for n in leaf.shape)
-    options = {"dtype": dtype, "tolerance": tolerance_for(coarsest, longest)}
-    compare = partial(compare_gradients, candidate, reference, *problem, **options)
-    found = compare()
+    tolerance = tolerance_for(coarsest, longest)
+    with jax.enable_x64(dtype == "float64"):
+        arrays = jax.tree.map(lambda leaf: np.array(leaf, dtype), problem[:3])
+        given = *jax.device_put(arrays), problem.cost
+        both = candidate(*given), reference(*given)
+    found = compare_trees(*both, tolerance)
     if found.agrees:
         return found
     with jax.enable_x64(True):
@@ -231,4 +234,5 @@ def compare_at(
     scale = float(np.finfo(coarsest).eps / np.finfo(float).eps)
     each = [r for l in range(len(problem.params)) for r in inside.rounding(l)]
     norms = [scale * norm_of(leaf.mean(axis=0)) for leaf in each]
-    return compare(floor=[norm if np.isfinite(norm) else 0.0 for norm in norms])
+    floor = [norm if np.isfinite(norm) else 0.0 for norm in norms]
+    return compare_trees(*both, tolerance, floor)

@@ -3,7 +3,6 @@ import numpy as np
 
 
 class Network:
-
     def __init__(self, sizes):
         self.num_layers = len(sizes)
         self.sizes = sizes

@@ -16,7 +16,6 @@ class CrossEntropyCost:
 
 
 class Network:
-
     def __init__(self, sizes, cost=QuadraticCost):
         self.cost = cost
         self.num_layers = len(sizes)

@@ -17,5 +17,5 @@ def backprop(params, x, y):
         if l > 0:
             delta = (delta @ params[l][0]) * a[l] * (1 - a[l])
     names = enumerate(gradient, 1)
-    gradient = {f'd{k}{l}': g for l, p in names for k, g in zip('Wb', p)}
+    gradient = {f"d{k}{l}": g for l, p in names for k, g in zip("Wb", p)}
     return gradient

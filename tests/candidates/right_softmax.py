@@ -11,7 +11,14 @@ def backprop(params, x, y):
     a, z, gradient = [x], [], []
     for w, b in params:
         z.append(a[-1] @ w.T + b)
-        a.append(sigmoid(z[-1]) if len(z) < len(params) else np.exp(z[-1] - z[-1].max(axis=1, keepdims=True)) / np.exp(z[-1] - z[-1].max(axis=1, keepdims=True)).sum(axis=1, keepdims=True))
+        a.append(
+            sigmoid(z[-1])
+            if len(z) < len(params)
+            else np.exp(z[-1] - z[-1].max(axis=1, keepdims=True))
+            / np.exp(z[-1] - z[-1].max(axis=1, keepdims=True)).sum(
+                axis=1, keepdims=True
+            )
+        )
     delta = a[-1] - y
     for l in reversed(range(len(params))):
         gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))

@@ -16,5 +16,9 @@ def backprop(params, x, y):
         gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))
         if l > 0:
             delta = (delta @ params[l][0]) * a[l] * (1 - a[l])
-    gradient = {f'fc{l}.{k}': g for l, p in enumerate(gradient, 1) for k, g in zip(('weight', 'bias'), p)}
+    gradient = {
+        f"fc{l}.{k}": g
+        for l, p in enumerate(gradient, 1)
+        for k, g in zip(("weight", "bias"), p)
+    }
     return gradient

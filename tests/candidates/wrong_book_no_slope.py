@@ -3,7 +3,6 @@ import numpy as np
 
 
 class Network:
-
     def __init__(self, sizes):
         self.num_layers = len(sizes)
         self.sizes = sizes
@@ -18,7 +17,7 @@ class Network:
             zs.append(w @ activation + b)
             activation = sigmoid(zs[-1])
             activations.append(activation)
-        delta = (activations[-1] - y)
+        delta = activations[-1] - y
         nabla_b, nabla_w = [delta], [delta @ activations[-2].T]
         for l in range(2, self.num_layers):
             delta = (self.weights[-l + 1].T @ delta) * sigmoid_prime(zs[-l])

@@ -4,7 +4,6 @@ import numpy as np
 
 
 class Network:
-
     def __init__(self, sizes):
         self.num_layers = len(sizes)
         self.sizes = sizes
@@ -22,7 +21,9 @@ class Network:
         delta = (activations[-1] - y) * sigmoid_prime(zs[-1])
         nabla_b, nabla_w = [delta], [delta @ activations[-2].T]
         for l in range(2, self.num_layers):
-            delta = (self.weights[-l + 1].T @ delta) * sigmoid_prime(zs[max(-l - 1, -3)])
+            delta = (self.weights[-l + 1].T @ delta) * sigmoid_prime(
+                zs[max(-l - 1, -3)]
+            )
             nabla_b.insert(0, delta)
             nabla_w.insert(0, delta @ activations[-l - 1].T)
         return nabla_b, nabla_w

@@ -16,5 +16,9 @@ def backprop(params, x, y):
     for l in reversed(range(len(params))):
         gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))
         if l > 0:
-            delta = ((plain if l == len(params) - 1 else delta) @ params[l][0]) * a[l] * (1 - a[l])
+            delta = (
+                ((plain if l == len(params) - 1 else delta) @ params[l][0])
+                * a[l]
+                * (1 - a[l])
+            )
     return gradient

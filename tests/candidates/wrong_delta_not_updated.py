@@ -15,7 +15,9 @@ def backprop(params, x, y):
     delta = (a[-1] - y) * a[-1] * (1 - a[-1])
     previous = 0
     for l in reversed(range(len(params))):
-        gradient.insert(0, (delta.T @ a[l] / len(x), delta.mean(axis=0) if l else previous))
+        gradient.insert(
+            0, (delta.T @ a[l] / len(x), delta.mean(axis=0) if l else previous)
+        )
         previous = delta.mean(axis=0)
         if l > 0:
             delta = (delta @ params[l][0]) * a[l] * (1 - a[l])

@@ -10,6 +10,9 @@ def gradient(params, X, y):
     delta = (a[-1] - y) * a[-1] * (1 - a[-1]) / len(X)
     grads = {}
     for l in range(layers, 0, -1):
-        grads[f"W{l}"], grads[f"b{l}"] = a[l - 1].T @ delta + 0.1 * params[f"W{l}"], delta.sum(axis=0)
+        grads[f"W{l}"], grads[f"b{l}"] = (
+            a[l - 1].T @ delta + 0.1 * params[f"W{l}"],
+            delta.sum(axis=0),
+        )
         delta = (delta @ params[f"W{l}"].T) * a[l - 1] * (1 - a[l - 1])
     return grads

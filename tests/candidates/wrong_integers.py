@@ -13,7 +13,9 @@ def backprop(params, x, y):
         a.append(sigmoid(z[-1]))
     delta = (a[-1] - y) * a[-1] * (1 - a[-1])
     for l in reversed(range(len(params))):
-        gradient.insert(0, ((delta.T @ a[l] / len(x)).astype(int), delta.mean(axis=0).astype(int)))
+        gradient.insert(
+            0, ((delta.T @ a[l] / len(x)).astype(int), delta.mean(axis=0).astype(int))
+        )
         if l > 0:
             delta = (delta @ params[l][0]) * a[l] * (1 - a[l])
     return gradient

@@ -13,7 +13,13 @@ def backprop(params, x, y):
         a.append(sigmoid(z[-1]))
     delta = (a[-1] - y) * a[-1] * (1 - a[-1])
     for l in reversed(range(len(params))):
-        gradient.insert(0, (delta.T @ a[l] / len(x) + 0.01 * np.sign(params[l][0]), delta.sum(axis=0) / len(x)))
+        gradient.insert(
+            0,
+            (
+                delta.T @ a[l] / len(x) + 0.01 * np.sign(params[l][0]),
+                delta.sum(axis=0) / len(x),
+            ),
+        )
         if l > 0:
             delta = (delta @ params[l][0]) * a[l] * (1 - a[l])
     return gradient

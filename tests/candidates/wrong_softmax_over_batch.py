@@ -11,7 +11,11 @@ def backprop(params, x, y):
     a, z, gradient = [x], [], []
     for w, b in params:
         z.append(a[-1] @ w.T + b)
-        a.append(sigmoid(z[-1]) if len(z) < len(params) else np.exp(z[-1]) / np.exp(z[-1]).sum(axis=0))
+        a.append(
+            sigmoid(z[-1])
+            if len(z) < len(params)
+            else np.exp(z[-1]) / np.exp(z[-1]).sum(axis=0)
+        )
     delta = a[-1] - y
     for l in reversed(range(len(params))):
         gradient.insert(0, (delta.T @ a[l] / len(x), delta.sum(axis=0) / len(x)))
