@@ -237,12 +237,12 @@ def _compare_arrays(
     )
 
 
-def relative_error(actual: np.ndarray, expected: np.ndarray) -> float:
+def relative_error(actual: Any, expected: Any) -> float:
     """||actual - expected|| / ||expected||, which is 0 if both are equal."""
     return float(_divide(norm_of(actual - expected), norm_of(expected)))
 
 
-def norm_of(array: np.ndarray) -> float:
+def norm_of(array: Any) -> float:
     """The root of the sum of squares, also where the squares would underflow."""
     largest = float(np.abs(array).max(initial=0))
     if not 0 < largest < np.inf:

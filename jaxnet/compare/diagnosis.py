@@ -103,7 +103,8 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
     broken = [row for row in found if not row.holds]
     if broken and examples:
         float32 = _representable(examples, np.float32) or all(map(_is_rounding, broken))
-        if float32 and not _representable(examples, jnp.bfloat16):
+        coarser = (_representable(examples, d) for d in (np.float16, jnp.bfloat16))
+        if float32 and not any(coarser):
             wide = inside._replace(
                 tolerance=16 * tolerance_for(np.float32, 1) + inside.tolerance
             )
@@ -112,7 +113,9 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
                 candidate.precision, found = "float32", again
     if candidate.modified:
         words = f"it writes into its arguments: {', '.join(sorted(candidate.modified))}"
-        found = [*found, Equation("call", 0, 0.0, False, words)]
+        call = Equation("call", 0, 0.0, False, words)
+        known = all(row.holds or row.mistake not in ("", _MIXED) for row in found)
+        found = [*found, call] if known else [call]
     return found
 
 
@@ -149,7 +152,8 @@ def _rows(
             return [row]
     if _finite(examples):
         own = [np.zeros_like(leaf) for leaf in examples]
-        rows += [r for r in _mean(batch, examples, own, inside, problem) if not r.holds]
+        mean = _mean(batch, examples, own, inside, problem)
+        rows += [r for r in mean if not r.holds and r.mistake != _MIXED]
     return rows
 
 

@@ -75,9 +75,14 @@ Compare = Callable[[Problem], Comparison]
 
 
 def edge_points(
-    candidate: Candidate, compare: Compare, problem: Problem, larger: Problem
+    candidate: Candidate,
+    compare: Compare,
+    problem: Problem,
+    larger: Problem,
+    *,
+    others: bool = True,
 ) -> Iterator[Edge]:
-    """The gradients at the edge points of this network, then at other networks.
+    """The gradients at the edge points of this network, then at `others`.
 
     `compare` compares them, and `larger` is the problem with more examples.
     """
@@ -86,7 +91,7 @@ def edge_points(
     sigmas = {layer.activation for layer in problem.params[:-1]}
     if any(map(_kinked, sigmas)):
         yield _at_the_kink(candidate, compare, problem)
-    for name, point in _others(problem):
+    for name, point in _others(problem) if others else ():
         if point.cost == problem.cost or takes_cost(candidate.source):
             yield _edge(name, compare, point, required=False)
 

@@ -121,8 +121,8 @@ def examine(
             both = candidate(*problem), reference(*problem)
             found.curve, found.opinions = third_opinion(*both, problem)
         if edges and (details or found.agrees):
-            points = edge_points(candidate, compare, problem, first(_LARGER))
-            found.edges = [edge for edge in points if details or edge.required]
+            points = candidate, compare, problem, first(_LARGER)
+            found.edges = list(edge_points(*points, others=details))
         found.place, found.broken = _broken(candidate, problem, found)
         if details:
             found.timings = time_calls(candidate, reference, problem)

@@ -223,9 +223,9 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
             for h, (left, right) in zip(steps, ends, strict=True)
         ]
         # Where f is smooth, the one-sided slopes come together as h does.
-        first, last = abs(jumps[4]), abs(jumps[-1])
-        noise = 16 * np.finfo(float).eps * abs(here) / steps[-1]
-        if last > 0.5 * first and last > noise + 1e-6 * abs(best.value):
+        last, noise = abs(jumps[-1]), 16 * np.finfo(float).eps * abs(here) / steps[-1]
+        steady = np.ptp(jumps[-4:]) < 0.1 * last
+        if steady and last > noise + 1e-6 * abs(best.value):
             left = (here - ends[-1][0]) / steps[-1]
             right = (ends[-1][1] - here) / steps[-1]
             return _Slope((left + right) / 2, abs(right - left), (left, right))

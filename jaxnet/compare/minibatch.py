@@ -114,16 +114,19 @@ def _orders(
     for shift in (1, -1):
         yield np.roll(np.arange(m), shift)
     yield np.arange(m)[::-1]
-    last = inside.gradients(len(inside.params) - 1, inside.delta[-1])
-    if m > _MOST_UNKNOWN or not last:
+    if m > _MOST_UNKNOWN:
         return
+
     # Every input with every target: the gradient is a mean of m of these m^2.
-    z, a = (
-        v.repeat(m, axis=0) for v in (inside.z[-1], inside.a[len(inside.params) - 1])
-    )
+    def every(values: list[np.ndarray]) -> list[np.ndarray]:
+        return [value.repeat(m, axis=0) for value in values]
+
+    all_pairs = inside._replace(a=every(inside.a), slope=every(inside.slope))
+    z = inside.z[-1].repeat(m, axis=0)
     errors = mistakes.error(problem.cost, z, np.tile(y, (m, 1)))
-    each = inside.gradients(len(inside.params) - 1, errors, a)
+    deltas = all_pairs.backward(errors, all_pairs.slope)
+    each = all_pairs.all_gradients(deltas)
     basis = np.concatenate([g.reshape(m * m, -1) for g in each], axis=1).T
-    actual = np.concatenate([g.ravel() for g in batch[-len(last) :]])
+    actual = np.concatenate([g.ravel() for g in batch])
     shares, *_ = np.linalg.lstsq(basis, actual, rcond=None)
     yield shares.reshape(m, m).argmax(axis=1)

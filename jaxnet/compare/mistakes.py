@@ -22,7 +22,7 @@ from jaxnet.costs import Cost
 from jaxnet.layers import Layer, Params
 
 _OTHERS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "no activation": linear}
-_EPSILONS = [10.0**-k for k in range(2, 17)]
+_EPSILONS = [10.0**-k for k in range(1, 17)]
 
 
 class Mistake(NamedTuple):

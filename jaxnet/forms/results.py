@@ -79,7 +79,8 @@ def _in_order(
             biases, weights = iter(parts[b]), iter(parts[w])
             arrays = [next(biases if n[0] == "b" else weights, None) for n in names]
             left = [*biases, *weights]
-            orders.append((arrays + left, f"two lists {form}"))
+            if len(arrays) > 2 and not left and all(a is not None for a in arrays):
+                orders.append((arrays, f"two lists {form}"))
     sizes = [math.prod(shape) for shape in shapes]
 
     def fitting(order: tuple[list[Any], str]) -> int:

@@ -1,4 +1,4 @@
-# expect: computed in float32
+# expect: Computed in float32
 import numpy as np
 
 

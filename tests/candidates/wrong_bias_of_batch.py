@@ -1,4 +1,4 @@
-# expect: Expected b^3 of shape (5,), got (6, 5)
+# expect: Expected b^1 of shape (6,), got (6, 6). Is the sum over the examples missing?
 import numpy as np
 
 

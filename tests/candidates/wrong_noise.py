@@ -1,4 +1,4 @@
-# expect: call 0: not deterministic
+# expect: call 0: Not deterministic
 import numpy as np
 
 

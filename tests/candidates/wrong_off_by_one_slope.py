@@ -1,4 +1,5 @@
 # expect: BP2 2: sigma'(z^1) in place of sigma'(z^2)
+# at: square
 import numpy as np
 
 

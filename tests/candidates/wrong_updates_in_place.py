@@ -1,4 +1,4 @@
-# expect: call 0: it writes into its arguments
+# expect: BP2 1, BP2 2, call 0: It writes into its arguments
 import numpy as np
 
 

@@ -1,4 +1,4 @@
-# expect: call 0: it writes into its arguments: x
+# expect: call 0: It writes into its arguments: x
 import numpy as np
 
 
