@@ -2,10 +2,14 @@
 
 import json
 import sys
+from xml.etree import ElementTree
 
 import pytest
 
 from jaxnet.cli import main
+from jaxnet.cli.compare import _table
+from jaxnet.compare.grading import Grade, junit
+from jaxnet.compare.loading import load
 from tests.helpers import refused
 
 OWN = """
@@ -99,3 +103,70 @@ WRONG = {
 @pytest.mark.parametrize("options", WRONG)
 def test_wrong_values_get_one_line_and_exit_code_2(words, capsys, options):
     assert WRONG[options] in refused(capsys, *words, *options.split())
+
+
+SUBMISSIONS = {
+    "exits": "import os\n\n\ndef backprop(params, x, y):\n    os._exit(3)\n",
+    "loops": "def backprop(params, x, y):\n    while True:\n        pass\n",
+    "raises": "def backprop(params, x, y):\n    return params[7]\n",
+    "right": "import jaxnet\n\nbackprop = jaxnet.backprop\n",
+    "syntax": "def backprop(:\n",
+    "wrong": OWN.replace("slopeless", "backprop"),
+}
+
+
+@pytest.mark.slow
+def test_a_folder_is_graded_whatever_a_file_does(small_mnist, tmp_path, capsys):
+    for name, code in SUBMISSIONS.items():
+        (tmp_path / f"{name}.py").write_text(code)
+    report = tmp_path / "grades.xml"
+    words = ["compare", "--candidate", str(tmp_path), "--data", small_mnist]
+    assert main([*words, "--timeout", "60", "--junit", str(report)]) == 1
+    head, *rows, last = capsys.readouterr().out.splitlines()
+    assert head.split()[:3] == ["file", "verdict", "BP1"] and "wrote" in last
+    verdicts = {row.split(".py")[0]: row.split()[1] for row in rows}
+    assert verdicts == {
+        **dict.fromkeys(("exits", "loops", "raises", "syntax"), "failed"),
+        **{"right": "right", "wrong": "wrong"},
+    }
+    told = dict(zip(sorted(SUBMISSIONS), rows, strict=True))
+    assert "ended the process, with exit code 3" in told["exits"]
+    assert "no result after 60 seconds" in told["loops"]
+    assert "IndexError in line 2" in told["raises"]
+    assert "1/1  1/2" in told["wrong"] and "sigma'(z^1) is missing" in told["wrong"]
+    xml = report.read_text()
+    assert 'tests="6" failures="5"' in xml and "sigma'(z^1) is missing" in xml
+
+
+def test_grades_are_a_table_and_junit_s_xml():
+    grades = [
+        Grade("a/one.py", "right", "it agrees.", {"BP1": "1/1"}),
+        Grade("a/two.py", "failed", "no result after 5 seconds", {}),
+    ]
+    head, one, two = _table(grades)
+    assert head.split() == ["file", "verdict", "BP1", "BP2", "BP3", "BP4", "2.4"]
+    assert one.startswith("one.py    right  1/1    -") and one.endswith("it agrees.")
+    assert "no result after 5 seconds" in two
+    suite = ElementTree.fromstring(junit(grades))
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    [failure] = suite.iter("failure")
+    assert failure.get("message") == "no result after 5 seconds"
+
+
+def test_a_template_is_written_once(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["compare", "--template", "book"]) == 0
+    assert capsys.readouterr().out == "wrote my_book.py\n"
+    assert "nabla_b" in (tmp_path / "my_book.py").read_text()
+    assert "exists already" in refused(capsys, "compare", "--template", "book")
+
+
+@pytest.mark.parametrize(
+    "name", ["own:Network.backprop", "own.py:f", "./own.py:f", "own.py", "own:f"]
+)
+def test_a_candidate_is_found_by_module_or_file(tmp_path, monkeypatch, name):
+    own = "def f(params, x, y):\n    pass\n\n\nclass Network:\n    backprop = f\n"
+    (tmp_path / "own.py").write_text(own)
+    monkeypatch.chdir(tmp_path)
+    found = load(name, {})
+    assert getattr(found, "backprop", found).__name__ == "f"

@@ -15,7 +15,9 @@ from jaxnet.cli import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-FOLDERS = (".", "data", "data/results", "jaxnet/cli", "jaxnet/compare", "scripts", "tests")
+FOLDERS = (
+    *(".", "data", "data/results", "jaxnet/cli", "jaxnet/compare", "scripts", "tests"),
+)
 LEDGER = [
     [cell.strip().strip("`") for cell in line.strip("|").split("|")]
     for line in (ROOT / "tests" / "README.md").read_text().splitlines()

@@ -213,10 +213,10 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
             for k, above in enumerate(table[-1] if table else [], start=1):
                 row.append(row[-1] + (row[-1] - above) / (4.0**k - 1))
             rounding = 4 * np.finfo(float).eps * (abs(left) + abs(right)) / h
-            for value, above in zip(row[1:], table[-1] if table else [], strict=False):
-                error = abs(value - above) + abs(value - row[0]) * 1e-6 + rounding
-                if error < best.error:
-                    best = _Slope(value, error)
+            for k, above in enumerate(table[-1] if table else [], start=1):
+                change = max(abs(row[k] - above), abs(row[k] - row[k - 1]))
+                if change + rounding < best.error:
+                    best = _Slope(row[k], change + rounding)
             table.append(row)
         jumps = [
             (right + left - 2 * here) / h
