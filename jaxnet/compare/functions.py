@@ -19,6 +19,7 @@ from jaxnet.forms import name_of
 
 _FEW, _DIRECTIONS = 10, 6  # axes of an array of at most so many elements, or directions
 _STEPS = 0.1 * 2.0 ** -np.arange(12)  # of the size of the array
+_SEVERAL = 5  # entries of the table
 _KNOWN = 1e-3  # a larger relative uncertainty of differences tells nothing
 
 Function = Callable[..., Any]
@@ -201,11 +202,11 @@ class _Slope(NamedTuple):
 def _difference(along: Callable[[float], float], size: float) -> _Slope:
     """The slope at 0, by Richardson's extrapolation of central differences.
 
-    The error is the smallest change in the table, or the rounding of its quotients.
+    The error is how far the entries of the table with the smallest changes differ.
     """
     here = along(0.0)
     steps, table = size * _STEPS, []
-    best = _Slope(np.nan, np.inf)
+    entries: list[tuple[float, float]] = []  # the change, and the value
     with np.errstate(all="ignore"):
         ends = [(along(-h), along(h)) for h in steps]
         for h, (left, right) in zip(steps, ends, strict=True):
@@ -215,9 +216,13 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
             rounding = 4 * np.finfo(float).eps * (abs(left) + abs(right)) / h
             for k, above in enumerate(table[-1] if table else [], start=1):
                 change = max(abs(row[k] - above), abs(row[k] - row[k - 1]))
-                if change + rounding < best.error:
-                    best = _Slope(row[k], change + rounding)
+                entries.append(
+                    (float(np.nan_to_num(change, nan=np.inf)) + rounding, row[k])
+                )
             table.append(row)
+        # One small change may be chance: several have to lead to the same value.
+        changes, values = np.array(sorted(entries)[:_SEVERAL]).T
+        best = _Slope(values[0], max(changes[-1], float(np.ptp(values))))
         jumps = [
             (right + left - 2 * here) / h
             for h, (left, right) in zip(steps, ends, strict=True)
