@@ -79,11 +79,11 @@ TEMPLATES = resources.files("jaxnet.compare") / "templates"
 def test_a_template_is_a_right_gradient(x64, name):
     if name == "torch" and not find_spec("torch"):
         pytest.skip("PyTorch is not installed")
-    candidate = Candidate(load(str(TEMPLATES / f"{name}.py"), {}))
+    candidate = Candidate(load(str(TEMPLATES / f"my_{name}.py"), {}))
     assert jaxnet.diagnose(candidate, *problem([7, 6, 4, 5], 6)) == []
 
 
-BOOK = load(str(TEMPLATES / "book.py"), {})
+BOOK = load(str(TEMPLATES / "my_book.py"), {})
 
 
 def of_one_example(params, x, y):

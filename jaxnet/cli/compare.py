@@ -167,8 +167,8 @@ def _table(grades: list[Grade]) -> list[str]:
 
 def _write_template(name: str) -> int:
     """Write a template into the current folder."""
-    source = resources.files("jaxnet.compare") / "templates" / f"{name}.py"
-    path = Path(f"my_{name}.py")
+    source = resources.files("jaxnet.compare") / "templates" / f"my_{name}.py"
+    path = Path(source.name)
     try:
         with path.open("x") as file:
             file.write(source.read_text())

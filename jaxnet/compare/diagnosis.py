@@ -20,7 +20,6 @@ from jaxnet.compare.internals import Internals, Leaves, Problem, internals
 from jaxnet.compare.minibatch import mean_mistake
 from jaxnet.compare.mistakes import Mistake
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import Inputs, Targets
 from jaxnet.layers import Params
 
 _MIXED = "it is not a weighted mean of what it is for each example alone"
@@ -52,8 +51,8 @@ class Equation(NamedTuple):
 def diagnose(
     candidate: Callable[..., Any],
     params: Params,
-    x: Inputs,
-    y: Targets,
+    x: Any,
+    y: Any,
     cost: Cost = quadratic,
 ) -> list[Equation]:
     """The equations that `candidate`, a gradient in any form, breaks here.

@@ -19,7 +19,7 @@ from jaxnet.forms import name_of
 
 _FEW, _DIRECTIONS = 10, 6  # axes of an array of at most so many elements, or directions
 _STEPS = 0.1 * 2.0 ** -np.arange(12)  # of the size of the array
-_SEVERAL = 5  # entries of the table
+_SEVERAL = 4  # steps
 _KNOWN = 1e-3  # a larger relative uncertainty of differences tells nothing
 
 Function = Callable[..., Any]
@@ -206,7 +206,7 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
     """
     here = along(0.0)
     steps, table = size * _STEPS, []
-    entries: list[tuple[float, float]] = []  # the change, and the value
+    entries: list[tuple[float, float]] = []  # for each step, a change and the value
     with np.errstate(all="ignore"):
         ends = [(along(-h), along(h)) for h in steps]
         for h, (left, right) in zip(steps, ends, strict=True):
@@ -214,23 +214,31 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
             for k, above in enumerate(table[-1] if table else [], start=1):
                 row.append(row[-1] + (row[-1] - above) / (4.0**k - 1))
             rounding = 4 * np.finfo(float).eps * (abs(left) + abs(right)) / h
-            for k, above in enumerate(table[-1] if table else [], start=1):
-                change = max(abs(row[k] - above), abs(row[k] - row[k - 1]))
-                entries.append(
-                    (float(np.nan_to_num(change, nan=np.inf)) + rounding, row[k])
-                )
+            found = [
+                (max(abs(row[k] - above), abs(row[k] - row[k - 1])) + rounding, row[k])
+                for k, above in enumerate(table[-1] if table else [], start=1)
+            ]
+            entries += [min(found)] if np.isfinite(found).all() and found else []
             table.append(row)
-        # One small change may be chance: several have to lead to the same value.
+        if len(entries) < _SEVERAL:
+            return _Slope(np.nan, np.inf)
+        # One small change may be chance: several steps have to lead to the same value.
         changes, values = np.array(sorted(entries)[:_SEVERAL]).T
-        best = _Slope(values[0], max(changes[-1], float(np.ptp(values))))
+        error, last = (
+            max(changes[-1], float(np.ptp(values))),
+            abs(table[-1][0] - values[0]),
+        )
+        if last > 0.01 * abs(values[0]) + rounding:  # nor does a smaller step agree
+            error = max(error, last)
+        best = _Slope(values[0], error)
         jumps = [
             (right + left - 2 * here) / h
             for h, (left, right) in zip(steps, ends, strict=True)
         ]
         # Where f is smooth, the one-sided slopes come together as h does.
-        last, noise = abs(jumps[-1]), 16 * np.finfo(float).eps * abs(here) / steps[-1]
-        steady = np.ptp(jumps[-4:]) < 0.1 * last
-        if steady and last > noise + 1e-6 * abs(best.value):
+        jump, noise = abs(jumps[-1]), 16 * np.finfo(float).eps * abs(here) / steps[-1]
+        steady = np.ptp(jumps[-4:]) < 0.1 * jump
+        if steady and jump > noise + 1e-6 * abs(best.value):
             left = (here - ends[-1][0]) / steps[-1]
             right = (ends[-1][1] - here) / steps[-1]
             return _Slope((left + right) / 2, abs(right - left), (left, right))

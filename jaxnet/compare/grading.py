@@ -46,7 +46,7 @@ class Task:
     batch_size: int
 
 
-def grade(names: Iterable[str], task: Task, timeout: float) -> Iterator[Grade]:
+def grade(names: Iterable[str], task: Task, timeout: int) -> Iterator[Grade]:
     """A grade for each candidate, in this order."""
     worker: _Worker | None = None
     try:
@@ -73,7 +73,7 @@ class _Worker:
         theirs.close()
         self.connection.recv()  # it has started
 
-    def ask(self, name: str, timeout: float) -> Grade | str:
+    def ask(self, name: str, timeout: int) -> Grade | str:
         """The grade, or what happened instead."""
         self.connection.send(name)
         if not self.connection.poll(timeout):

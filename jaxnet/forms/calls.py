@@ -35,7 +35,7 @@ def ways(function: Callable[..., Any]) -> Iterator[Way]:
     """The ways in which this function may expect to be called, the likeliest first."""
     torch = sys.modules.get("torch")
     kind = function if isinstance(function, type) else type(function)
-    if torch and issubclass(kind, torch.nn.Module):
+    if torch and hasattr(torch, "nn") and issubclass(kind, torch.nn.Module):
         yield Way("a PyTorch module", partial(_of_module, torch, function))
         return
     if kind is function:
@@ -180,8 +180,8 @@ def _of_dictionary(
 def _of_tensors(
     torch: Any, function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
 ) -> Result:
-    pairs = [tuple(torch.tensor(np.array(leaf)) for leaf in layer) for layer in params]
-    x, y = (torch.tensor(np.array(array)) for array in (x, y))
+    pairs = [tuple(torch.from_numpy(leaf) for leaf in layer) for layer in params]
+    x, y = (torch.from_numpy(array) for array in (x, y))
     return read(_called(function, pairs, x, y, cost), params)
 
 
@@ -197,15 +197,19 @@ def _of_module(
             tensor.copy_(torch.tensor(np.array(leaf)))
     if hasattr(network, "loss"):
         network.loss(x, y).backward()
-    elif cost.formula is None:
-        raise TypeError(
-            f"Expected a module with loss(x, y), since {cost} has no formula."
-        )
+    elif cost.name not in _TORCH_COSTS:
+        raise TypeError(f"Expected a module with loss(x, y) for the cost {cost}.")
     else:
-        a = network(x)
-        grad_a = jax.vmap(jax.grad(cost.formula))(a.detach().numpy(), y.numpy())
-        a.backward(torch.tensor(np.array(grad_a) / len(x)))
+        (_TORCH_COSTS[cost.name](network(x), y) / len(x)).backward()
     return read([tensor.grad for tensor in network.parameters()], params)
+
+
+_TORCH_COSTS: dict[str, Callable[[Any, Any], Any]] = {  # summed over the examples
+    "quadratic": lambda a, y: ((a - y) ** 2).sum() / 2,
+    "linear_quadratic": lambda a, y: ((a - y) ** 2).sum() / 2,
+    "cross_entropy": lambda a, y: -(y * a.log() + (1 - y) * (1 - a).log()).sum(),
+    "log_likelihood": lambda a, y: -(y * a.log()).sum(),
+}
 
 
 def _owner(function: Callable[..., Any]) -> Any:
