@@ -8,6 +8,7 @@ import re
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ def read(path):
     text = path.read_text()
     [expected] = re.findall(r"^# expect: (.*)$", text, re.MULTILINE)
     options = "".join(re.findall(r"^# at: (.*)$", text, re.MULTILINE))
-    named = dict(o.split("=") for o in options.split(",") if "=" in o)
+    named = dict(re.findall(r"(\w+)=(\w+)", options))
     cost = getattr(jaxnet, named.get("cost", "quadratic"))
     hidden = getattr(jaxnet, named.get("hidden", "sigmoid"))
     return expected, options, cost, hidden
@@ -83,7 +84,7 @@ def test_a_template_is_a_right_gradient(x64, name):
     assert jaxnet.diagnose(candidate, *problem([7, 6, 4, 5], 6)) == []
 
 
-BOOK = load(str(TEMPLATES / "my_book.py"), {})
+BOOK: Any = load(str(TEMPLATES / "my_book.py"), {})
 
 
 def of_one_example(params, x, y):
@@ -116,7 +117,7 @@ def test_nothing_that_a_candidate_does_reaches_the_caller():
         return params
 
     before = jax.tree.map(np.array, (params, x, y))
-    [row] = jaxnet.diagnose(in_place, params, x, y)
+    [*_, row] = jaxnet.diagnose(in_place, params, x, y)
     assert "writes into its arguments: b^1, b^2, w^1, w^2, x" in row.mistake
     assert all(
         map(np.array_equal, jax.tree.leaves(before), jax.tree.leaves((params, x, y)))

@@ -27,7 +27,8 @@ def test_every_submodule_and_public_name_is_an_attribute():
 
 EXAMPLES = (
     *("activations", "network", "gradients", "sgd", "descent"),
-    *("compare.comparison", "compare.diagnosis", "universality.approximation"),
+    *("compare.comparison", "compare.diagnosis", "compare.functions"),
+    "universality.approximation",
 )
 
 

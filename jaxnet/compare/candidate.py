@@ -80,7 +80,7 @@ class Candidate:
             return jax.jit(layers)
 
         once, arguments = program(), (*jax.device_put((params, x, y)), cost)
-        ours = getattr(self.source, "__module__", "").startswith("jaxnet.")
+        ours = str(getattr(self.source, "__module__", "")).startswith("jaxnet.")
         try:
             found = _arrays(once(*arguments))
             if not ours:  # what is random in it was drawn once, while JAX traced it

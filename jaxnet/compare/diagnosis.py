@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxnet.compare import mistakes
 from jaxnet.compare.candidate import Candidate, CandidateError
-from jaxnet.compare.comparison import relative_error, tolerance_for
+from jaxnet.compare.comparison import norm_of, relative_error, tolerance_for
 from jaxnet.compare.internals import Internals, Leaves, Problem, internals
 from jaxnet.compare.minibatch import mean_mistake
 from jaxnet.compare.mistakes import Mistake
@@ -101,7 +101,8 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
     found = _rows(batch, examples, inside, problem)
     broken = [row for row in found if not row.holds]
     if broken and examples:
-        float32 = _representable(examples, np.float32) or all(map(_is_rounding, broken))
+        rounded = all(map(_is_rounding, broken)) and _random(examples, inside)
+        float32 = rounded or _representable(examples, np.float32)
         coarser = (_representable(examples, d) for d in (np.float16, jnp.bfloat16))
         if float32 and not any(coarser):
             wide = inside._replace(
@@ -122,6 +123,16 @@ def _is_rounding(row: Equation) -> bool:
     least, most = _SINGLE
     unexplained = row.mistake in ("", _MIXED)
     return unexplained and least < row.relative_error < most
+
+
+def _random(examples: Leaves, inside: Internals) -> bool:
+    """Whether errors point nowhere, as those of rounding do, and an offset does not."""
+    errors, truths = [], []
+    for actual, truth in zip(examples, inside.all_gradients(), strict=True):
+        for found, array in ((errors, actual - truth), (truths, truth)):
+            found.append(array.ravel() * array.size**0.5 / (norm_of(array) or 1))
+    error, truth = np.concatenate(errors), np.concatenate(truths)
+    return bool(abs(error.mean()) < 0.5 and abs((error * truth).mean()) < 0.5)
 
 
 def _representable(leaves: Leaves, dtype: Any) -> bool:
@@ -318,7 +329,7 @@ def _constant_divisor(
     if len(examples[0]) == 1 or not size > 0:  # a sum is a mean, or both are 0
         return None
     share = sum(map(np.vdot, truth, examples)) / size
-    if not share > 0 or abs(share - 1) <= inside.tolerance:
+    if not 0 < share < 1 or abs(share - 1) <= inside.tolerance:
         return None
     shares = [share * leaf for leaf in truth]
     sums = [leaf.sum(axis=0) for leaf in examples]

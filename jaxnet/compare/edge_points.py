@@ -137,7 +137,9 @@ def _kinked(sigma: Activation) -> bool:
     if sigma == softmax:
         return False
     h = 1e-6
-    below, at, above = (float(sigma.fn(np.float64(z))) for z in (-h, 0.0, h))
+    below, at, above = (
+        float(sigma.fn(jax.device_put(np.float64(z)))) for z in (-h, 0.0, h)
+    )
     return abs((above - at) - (at - below)) > 1e-3 * h
 
 

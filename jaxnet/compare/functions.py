@@ -205,7 +205,7 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
     The error is how far the entries of the table with the smallest changes differ.
     """
     here = along(0.0)
-    steps, table = size * _STEPS, []
+    steps, table, rounding = size * _STEPS, [], 0.0
     entries: list[tuple[float, float]] = []  # for each step, a change and the value
     with np.errstate(all="ignore"):
         ends = [(along(-h), along(h)) for h in steps]
@@ -328,7 +328,7 @@ def _row(
     return Row(name, shape, from_jax, error, uncertainty, agrees, note)
 
 
-def _directions(leaf: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+def _directions(leaf: np.ndarray, rng: np.random.Generator) -> Iterator[Any]:
     units = [1.0, 1j] if np.iscomplexobj(leaf) else [1.0]
     if leaf.size <= _FEW:
         for place in np.ndindex(leaf.shape):

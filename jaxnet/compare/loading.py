@@ -83,8 +83,8 @@ def _likeliest(module: ModuleType) -> Any:
         if getattr(value, "__module__", None) == module.__name__ and callable(value)
     }
     for name in _USUAL:
-        if name in own:
-            return own[name]
+        if callable(found := getattr(module, name, None)):
+            return found
     classes = [value for value in own.values() if isinstance(value, type)]
     for method in _METHODS:
         for kind in classes:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.core import Tracer
 
 from jaxnet.costs import Cost, quadratic
 from jaxnet.forms.results import read
@@ -121,7 +122,7 @@ def _of_rows(
 def _of_examples(
     function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
 ) -> Result:
-    if isinstance(x, jax.core.Tracer):
+    if isinstance(x, Tracer):
         one = partial(_of_rows, function, params, cost=cost)
         each = jax.vmap(lambda x, y: one(x, y)[0])(x, y)
         return jax.tree.map(partial(jnp.mean, axis=0), each), "in JAX"
@@ -238,7 +239,7 @@ def _instance(owner: Any, params: Params, cost: Cost) -> Any:
             return owner(*arguments, **options)
         except Exception:
             continue
-    return owner.__new__(owner)
+    return object.__new__(owner)
 
 
 def _sizes(params: Params) -> list[int]:
