@@ -45,15 +45,15 @@ class Candidate:
         Raises ShapeError if it has other arrays than the network, and CandidateError
         for any exception.
         """
-        problem = jax.tree.map(np.asarray, (params, x, y))
+        params, x, y = jax.tree.map(np.asarray, (params, x, y))
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = None if self._way else self._first(*problem, cost)
+            result = None if self._way else self._first(params, x, y, cost)
             if self.compiled:
-                return _arrays(self.compiled(*jax.device_put(problem), cost))
+                return _arrays(self.compiled(*jax.device_put((params, x, y)), cost))
             if result is None:
-                result = self._once(self._way, *problem, cost)
-            self._note_difference(result, self._once(self._way, *problem, cost))
+                result = self._once(self._way, params, x, y, cost)
+            self._note_difference(result, self._once(self._way, params, x, y, cost))
         return result
 
     def _first(self, params: Params, x: Any, y: Any, cost: Cost) -> Params | None:

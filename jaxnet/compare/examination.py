@@ -163,7 +163,8 @@ def _broken(
     broken = [row for row in found.equations if not row.holds]
     if broken and all(row.mistake for row in broken):
         return "", broken
-    points = [(e.name, e.problem) for e in found.edges if e.required and not e.agrees]
+    wrong = [e for e in found.edges if e.required and not e.agrees]
+    points = [(e.name, e.problem) for e in wrong if e.problem]
     if broken:
         sigmas = [layer.activation for layer in problem.params[:-1]] or [sigmoid]
         depth = len(problem.params) - 1

@@ -179,9 +179,12 @@ def check_jvp(
             def along(t: float, i: int = i, v: np.ndarray = v) -> float:
                 moved = jax.tree.map(partial(_moved, t), args, tangents)
                 output = np.asarray(jax.tree.leaves(function(*moved))[i])
-                return float(np.vdot(v, output.real))
+                return float(np.vdot(v, np.real(output)))
 
-            pair = (float(np.vdot(v, np.asarray(leaf).real)), _difference(along, 1.0))
+            pair = (
+                float(np.vdot(v, np.real(np.asarray(leaf)))),
+                _difference(along, 1.0),
+            )
             name = f"output{name_of(path) if path else ''}"
             rows.append(_row(name, leaf.shape, [pair], None, tolerance))
         if order > 1:

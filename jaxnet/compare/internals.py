@@ -47,8 +47,8 @@ class Problem(NamedTuple):
             scale = 256 if array.dtype == np.uint8 else 1  # bytes stand for byte / 256
             return np.array(array, float) / scale
 
-        arrays = jax.tree.map(convert, (self.params, self.x, self.y))
-        return Problem(*arrays, self.cost)
+        params, x, y = jax.tree.map(convert, (self.params, self.x, self.y))
+        return Problem(params, x, y, self.cost)
 
 
 class Internals(NamedTuple):
@@ -115,7 +115,8 @@ def internals(problem: Problem) -> Internals:
     params, x, y, cost = problem
     found = jax.tree.map(np.asarray, _values(*jax.device_put((params, x, y)), cost))
     lengths = [len(x), *(n for leaf in jax.tree.leaves(params) for n in leaf.shape)]
-    return Internals(params, *found, 16 * tolerance_for(float, max(lengths)))
+    tolerance = 16 * tolerance_for(float, max(lengths))
+    return Internals(params, *found)._replace(tolerance=tolerance)
 
 
 @partial(jax.jit, static_argnames="cost")  # one by one its parts compile for seconds

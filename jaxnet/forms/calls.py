@@ -83,7 +83,8 @@ def _from_inside(way: Way, params: Params, x: Any, y: Any, cost: Cost) -> Params
             pass
 
     def outside(*arrays: Any) -> Params:
-        slopes, _ = way.call(*jax.tree.map(np.array, arrays), cost)
+        params, x, y = jax.tree.map(np.array, arrays)
+        slopes, _ = way.call(params, x, y, cost)
         return jax.tree.map(lambda g, p: np.asarray(g, p.dtype), slopes, params)
 
     with np.errstate(all="ignore"):  # any numbers show whether it can be called so
