@@ -18,7 +18,7 @@ from jaxtyping import Array
 
 from jaxnet.activations import Activation, not_elementwise, sigmoid, softmax
 from jaxnet.costs import Cost
-from jaxnet.layers import Dataset, Layer, Params
+from jaxnet.layers import Convolution, Dataset, Layer, Params
 
 
 def check_activation(activation: object, *, hidden: bool) -> None:
@@ -56,20 +56,40 @@ def check_params(params: Params) -> None:
                 raise ValueError(
                     f"Expected floating-point parameters in layer {l}, got {dtype}."
                 )
-        if isinstance(layer, Layer):
-            w, b = map(jnp.shape, layer)
-            if len(w) != 2 or b != w[:1]:
-                hint = " Several networks? Use jax.vmap." if len(w) == 3 else ""
-                raise ValueError(
-                    f"Expected w of shape (neurons, inputs) and b of shape (neurons,) "
-                    f"in layer {l}, got {w} and {b}.{hint}"
-                )
-            if below not in (None, w[1]):
-                raise ValueError(
-                    f"Expected layer {l} to take the {below} outputs of layer {l - 1}, "
-                    f"got w of shape {w}."
-                )
-        below = len(layer.b) if isinstance(layer, Layer) else None
+        _check_shapes(l, layer, below)
+        below = layer.shape_out
+
+
+def _check_shapes(l: int, layer: Any, below: tuple[int, ...] | None) -> None:
+    kinds = {
+        Layer: ("(neurons, inputs) and b of shape (neurons,)", 2),
+        Convolution: ("(maps, channels, rows, columns) and b of shape (maps,)", 4),
+    }
+    if type(layer) in kinds:
+        w, b = jnp.shape(layer.w), jnp.shape(layer.b)
+        words, n = kinds[type(layer)]
+        if len(w) != n or b != w[:1]:
+            hint = " Several networks? Use jax.vmap." if len(w) == n + 1 else ""
+            raise ValueError(
+                f"Expected w of shape {words} in layer {l}, got {w} and {b}.{hint}"
+            )
+    dense = isinstance(layer, Layer)
+    got = f"w of shape {layer.w.shape}" if dense else f"one of {layer.shape_in}"
+    if below is not None and layer.shape_in not in (below, (math.prod(below),)):
+        n = below[0] if len(below) == 1 else below
+        raise ValueError(
+            f"Expected layer {l} to take the {n} outputs of layer {l - 1}, got {got}."
+        )
+    if isinstance(layer, Convolution) and layer.shape_in[0] != layer.w.shape[1]:
+        raise ValueError(
+            f"Expected w for {layer.shape_in[0]} channels in layer {l}, got {got}."
+        )
+    size = getattr(layer, "size", 1)
+    if min(layer.shape_out) < 1 or any(n % size for n in layer.shape_in[1:]):
+        raise ValueError(
+            f"Expected images that the squares of layer {l} cover, or that its fields "
+            f"fit in, got {layer.shape_in}."
+        )
 
 
 def check_cost(params: Params, cost: object) -> None:
@@ -99,8 +119,9 @@ def check_examples(
     rows = () if one else x.shape[:1]
     if not one and 0 in (x.ndim, *rows):
         raise ValueError(f"Expected at least one example, got inputs {x.shape}.")
-    if isinstance(params[0], Layer) and x.shape != (*rows, params[0].w.shape[1]):
-        n = params[0].w.shape[1]
+    shape = params[0].shape_in
+    n = math.prod(shape)
+    if x.shape not in ((*rows, n), (*rows, *shape)):
         hint = ", one example a row"
         if one and x.shape[1:] == (n,):
             hint = (
@@ -113,7 +134,7 @@ def check_examples(
     if y is None:
         return
     shape = np.shape(y)
-    n = len(params[-1].b) if isinstance(params[-1], Layer) else shape[-1]
+    n = math.prod(params[-1].shape_out)
     if shape != (*rows, n):
         hint = f"Integer labels? Encode them with jax.nn.one_hot(labels, {n})."
         if n == 1 and shape == rows:

@@ -95,6 +95,16 @@ class Turned:
     activation: Activation = field(metadata={"static": True})
     inputs: int = field(metadata={"static": True})  # without those that are added
 
+    @property
+    def shape_in(self) -> tuple[int]:
+        """The number of inputs, with those that are added."""
+        return (self.w.shape[0],)
+
+    @property
+    def shape_out(self) -> tuple[int]:
+        """The number of neurons, with those that are added."""
+        return (self.w.shape[1],)
+
     def by_input(self, values: Float[Array, " inputs"]) -> Float[Array, "in 1"]:
         """A value for each input, as a factor of the weights."""
         return jnp.pad(values, (0, len(self.w) - self.inputs))[:, None]

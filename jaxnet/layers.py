@@ -1,14 +1,15 @@
-"""Layers, and the data they learn from: chapters 1.6 and 2.1.
+"""Layers, and the data they learn from: chapters 1.6, 2.1 and 6.
 
 A kind of layer is a pytree type with a static `activation` and three methods: `weigh`,
 the forward rule of one example, `carry`, which takes its error back to the activations
-that entered, and `gradient`, the layer's gradient averaged over a mini-batch. The rest
-of jaxnet treats all kinds alike.
+that entered, and `gradient`, the layer's gradient averaged over a mini-batch. Its
+`shape_in` and `shape_out` are the shapes of what enters and leaves it. The rest of
+jaxnet treats all kinds alike.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Self, no_type_check
 
 import jax
@@ -17,11 +18,13 @@ import numpy as np
 from jax.typing import ArrayLike, DTypeLike
 from jaxtyping import Array, Bool, Float, Integer, UInt8
 
-from jaxnet.activations import Activation, sigmoid
+from jaxnet.activations import Activation, linear, sigmoid
 from jaxnet.static import brief
 
 Scalar = int | float | Float[Array, ""]
 Params = list[Any]  # of layers of any kind: a network, or a gradient of its cost
+Images = tuple[int, int, int]  # their channels, rows and columns
+Maps = Float[Array, "maps rows columns"]
 
 
 @no_type_check  # JAX also builds layers whose leaves are no arrays
@@ -56,6 +59,16 @@ class Layer:
         """A value for each input, as a factor of the weights."""
         return values[None, :]
 
+    @property
+    def shape_in(self) -> tuple[int]:
+        """The number of inputs."""
+        return (self.w.shape[1],)
+
+    @property
+    def shape_out(self) -> tuple[int]:
+        """The number of neurons."""
+        return (self.w.shape[0],)
+
     def weigh(self, a: Float[Array, "..."]) -> Float[Array, " out"]:
         """The weighted input z = w a + b  (2.3), of inputs of any shape in a row."""
         return self.w @ a.ravel() + self.b
@@ -79,6 +92,154 @@ class Layer:
 @no_type_check
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
+class Convolution:
+    """Feature maps, of neurons that share the weights of a local receptive field.
+
+    Images enter as `shape_in`, or as the row of their numbers. The book asks for the
+    equations of backpropagation here, as a problem; with f for a feature map, c for a
+    channel, i and j for a place in the field and y and x for one in the map, they are
+
+        z^l_fyx = sum_cij w^l_fcij a^(l-1)_c,y+i,x+j + b^l_f                  (web 125)
+        delta^l_cyx = sum_fij w^(l+1)_fcij delta^(l+1)_f,y-i,x-j sigma'(z^l_cyx)  (BP2)
+        dC/db^l_f = sum_yx delta^l_fyx                                            (BP3)
+        dC/dw^l_fcij = sum_yx delta^l_fyx a^(l-1)_c,y+i,x+j                       (BP4)
+
+    where delta^(l+1) is 0 outside its map. Neuron (f, y, x) uses weight w_fcij once, on
+    a_c,y+i,x+j: summed over all its uses, this is (BP4), and a_cyx is used with w_fcij
+    by neuron (f, y-i, x-j), which is (BP2).
+    """
+
+    w: Float[Array, "maps channels rows columns"]
+    b: Float[Array, " maps"]
+    shape_in: Images = field(metadata={"static": True})
+    activation: Activation = field(default=sigmoid, metadata={"static": True})
+
+    __repr__ = brief
+
+    @property
+    def shape_out(self) -> Images:
+        """The feature maps, and the places of the field in the image."""
+        rows, columns = (
+            n - k + 1 for n, k in zip(self.shape_in[1:], self.w.shape[2:], strict=True)
+        )
+        return len(self.w), rows, columns
+
+    def weigh(self, a: Float[Array, "..."]) -> Maps:
+        """The weighted input z of each neuron  (web 125)."""
+        return _correlate(a.reshape(self.shape_in), self.w) + self.b[:, None, None]
+
+    def carry(self, delta: Maps, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The error at the activations a that entered, as in (BP2)."""
+        rows, columns = self.w.shape[2:]
+        sent = jnp.tensordot(self.w, delta, axes=(0, 0))  # of c, i, j, y and x
+        by_row: Any = sum(
+            jnp.pad(sent[:, :, j], (*[(0, 0)] * 3, (j, columns - 1 - j)))
+            for j in range(columns)
+        )
+        carried: Any = sum(
+            jnp.pad(by_row[:, i], ((0, 0), (i, rows - 1 - i), (0, 0)))
+            for i in range(rows)
+        )
+        return carried.reshape(a.shape)
+
+    def gradient(
+        self, delta: Float[Array, "m maps rows columns"], a: Float[Array, "m ..."]
+    ) -> Self:
+        """The gradient, averaged over a mini-batch of m examples."""
+        m = len(a)
+        return replace(
+            self,
+            w=_pair(delta, a.reshape(m, *self.shape_in)) / m,  # (BP4)
+            b=jnp.sum(delta, axis=(2, 3)).mean(axis=0),  # (BP3)
+        )
+
+
+@no_type_check
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class MaxPool:
+    """The largest activation of each square of `size` x `size`, without weights.
+
+    z^l_cyx = max_ij a^(l-1)_c,size*y+i,size*x+j, so (BP2) routes the error of a square
+    to its largest activation, the first in reading order if several are equal:
+
+        delta^l_c,size*y+i,size*x+j = delta^(l+1)_cyx sigma'(z^l)   there, 0 elsewhere.
+    """
+
+    shape_in: Images = field(metadata={"static": True})
+    size: int = field(default=2, metadata={"static": True})
+    activation: Activation = field(default=linear, metadata={"static": True})
+
+    __repr__ = brief
+
+    @property
+    def shape_out(self) -> Images:
+        """The channels, and the squares that fit."""
+        channels, rows, columns = self.shape_in
+        return channels, rows // self.size, columns // self.size
+
+    def weigh(self, a: Float[Array, "..."]) -> Maps:
+        """The largest activation of each square."""
+        return jnp.max(self._squares(a), axis=(2, 4))
+
+    def carry(self, delta: Maps, a: Float[Array, "..."]) -> Float[Array, "..."]:
+        """The error of each square, at its first largest activation  (BP2)."""
+        squares, largest = self._squares(a), self.weigh(a)
+        left, carried = jnp.ones_like(largest, bool), jnp.zeros_like(squares)
+        for i in range(self.size):
+            for j in range(self.size):
+                first = left & (squares[:, :, i, :, j] == largest)
+                error = jnp.where(first, delta, 0)
+                carried = carried.at[:, :, i, :, j].set(error)
+                left &= ~first
+        return carried.reshape(a.shape)
+
+    def gradient(
+        self, delta: Float[Array, "m channels rows columns"], a: Float[Array, "m ..."]
+    ) -> Self:
+        """Itself, since there is nothing to learn."""
+        return self
+
+    def _squares(self, a: Float[Array, "..."]) -> Float[Array, "c rows s columns s"]:
+        channels, rows, columns = self.shape_out
+        return a.reshape(channels, rows, self.size, columns, self.size)
+
+
+def _correlate(
+    a: Float[Array, "channels rows columns"], w: Float[Array, "maps channels i j"]
+) -> Float[Array, "maps y x"]:
+    """sum_cij w_fcij a_c,y+i,x+j at each y and x, as one product of matrices."""
+    fields = _fields(a, *w.shape[2:])
+    high, wide = fields.shape[3:]
+    product = w.reshape(len(w), -1) @ fields.reshape(-1, high * wide)
+    return product.reshape(len(w), high, wide)
+
+
+def _pair(
+    delta: Float[Array, "m maps y x"], a: Float[Array, "m channels rows columns"]
+) -> Float[Array, "maps channels i j"]:
+    """sum_myx delta_mfyx a_m,c,y+i,x+j for each weight."""
+    rows, columns = (
+        n - y + 1 for n, y in zip(a.shape[2:], delta.shape[2:], strict=True)
+    )
+    fields = jax.vmap(partial(_fields, rows=rows, columns=columns))(a)
+    return jnp.einsum("mfyx,mcijyx->fcij", delta, fields)
+
+
+def _fields(
+    a: Float[Array, "channels rows columns"], rows: int, columns: int
+) -> Float[Array, "channels i j y x"]:
+    """a_c,y+i,x+j for each place i, j in the field."""
+    high, wide = a.shape[1] - rows + 1, a.shape[2] - columns + 1
+    fields = [
+        a[:, i : i + high, j : j + wide] for i in range(rows) for j in range(columns)
+    ]
+    return jnp.stack(fields, axis=1).reshape(len(a), rows, columns, high, wide)
+
+
+@no_type_check
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
 class Dataset:
     """Examples as rows: inputs, and one-hot targets or others between 0 and 1.
 
@@ -86,7 +247,7 @@ class Dataset:
     Inputs may be bytes, in a quarter of the memory: they stand for byte / 256.
     """
 
-    x: Float[Array, "n in"] | UInt8[Array, "n in"]
+    x: Float[Array, "n ..."] | UInt8[Array, "n ..."]
     y: Float[Array, "n out"]
 
     __repr__ = brief

@@ -6,20 +6,33 @@ a^L without its ties where those saturate.
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float, Int, Shaped
 
 from jaxnet.checks import check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import backprop, loss
-from jaxnet.layers import Dataset, Params, Scalar
+from jaxnet.layers import Dataset, Layer, Params, Scalar
 from jaxnet.network import forward
 from jaxnet.regularization import penalty
 
+_AT_ONCE = 1000  # images; the feature maps of all of them would fill the memory
 
-def _answers(
+
+def each_example(
+    function: Callable[..., Any], params: Params, *rows: Shaped[Array, "n ..."]
+) -> Any:
+    """`function(params, *row)` for each of the rows, as from `jax.vmap`."""
+    one = partial(function, params)
+    if all(isinstance(layer, Layer) for layer in params) or len(rows[0]) <= _AT_ONCE:
+        return jax.vmap(one)(*rows)
+    return jax.lax.map(lambda row: one(*row), rows, batch_size=_AT_ONCE)
+
+
+def answers_of(
     params: Params, data: Dataset
 ) -> tuple[Int[Array, " n"], Int[Array, " n"], Float[Array, "n out"]]:
     """The class that the network gives each example, its true class, and z^L.
@@ -27,8 +40,8 @@ def _answers(
     A network with one output answers 1 if the output is above 0.5, and 0 if not.
     """
     check_data(params, data)
-    zs, _ = jax.vmap(partial(forward, params))(data.x)
-    z, y = zs[-1], jnp.asarray(data.y)
+    z = each_example(lambda params, x: forward(params, x)[0][-1], params, data.x)
+    y = jnp.asarray(data.y)
     if y.shape[1] == 1:
         output = params[-1].activation.fn(z)
         answers, truth = ((a[:, 0] > 0.5).astype(int) for a in (output, y))
@@ -45,10 +58,20 @@ def accuracy(params: Params, data: Dataset) -> Float[Array, ""]:
     After `epoch` with dropout, pass `without_dropout(params, rate)`.
     Raises ValueError if the data do not fit the network.
     """
-    answers, truth, z = _answers(params, data)
+    answers, truth, z = answers_of(params, data)
     finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(params)]
     diverged = jnp.isnan(z).any() | ~jnp.stack(finite).all()
     return jnp.where(diverged, jnp.nan, jnp.mean(answers == truth))
+
+
+def _mean_cost(params: Params, data: Dataset, cost: Cost) -> Float[Array, ""]:
+    if all(isinstance(layer, Layer) for layer in params):
+        return loss(params, data.x, data.y, cost)
+
+    def one(params: Params, x: Array, y: Array) -> Float[Array, ""]:
+        return loss(params, x[None], y[None], cost)
+
+    return jnp.mean(each_example(one, params, data.x, data.y))
 
 
 def total_cost(
@@ -69,7 +92,7 @@ def total_cost(
     """
     check_data(params, data)
     check_numbers({"l1": l1, "l2": l2}, 0)
-    unregularized = loss(params, data.x, data.y, cost)
+    unregularized = _mean_cost(params, data, cost)
     if n is None:
         if any(not isinstance(rate, int | float) or rate != 0 for rate in (l1, l2)):
             raise ValueError("Expected n, the size of the training set, with l1 or l2.")
@@ -128,6 +151,6 @@ def confusion_matrix(params: Params, data: Dataset) -> Int[Array, "classes class
     `accuracy` shows whether a network has diverged.
     Raises ValueError if the data do not fit the network.
     """
-    answers, truth, _ = _answers(params, data)
+    answers, truth, _ = answers_of(params, data)
     n = max(data.y.shape[1], 2)
     return jnp.zeros((n, n), int).at[truth, answers].add(1)

@@ -51,6 +51,7 @@ class Options(TypedDict, total=False):
     gradient: Gradient
     optimizer: Optimizer
     augment: Augment | None
+    shuffle: bool
 
 
 class State(NamedTuple):
@@ -219,6 +220,7 @@ def _plan(
     gradient: Gradient = backprop,
     optimizer: Optimizer = gradient_descent,
     augment: Augment | None = None,
+    shuffle: bool = True,
 ) -> tuple[dict[str, Array], int, ByContent]:
     """The options of an epoch, validated: first what is traced, then what is static."""
     check_data(params, data)
@@ -237,7 +239,7 @@ def _plan(
         check_numbers({"learning rate eta": eta}, -float("inf"))
         rates["eta"] = eta
     rates = {k: jnp.asarray(rate, dtype_of(params)) for k, rate in rates.items()}
-    return rates, batch_size, ByContent((cost, gradient, optimizer, augment))
+    return rates, batch_size, ByContent((cost, gradient, optimizer, augment, shuffle))
 
 
 @partial(jax.jit, static_argnames=("batch_size", "functions", "engine"))
@@ -250,7 +252,7 @@ def _epoch(
     functions: ByContent,
     engine: Engine,
 ) -> State:
-    cost, gradient, optimizer, augment = functions.value
+    cost, gradient, optimizer, augment, shuffle = functions.value
     warn_if_rebuilt(
         "epoch",
         (batch_size, engine, *map(jnp.shape, jax.tree.leaves((state, data)))),
@@ -280,7 +282,7 @@ def _epoch(
         options = {"cost": cost, "gradient": slopes, "optimizer": optimizer}
         return step(state, x, y, eta=rates.get("eta"), **options)
 
-    order = engine.shuffle(stream(key, "order"), n)
+    order = engine.shuffle(stream(key, "order"), n) if shuffle else jnp.arange(n)
     batches = order[: n - n % batch_size].reshape(-1, batch_size)
     state = engine.fold(load, learn, state, batches, gradient, optimizer)
     if n % batch_size:  # the last mini-batch is shorter, and divided by its own length
@@ -310,7 +312,8 @@ def epoch(
     - `optimizer`: a function from eta, such as `optax.adam`, by default `optax.sgd`; or
       a ready-made one, such as `optax.adam(1e-3)` or `optax.sgd(schedule)`, without
       `eta`. Pass the same to `start`;
-    - `augment`: a function of a key and of the inputs of a mini-batch, to change them.
+    - `augment`: a function of a key and of the inputs of a mini-batch, to change them;
+    - `shuffle`: False to take the examples in their own order, as chapter 6 does.
 
     >>> data = jaxnet.Dataset(jnp.eye(4), jnp.eye(4))
     >>> state = jaxnet.start(jaxnet.init(jax.random.key(0), [4, 3, 4]))

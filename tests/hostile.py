@@ -21,13 +21,12 @@ from jaxnet import runs
 from jaxnet.cli.runs import _compare
 from jaxnet.cli.sweep import _table, summaries
 from jaxnet.datasets import load_data, read_idx, read_npz
-from jaxnet.experiments import Experiment
+from jaxnet.experiments import Experiment, checkpoint
 from jaxnet.experiments.experiment import described
 from jaxnet.experiments.files import append_line
 from jaxnet.experiments.runner import shapes
 from jaxnet.experiments.sweep import log_of
 from jaxnet.pictures import read_picture
-from jaxnet.runs import checkpoint
 from jaxnet.runs.run import Manifest
 from tests.helpers import idx
 
@@ -213,8 +212,7 @@ def lines_or_bytes(values: list[Any], draw: Draw) -> bytes:
 
 
 def header(experiment: Experiment) -> dict[str, Any]:
-    described_ = {"experiment": described(experiment), "measure": "accuracy"}
-    return {"format": "jaxnet experiment 2", **described_}
+    return log_of("none", experiment).header
 
 
 LINE = {

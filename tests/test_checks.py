@@ -33,6 +33,7 @@ def names():
         **{"run": run, "column": jnp.zeros((7, 1)), "row": jnp.zeros(7)},
         "learn": lambda **options: jaxnet.epoch(key, state, data, **run | options),
         "one_output": problem([3, 4, 1])[0],
+        "conv": jaxnet.Convolution(jnp.zeros((2, 1, 2, 2)), jnp.zeros(2), (1, 5, 5)),
         "hidden_softmax": problem([3, 4, 2], hidden=jaxnet.softmax)[0],
         "softmax_outputs": problem([3, 4, 2], output=jaxnet.softmax)[0],
     }
@@ -117,6 +118,24 @@ REFUSED = {
         "init(key, [4, 3, 5, 2], hidden=())",
         "init(key, [4, 3, 5, 2], hidden=[tanh] * 3)",
     ],
+    "the (2, 4, 4) outputs of layer 1, got one of (2, 3, 3)": [
+        "start([conv, MaxPool((2, 3, 3), 3)])"
+    ],
+    "Expected w for 2 channels in layer 1": [
+        "start([Convolution(zeros((2, 1, 2, 2)), zeros(2), (2, 5, 5))])"
+    ],
+    "that its fields fit in, got (1, 2, 2)": [
+        "start([Convolution(zeros((2, 1, 3, 3)), zeros(2), (1, 2, 2))])"
+    ],
+    "squares of layer 2 cover": ["start([conv, MaxPool((2, 4, 4), 3)])"],
+    "multiples of 5 rows and columns in layer 2, pool5, got 24 x 24": [
+        "init(key, [Image(28, 28), convolution(20, 5), max_pool(5), 10])"
+    ],
+    "at least 5 rows and columns in layer 1, conv2x5, got 4 x 4": [
+        "init(key, [Image(4, 4), convolution(2, 5), 10])"
+    ],
+    "Images enter as Image(28, 28)": ["init(key, [784, convolution(20, 5), 10])"],
+    "as the last layer, got pool2": ["init(key, [Image(4, 4), max_pool(2)])"],
     "sizes of two or more layers": ["init(key, [])", "init(key, [784])"],
     "in each layer of at least 1": ["init(key, [784, 0, 10])", "init(key, [3, -1])"],
     "a list of layers": ["start(zeros(3))"],

@@ -13,7 +13,7 @@ import pytest
 
 from jaxnet import runs
 from jaxnet.cli import devices
-from jaxnet.runs import checkpoint
+from jaxnet.experiments import checkpoint
 from jaxnet.runs.run import Manifest
 from tests.helpers import assert_close, refused
 

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jaxnet.experiments import checkpoint
 from jaxnet.experiments.files import (
     Log,
     StorageError,
@@ -25,7 +26,6 @@ from jaxnet.experiments.files import (
     read_lines,
     replace_file,
 )
-from jaxnet.runs import checkpoint
 from tests.kills import at_step, every_step
 
 ROOT = Path(__file__).parent.parent

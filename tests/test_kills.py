@@ -23,9 +23,8 @@ import pytest
 
 from jaxnet import runs
 from jaxnet.cli import main
-from jaxnet.experiments import CLAIMS, Claim, Experiment
+from jaxnet.experiments import CLAIMS, Claim, Experiment, checkpoint
 from jaxnet.experiments.claims import BEST
-from jaxnet.runs import checkpoint
 from jaxnet.runs.run import Manifest
 from tests.kills import at_step, every_step, forked, kill_myself, left_at_each_step
 

@@ -1,6 +1,6 @@
 """Layers are pytrees, and other kinds of layers are types with the same methods."""
 
-from dataclasses import FrozenInstanceError, dataclass, field, replace
+from dataclasses import FrozenInstanceError, replace
 from functools import partial
 
 import jax
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Activation, Dataset, Layer
+from jaxnet import Activation, Convolution, Dataset, Layer, MaxPool
 from jaxnet.oracles import central_difference
 from tests.helpers import assert_close, compiled, problem
 
@@ -117,73 +117,6 @@ def test_bytes_are_their_256ths_everywhere():
 
 # Other kinds of layers: chapter 6
 
-static = {"static": True}
-
-
-def windows(a, height, width):
-    """All a[..., i : i + height, j : j + width], numbered by i and j."""
-    rows, columns = a.shape[-2] - height + 1, a.shape[-1] - width + 1
-    return jnp.stack(
-        [
-            jnp.stack([a[..., i : i + height, j : j + width] for j in range(columns)])
-            for i in range(rows)
-        ]
-    )
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class Convolution:
-    """Feature maps, each of one local receptive field that all its neurons share.
-
-    z_fyx = sum_cij w_fcij a_c,y+i,x+j + b_f, for maps f and channels c below.
-    """
-
-    w: jax.Array  # maps, channels, rows, columns
-    b: jax.Array  # maps
-    activation: Activation = field(default=jaxnet.sigmoid, metadata=static)
-
-    def weigh(self, a):
-        rows, columns = self.w.shape[2:]
-        fields = windows(a, a.shape[1] - rows + 1, a.shape[2] - columns + 1)
-        return jnp.einsum("fcij,ijcyx->fyx", self.w, fields) + self.b[:, None, None]
-
-    def carry(self, delta, a):
-        rows, columns = (n - 1 for n in self.w.shape[2:])
-        padded = jnp.pad(delta, ((0, 0), (rows, rows), (columns, columns)))
-        fields = windows(padded, *a.shape[1:])
-        return jnp.einsum("fcij,ijfyx->cyx", self.w[:, :, ::-1, ::-1], fields)
-
-    def gradient(self, delta, a):
-        fields = windows(a, *delta.shape[2:])
-        w = jnp.einsum("mfyx,ijmcyx->fcij", delta, fields) / len(a)
-        return replace(self, w=w, b=delta.sum(axis=(2, 3)).mean(axis=0))
-
-
-@jax.tree_util.register_dataclass
-@dataclass(frozen=True)
-class MaxPool:
-    """The largest of each square of activations: a layer without weights."""
-
-    size: int = field(default=2, metadata=static)
-    activation: Activation = field(default=jaxnet.linear, metadata=static)
-
-    def squares(self, a):
-        (channels, rows, columns), s = a.shape, self.size
-        return a.reshape(channels, rows // s, s, columns // s, s).swapaxes(2, 3)
-
-    def weigh(self, a):
-        return self.squares(a).max(axis=(3, 4))
-
-    def carry(self, delta, a):
-        squares, z = self.squares(a), self.weigh(a)
-        largest = (squares == z[..., None, None]).astype(delta.dtype)
-        shares = largest / largest.sum(axis=(3, 4), keepdims=True)
-        return (shares * delta[..., None, None]).swapaxes(2, 3).reshape(a.shape)
-
-    def gradient(self, delta, a):
-        return self
-
 
 def convolutional(output=jaxnet.sigmoid):
     """A network for images of 8 x 8 pixels, and random ones with targets for it."""
@@ -193,9 +126,9 @@ def convolutional(output=jaxnet.sigmoid):
         return jnp.asarray(rng.normal(size=shape) / np.prod(shape[1:]) ** 0.5)
 
     params = [
-        Convolution(normal(3, 1, 3, 3), normal(3), jaxnet.tanh),  # 3 x 6 x 6
-        MaxPool(2, jaxnet.sigmoid),  # 3 x 3 x 3
-        Convolution(normal(4, 3, 2, 2), normal(4), jaxnet.relu),  # 4 x 2 x 2
+        Convolution(normal(3, 1, 3, 3), normal(3), (1, 8, 8), jaxnet.tanh),
+        MaxPool((3, 6, 6), 2, jaxnet.sigmoid),
+        Convolution(normal(4, 3, 2, 2), normal(4), (3, 3, 3), jaxnet.relu),
         Layer(normal(5, 16), normal(5)),
         Layer(normal(3, 5), normal(3), output),
     ]
@@ -226,7 +159,7 @@ def test_backprop_and_a_step_go_through_other_kinds_of_layers(x64):
 def test_the_first_layer_need_not_have_weights(x64):
     _, x, y = convolutional()
     [layer], *_ = problem([16, 3])
-    params = [MaxPool(2), layer]
+    params = [MaxPool((1, 8, 8), 2), layer]
     expected = compiled(central_difference)(params, x, y)
     for gradient in (jaxnet.backprop, jaxnet.autodiff):
         assert_close(compiled(gradient)(params, x, y), expected, rtol=1e-7)

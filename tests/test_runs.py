@@ -16,10 +16,9 @@ import jaxnet
 from jaxnet import runs
 from jaxnet.cli import main
 from jaxnet.cli.options import add_experiment
-from jaxnet.experiments import Runner, StorageError
+from jaxnet.experiments import Runner, StorageError, checkpoint
 from jaxnet.experiments.experiment import NAMES
 from jaxnet.experiments.files import locked
-from jaxnet.runs import checkpoint
 from jaxnet.runs.run import Manifest
 from tests.helpers import refused
 from tests.hostile import write_run
@@ -85,6 +84,8 @@ SLOW = {
     "adagrad": "--optimizer adagrad --seeds 3 --early-stop 1 --eta 1 --expand shifts",
     "rmsprop": "--optimizer rmsprop --eta 0.01 --l1 1 --cost linear_quadratic "
     "--gradient path_sum --hidden linear --sizes 784,3,10 --evaluate validation",
+    "convolution": "--sizes 28x28,conv2x5,pool4,10 --cost log_likelihood --dropout 0.2 "
+    "--eta 0.1 --init network3 --shuffle no --hidden relu --l2 0.1",
 }
 
 
@@ -93,8 +94,9 @@ def test_every_option_of_an_experiment_and_every_optimizer_is_in_a_case():
     add_experiment(parser)
     options = {name for action in parser._actions for name in action.option_strings}
     tried = {word for case in (QUICK | SLOW).values() for word in case.split()}
+    # Every case has these; --layers is --sizes for images.
     of_data = {"--data", "--transpose", "--label-column"}
-    assert options - tried == {"--epochs", *of_data}  # which every case has
+    assert options - tried == {"--epochs", "--layers", *of_data}
     assert set(NAMES["optimizer"]) <= tried | {"sgd"}
 
 

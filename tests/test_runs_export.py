@@ -45,6 +45,35 @@ def test_a_network_in_a_file_predicts_any_number_of_examples(output, tmp_path):
     assert names == ["net.jax", "net.onnx"]
 
 
+def test_a_convolutional_network_in_a_file_predicts_the_same(tmp_path):
+    image = jaxnet.Image(8, 9, 2)
+    sizes = [image, jaxnet.convolution(3, 3), jaxnet.max_pool(1), 4]
+    key = jax.random.key(0)
+    params = jaxnet.init(key, sizes, jaxnet.tanh, jaxnet.softmax, jaxnet.scaled_layer)
+    x = np.random.default_rng(0).uniform(size=(3, 144)).astype(np.float32)
+    save_function(tmp_path / "net.jax", params)
+    save_onnx(tmp_path / "net.onnx", params)
+    expected = outputs(params, x)
+    function = load_function(tmp_path / "net.jax")
+    np.testing.assert_allclose(function(jax.device_put(x)), expected, rtol=1e-5)
+    onnx: Any = importlib.import_module("onnx.reference")
+    machine = onnx.ReferenceEvaluator(str(tmp_path / "net.onnx"))
+    [found] = machine.run(None, {"input": x})
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_page_has_the_fields_of_convolutions_and_pools(tmp_path):
+    sizes = [jaxnet.Image(28, 28), jaxnet.convolution(2, 5), jaxnet.max_pool(2), 10]
+    save_page(tmp_path / "net.html", jaxnet.init(jax.random.key(0), sizes))
+    page = (tmp_path / "net.html").read_text()
+    first, pool, last = re.findall(r'{"kind":.*?"activation":"\w+".*?}', page)
+    assert '"Convolution"' in first and '"shape":[2,1,5,5]' in first
+    assert '"shape_in":[1,28,28]' in first and '"activation":"linear"' in first
+    expected = '"MaxPool","shape_in":[2,24,24],"size":2,"activation":"sigmoid"'
+    assert expected in pool
+    assert '"Layer"' in last and '"shape":[10,288]' in last
+
+
 def test_an_activation_of_one_s_own_is_refused_by_onnx(tmp_path):
     params, _, _ = problem([5, 4, 3], hidden=jaxnet.Activation(jnp.sin, jnp.cos))
     with pytest.raises(ValueError, match="which ONNX has too"):

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.experiments import CLAIMS
-from scripts import ch1_images, ch3_digits, ch5_speeds
+from jaxnet.datasets import load_data
+from jaxnet.experiments import CLAIMS, Trained
+from jaxnet.experiments.reproduce import log_of_claim
+from scripts import ch1_images, ch3_digits, ch5_speeds, ch6_fastest
 from tests.helpers import assert_lines
 
 
@@ -75,6 +77,42 @@ def test_images_by_a_script_that_runs_alone(tmp_path, monkeypatch, drawn, capsys
     np.testing.assert_array_equal(sum(parts), zero)
     assert quarters.axes[2].get_title() == "top right"
     np.testing.assert_array_equal(parts[1][:14, 14:], zero[:14, 14:])
+
+
+@pytest.mark.slow
+def test_digits_by_a_convolutional_network(small_mnist):
+    found = main("ch6_digits", small_mnist, ["one convolution"], epochs=6, seeds=1)
+    assert found["one convolution"][0] > 0.4
+
+
+@pytest.mark.slow
+def test_seconds_to_an_accuracy(small_mnist):
+    recipe = ch6_fastest.RECIPES[0.99]._replace(most=10)
+    found = main("ch6_fastest", small_mnist, 1, {0.5: recipe})
+    assert 0 < found[0.5][0] < 1000
+
+
+@pytest.mark.slow
+def test_the_speed_of_convolutions():
+    found = main("ch6_speed", turns=1, images=20, batches=(10,), many=(2,))
+    for times in found["epochs"].values():
+        assert min(times.values()) > 0 and len(times) >= 5
+
+
+def test_what_a_vote_mistakes_and_its_figures(small_mnist, tmp_path, drawn):
+    truth = np.asarray(load_data(small_mnist).test.y).argmax(axis=1)
+    both, once = (truth[:2] + 1) % 10
+    for seed, wrong in enumerate(({0: both, 1: once}, {0: both}, {}), start=1):
+        mistakes = {i: int(answer) for i, answer in wrong.items()}
+        row = Trained(
+            **{"seed": seed, "curve": [200 - len(wrong)], "validation": [190]},
+            **{"of": 200, "mistakes": mistakes, "failed_classes": [], "seconds": 1.0},
+        )
+        log_of_claim("dropout", tmp_path).add(row)
+    options = {"folder": tmp_path, "results": tmp_path}
+    found = main("ch6_images", data=small_mnist, **options)
+    assert found == {"vote": 199 / 200}
+    assert drawn[-1].axes[0].get_title() == f"{truth[0]}: {both}"
 
 
 @pytest.mark.slow

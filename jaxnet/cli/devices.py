@@ -11,7 +11,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib.metadata import version
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -21,6 +20,8 @@ from platformdirs import user_cache_path
 
 from jaxnet.cli.console import tell
 from jaxnet.cli.options import UsageError, integer, wrong
+from jaxnet.experiments.experiment import work
+from jaxnet.network import Size
 
 _ONE_THREAD = 5_000_000  # multiply-adds of a mini-batch that a second thread delays
 CPU_INFO = Path("/proc/cpuinfo")  # on Linux
@@ -41,7 +42,7 @@ def add_devices(parser: argparse.ArgumentParser) -> None:
 
 
 def start(
-    args: argparse.Namespace, networks: int, sizes: Sequence[int], batch_size: int
+    args: argparse.Namespace, networks: int, sizes: Sequence[Size], batch_size: int
 ) -> bool:
     """Start JAX; whether this process is the one that prints and saves.
 
@@ -87,7 +88,7 @@ def _join(coordinator: str, processes: int, process: int) -> None:
 
 
 def prepare(
-    networks: int, sizes: Sequence[int], batch_size: int, devices: int | None = None
+    networks: int, sizes: Sequence[Size], batch_size: int, devices: int | None = None
 ) -> None:
     """Configure JAX for the CPU's cores, which has no effect once JAX has started.
 
@@ -96,7 +97,7 @@ def prepare(
     is a device of its own; `devices` overrides their number. XLA uses all of a
     processor's AVX-512. Environment variables that are already set are not changed.
     """
-    parameters = sum(n_in * n_out for n_in, n_out in pairwise(sizes))
+    weights, products = map(sum, zip(*work(sizes), strict=True))
     if devices is None and networks > 1:
         wanted = min(networks, os.cpu_count() or 1)
     else:
@@ -107,7 +108,7 @@ def prepare(
         if devices is not None and jax.config.read("jax_cuda_visible_devices") == "all":
             first = ",".join(map(str, range(devices)))
             jax.config.update("jax_cuda_visible_devices", first)
-    small = batch_size * parameters < _ONE_THREAD and parameters < _LARGE
+    small = batch_size * products < _ONE_THREAD and weights < _LARGE
     if networks > 1 or small:
         os.environ.setdefault("NPROC", "1")
     with suppress(OSError):

@@ -22,7 +22,7 @@ from jaxnet.cli.options import (
     integer,
     network_of,
 )
-from jaxnet.layers import Dataset, Layer, as_numbers
+from jaxnet.layers import Dataset, Layer, as_numbers, dtype_of
 from jaxnet.metrics import accuracy, confusion_matrix, total_cost
 from jaxnet.runs import TrainedNetwork
 
@@ -78,7 +78,7 @@ def run(args: argparse.Namespace) -> int:
 def measure(trained: TrainedNetwork, data: Dataset, mistakes: int) -> dict[str, Any]:
     """What is known of the network on these data, as JSON values."""
     params, cost = trained
-    outputs = trained.outputs(as_numbers(data.x, params[0].w.dtype))
+    outputs = trained.outputs(as_numbers(data.x, dtype_of(params)))
     truth, answers = np.asarray(data.y).argmax(axis=1), outputs.argmax(axis=1)
     sure = outputs.max(axis=1)
     wrong = np.flatnonzero(truth != answers)

@@ -1,6 +1,7 @@
 """The options of an experiment on the command line, and how values are parsed."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
@@ -20,9 +21,11 @@ from jaxnet.experiments.experiment import (
     OptionError,
     convert,
     described,
+    layers,
     parse,
 )
 from jaxnet.gradients import autodiff, backprop
+from jaxnet.network import shapes_of
 from jaxnet.runs import Run, TrainedNetwork, checksum, load_network, read
 
 MAX_NETWORKS = 100_000  # a list of more takes surprisingly long
@@ -80,7 +83,18 @@ def add_fields(
         if defaults[name] is None:
             default = "all" if name == "train_on" else "never"
         help = f"{help} (default: {default})"
-        group.add_argument(flag(name), dest=name, type=read, metavar=metavar, help=help)
+        options = {"dest": name, "type": read, "metavar": metavar}
+        if name != "sizes":
+            group.add_argument(flag(name), help=help, **options)
+            continue
+        either = group.add_mutually_exclusive_group()
+        either.add_argument(flag(name), help=help, **options)
+        options |= {"type": _typed(layers), "metavar": "LAYER,..."}
+        help = (
+            "the same for images of 28x28 pixels, or of others that come first, with "
+            "convN1xN2 for N1 feature maps of N2 x N2 fields, and poolN"
+        )
+        either.add_argument("--layers", help=help, **options)
     return group
 
 
@@ -262,9 +276,12 @@ def fitted(e: Experiment, data: Split, *, sizes_given: bool = True) -> Experimen
     available = e.train_on or n
     if e.train_on and e.train_on > n:
         raise wrong("train_on", f"at most {n}, {_ALL}", e.train_on)
-    if e.sizes != fitting:
+    shapes = shapes_of(e.sizes)
+    if (math.prod(shapes[0]), *shapes[-1]) != (n_in, n_out):
         expected = f"{n_in} inputs and {n_out} outputs to fit the data"
-        raise wrong("sizes", f"{expected}, {as_text(fitting)}", as_text(e.sizes))
+        if len(shapes[0]) == 1:
+            expected = f"{expected}, {as_text(fitting)}"
+        raise wrong("sizes", expected, as_text(e.sizes))
     if e.batch_size > available:
         raise wrong("batch_size", f"at most {available}, {_ALL}", e.batch_size)
     if (e.expand or e.augment) and n_in != 28 * 28:

@@ -1,6 +1,7 @@
 """`python -m jaxnet predict`: pictures of digits, read by a trained network."""
 
 import argparse
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -44,7 +45,8 @@ def run(args: argparse.Namespace) -> int:
     trained = network_of(args)
     if any(_is_data(path) for path in args.pictures):
         return _read_data(args, trained)
-    n_in, n_out = trained.params[0].w.shape[1], trained.params[-1].w.shape[0]
+    first, last = trained.params[0], trained.params[-1]
+    n_in, n_out = math.prod(first.shape_in), math.prod(last.shape_out)
     if (n_in, n_out) != (784, 10):
         raise UsageError(
             f"{args.network}: expected a network of 784 inputs and 10 outputs, got "

@@ -1,5 +1,6 @@
 """What one call of a gradient costs: time, and operations by two counts."""
 
+import math
 import time
 from collections.abc import Callable
 from functools import partial
@@ -31,8 +32,11 @@ def time_calls(
 ) -> list[Timing]:
     """The cost alone and both gradients in float32, as in training, interleaved."""
     *arrays, cost = jax.tree.map(_in_float32, problem)
-    ws = [layer.w for layer in problem.params if hasattr(layer, "w")]
-    products = [2 * len(problem.x) * w.size for w in ws]
+    products = [
+        2 * len(problem.x) * layer.w.size * math.prod(layer.shape_out[1:])
+        for layer in problem.params
+        if hasattr(layer, "w")
+    ]
     forward, backward = sum(products), sum(products) + sum(products[1:])
     methods: list[tuple[str, Any, dict[str, Any], int]] = [
         ("cost alone", jax.jit(partial(loss, cost=cost)), {}, forward)

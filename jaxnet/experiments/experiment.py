@@ -4,10 +4,11 @@ This is the one list of options: the command line, saved runs, sweeps and the bo
 claims are made from the fields of `Experiment`, each with its range and its help text.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from itertools import pairwise
 from typing import Annotated, Any, get_type_hints
 
 import msgspec
@@ -26,9 +27,19 @@ from jaxnet.costs import (
 )
 from jaxnet.datasets import elastic, expand, rotations
 from jaxnet.gradients import Gradient, autodiff, backprop
-from jaxnet.layers import Dataset, Layer, Params
+from jaxnet.layers import Convolution, Dataset, Layer, Params
 from jaxnet.metrics import layer_speeds
-from jaxnet.network import init, large_layer, scaled_layer
+from jaxnet.network import (
+    Image,
+    Part,
+    Size,
+    convolution,
+    init,
+    large_layer,
+    max_pool,
+    scaled_layer,
+    shapes_of,
+)
 from jaxnet.sgd import Augment, Optimizer, Options
 
 _MAX_LAYERS, _MAX_WEIGHTS = 100, 2**28  # a GiB of weights; XLA aborts on terabytes
@@ -46,14 +57,40 @@ Fraction = Annotated[
     float,
     Meta(ge=0, le=_MAX_FRACTION, description="a number of at least 0 and below 1"),
 ]
-Sizes = Annotated[
-    tuple[AtLeast1, ...],
+_Part = Annotated[str, Meta(pattern="^(conv\\d+x\\d+|pool\\d+|\\d+x\\d+(x\\d+)?)$")]
+_Sizes = Annotated[
+    tuple[AtLeast1 | _Part, ...],
     Meta(
         min_length=2,
         max_length=_MAX_LAYERS,
         description="two or more layer sizes such as 784,30,10",
     ),
 ]
+
+
+def network3_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
+    """A layer as `large_layer`, for `Experiment.init` to scale as chapter 6 does."""
+    return large_layer(key, n_in, n_out)
+
+
+def _as_network3(params: Params) -> Params:
+    """The network with the first weights of the book's third program, network3.py.
+
+    Their variance is 1 / outputs, which the author calls a mistake, where a map of a
+    convolution counts as its weights over its pooling's size squared; and the output
+    layer is 0.
+    """
+
+    def divided(layer: Any, above: Any) -> Any:
+        n = len(layer.b) if hasattr(layer, "b") else 1
+        if isinstance(layer, Convolution):
+            n = n * math.prod(layer.w.shape[2:]) // getattr(above, "size", 1) ** 2
+        return replace(layer, w=layer.w / n**0.5) if hasattr(layer, "w") else layer
+
+    *below, last = params
+    output = replace(last, w=0 * last.w, b=0 * last.b)
+    return [*map(divided, below, params[1:]), output]
+
 
 NAMES: dict[str, dict[str, Any]] = {
     "cost": {
@@ -70,7 +107,12 @@ NAMES: dict[str, dict[str, Any]] = {
         )
     },
     "hidden": {sigma.name: sigma for sigma in (sigmoid, tanh, relu, linear)},
-    "init_layer": {"large": large_layer, "scaled": scaled_layer},
+    "init_layer": {
+        "large": large_layer,
+        "scaled": scaled_layer,
+        "network3": network3_layer,
+    },
+    "shuffle": {"yes": True, "no": False},
     "evaluate_on": {"validation": "validation", "test": "test"},
     "optimizer": {
         "sgd": optax.sgd,
@@ -97,7 +139,7 @@ class Experiment:
     The defaults are those of the book's first network.
     """
 
-    sizes: Sizes = _option(
+    sizes: tuple[Size, ...] = _option(
         (784, 30, 10), "neurons in each layer, inputs first", "N,N,..."
     )
     epochs: AtLeast1 = _option(30, "passes over the training images")
@@ -107,12 +149,13 @@ class Experiment:
     gradient: Gradient = _option(backprop, "by hand, by jax.grad, or an oracle")
     hidden: Activation = _option(sigmoid, "activation of the hidden layers")
     init_layer: Callable[..., Layer] = _option(
-        large_layer, "weights from N(0, 1) or N(0, 1 / inputs)"
+        large_layer, "weights from N(0, 1), N(0, 1 / inputs), or as in chapter 6"
     )
     l1: NotNegative = _option(0.0, "L1 regularization, lambda/n |w|", "LAMBDA")
     l2: NotNegative = _option(0.0, "L2 regularization, lambda/2n w^2", "LAMBDA")
     dropout: Fraction = _option(0.0, "probability of dropping each hidden neuron", "P")
     optimizer: Optimizer = _option(optax.sgd, "how a gradient becomes a step")
+    shuffle: bool = _option(True, "mini-batches anew in each epoch")
     momentum: Fraction = _option(
         0.0, "momentum coefficient mu, for sgd and nesterov", "MU"
     )
@@ -135,7 +178,9 @@ class Experiment:
 
     def init(self, key: Key[Array, ""]) -> Params:
         """A random network for the experiment."""
-        return init(key, self.sizes, self.hidden, self.cost.output, self.init_layer)
+        output, init_layer = self.cost.output, self.init_layer
+        params = init(key, self.sizes, self.hidden, output, init_layer)
+        return _as_network3(params) if init_layer is network3_layer else params
 
     def options(self) -> Options:
         """The options of its epochs."""
@@ -150,7 +195,7 @@ class Experiment:
         return self.epochs // self.evaluate_every
 
 
-TYPES = get_type_hints(Experiment, include_extras=True)
+TYPES = {**get_type_hints(Experiment, include_extras=True), "sizes": _Sizes}
 
 
 class OptionError(ValueError):
@@ -170,7 +215,8 @@ def parse(option: str, text: str) -> Any:
     if option in NAMES:
         return _named(option, text)
     if option == "sizes":
-        return convert(option, [part.strip() for part in text.split(",")])
+        parts = [part.strip() for part in text.split(",")]
+        return convert(option, [int(p) if p.isdecimal() else p for p in parts])
     if text == "0" and type(None) in getattr(TYPES[option], "__args__", ()):
         return None
     return convert(option, text)
@@ -190,17 +236,53 @@ def convert(option: str, value: Any, kind: Any = None, *, lax: bool = True) -> A
         if most and isinstance(value, str) and value.isdecimal():
             above = len(value) > 19 or int(value) >= most
             limit = f" and at most {most - 1}" if above else ""
-        shown = ",".join(value) if isinstance(value, list) and lax else value
+        is_list = isinstance(value, list) and lax
+        shown = ",".join(map(str, value)) if is_list else value
         raise OptionError(
             option, f"expected {metadata[0].description}{limit}, got {_short(shown)}"
         ) from None
     if option == "sizes":
-        weights = sum(n_in * n_out for n_in, n_out in pairwise(converted))
+        converted = tuple(map(_size, converted))
+        try:
+            weights = sum(n for n, _ in work(converted))
+        except (ValueError, TypeError) as error:
+            message = str(error).removesuffix(".")
+            raise OptionError(option, message[0].lower() + message[1:]) from None
         if weights > _MAX_WEIGHTS:
             raise OptionError(
                 option, f"expected at most {_MAX_WEIGHTS:,} weights, got {weights:,}"
             )
     return converted
+
+
+def layers(text: str) -> tuple[Size, ...]:
+    """The sizes of a network for MNIST's images, or others that come first.
+
+    Raises OptionError.
+    """
+    has_image = re.match(r"\s*\d+x\d+", text)
+    return parse("sizes", text if has_image else f"28x28,{text}")
+
+
+def _size(size: int | str) -> Size:
+    """The size that a text stands for."""
+    if isinstance(size, int):
+        return size
+    kind, *numbers = re.fullmatch("(conv|pool|)(.*)", size).groups()  # type: ignore
+    made = {"conv": convolution, "pool": max_pool, "": Image}[kind]
+    return made(*map(int, numbers[0].split("x")))
+
+
+def work(sizes: Sequence[Size]) -> list[tuple[int, int]]:
+    """For each layer, how many weights it has, and multiplications forward."""
+    found, shapes = [], shapes_of(sizes)
+    for part, shape, out in zip(sizes[1:], shapes, shapes[1:], strict=False):
+        if isinstance(part, Part):
+            weights = part.maps * shape[0] * part.size**2
+            found.append((weights, weights * math.prod(out[1:])))
+        else:
+            found.append((math.prod((*shape, *out)),) * 2)
+    return found
 
 
 def described(experiment: Experiment) -> dict[str, Any]:
@@ -210,7 +292,9 @@ def described(experiment: Experiment) -> dict[str, Any]:
         for name, known in NAMES.get(option, {}).items():
             if known is value or known == value:
                 return name
-        plain = value is None or isinstance(value, str | int | float | tuple)
+        if option == "sizes":
+            return tuple(n if isinstance(n, int) else str(n) for n in value)
+        plain = value is None or isinstance(value, str | int | float)
         return value if plain else getattr(value, "__name__", str(value))
 
     return {

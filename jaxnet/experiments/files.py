@@ -156,6 +156,10 @@ def keep_lines(path: str | Path, n: int) -> None:
         file.truncate(sum(len(file.readline()) for _ in range(n)))
 
 
+def _digest(work: Sequence[Any]) -> str:
+    return hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]
+
+
 class Log(Generic[T]):
     """A file of JSON lines whose first one, the header, says what the others share.
 
@@ -165,7 +169,7 @@ class Log(Generic[T]):
     def __init__(self, path: str | Path, header: dict[str, Any], kind: type[T]) -> None:
         """Name the file. Nothing is read or written yet."""
         self.path, self.kind = Path(path), kind
-        self._header = header
+        self.header = header
         self._claims = self.path.with_name(f".{self.path.name}.claims")
 
     def read(self) -> list[T]:
@@ -176,14 +180,14 @@ class Log(Generic[T]):
         if not os.path.lexists(self.path):
             return []
         first, end, _ = read_file(self.path, _MAX_BYTES).partition(b"\n")
-        whole = msgspec.json.encode(self._header)
+        whole = msgspec.json.encode(self.header)
         if not end and whole.startswith(first):  # new, or cut in its first line
             return []
         try:
             found = msgspec.json.decode(first)
         except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
             found = None
-        kind = self._header["format"]
+        kind = self.header["format"]
         if not isinstance(found, dict) or found.get("format") != kind:
             got = repr(first[:60].decode(errors="replace"))
             wanted = f"a first line with the format {kind!r}"
@@ -192,7 +196,7 @@ class Log(Generic[T]):
         return read_lines(self.path, self.kind, skip=1)
 
     def _check_header(self, found: dict[str, Any]) -> None:
-        ours = msgspec.json.decode(msgspec.json.encode(self._header))
+        ours = msgspec.json.decode(msgspec.json.encode(self.header))
         for name, value in ours.items():
             theirs = found.get(name)
             if isinstance(value, dict) and isinstance(theirs, dict):
@@ -207,14 +211,17 @@ class Log(Generic[T]):
 
     def add(self, value: Any) -> None:
         """Add a line, synced to disk when this returns, as `append_line` does."""
-        append_line(self.path, value, self._header)
+        append_line(self.path, value, self.header)
 
     @contextmanager
     def claim(self, work: Sequence[Any], *, wait: bool) -> Iterator[bool]:
         """A context that claims work; False if another process is doing it."""
-        name = hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]
-        with locked(self._claims / name, wait=wait) as file:
+        with locked(self._claims / _digest(work), wait=wait) as file:
             yield file is not None
+
+    def beside(self, work: Sequence[Any]) -> Path:
+        """A folder for this work, beside the log. It is not made."""
+        return self.path.with_suffix("") / _digest(work)
 
     def forget_claims(self) -> None:
         """Remove the files of the claims, when there is nothing left to claim."""

@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -94,7 +94,7 @@ def shuffle(items: list[int], stream: random.Random) -> None:
 
 
 def drawn(
-    stream: np.random.RandomState, sizes: tuple[int, ...], *, scaled: bool
+    stream: np.random.RandomState, sizes: tuple[Any, ...], *, scaled: bool
 ) -> Params:
     """A float64 network in the author's order: all the biases, then all the weights."""
     biases = [stream.randn(n_out) for n_out in sizes[1:]]

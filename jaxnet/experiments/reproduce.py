@@ -13,8 +13,8 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxnet.datasets import Split
-from jaxnet.experiments.claims import ACCURACY, CLAIMS, Claim, Curves
-from jaxnet.experiments.files import Log
+from jaxnet.experiments.claims import ACCURACY, CLAIMS, Claim, Curves, at_best
+from jaxnet.experiments.files import Log, expect
 from jaxnet.experiments.sweep import Progress, Trained, curves, log_of, train_networks
 
 
@@ -57,14 +57,15 @@ def file_of(name: str, folder: str | Path) -> Path:
     return Path(folder) / f"{slug}.jsonl"
 
 
-def _log(name: str, folder: str | Path) -> Log[Trained]:
+def log_of_claim(name: str, folder: str | Path) -> Log[Trained]:
+    """The log of a claim in a folder, which need not exist."""
     claim = CLAIMS[name]
     return log_of(file_of(name, folder), claim.experiment, claim.measure)
 
 
 def missing(name: str, seeds: int, folder: str | Path) -> list[int]:
     """Which of the first seeds, from 1, the file does not have."""
-    done = {trained.seed for trained in _log(name, folder).read()}
+    done = {trained.seed for trained in log_of_claim(name, folder).read()}
     return [seed for seed in range(1, seeds + 1) if seed not in done]
 
 
@@ -81,8 +82,9 @@ def reproduce(
         data.train,
         getattr(data, claim.experiment.evaluate_on),
         [({}, seed) for seed in seeds],
-        log=_log(name, folder),
+        log=log_of_claim(name, folder),
         measure=claim.measure,
+        test=data.test if claim.measure.on_test_data else None,
         progress=progress,
         label=name,
     )
@@ -90,12 +92,17 @@ def reproduce(
 
 def result(name: str, folder: str | Path) -> Result | None:
     """The results in the claim's file; None if there is none."""
-    one_each = {trained.seed: trained for trained in _log(name, folder).read()}
+    one_each = {trained.seed: trained for trained in log_of_claim(name, folder).read()}
     found = [one_each[seed] for seed in sorted(one_each)]
     if not found:
         return None
     claim, rows = CLAIMS[name], curves(found)
-    if claim.measure == ACCURACY:
+    if claim.measure.on_test_data:
+        validation, file = curves(found, "validation"), file_of(name, folder)
+        epochs, got = f"{rows.shape[1]} validation accuracies", validation.shape[1]
+        expect(validation.shape == rows.shape, file, epochs, str(got))
+        rows = at_best(validation, rows)
+    if claim.measure.take is None:  # which counts
         rows *= 100 / np.array([[trained.of] for trained in found])
     seconds = float(np.median([trained.seconds for trained in found]))
     return Result(name, claim, rows, [each.failed_classes for each in found], seconds)
@@ -114,7 +121,8 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
         draws, last = _finite(found.draws), _finite(found.curves[:, -1])
         low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])
         sd = np.std(last, ddof=1) if len(last) > 1 else 0.0
-        of = "" if claim.measure == ACCURACY else f", {claim.measure.name}"
+        counted = claim.measure.take is None
+        of = "" if counted else f", {claim.measure.name}"
         digits = sorted({k for classes in found.stuck.values() for k in classes})
         of_digits = f"{len(found.stuck)} on {', '.join(map(str, digits))}"
         cells = (

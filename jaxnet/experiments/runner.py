@@ -5,6 +5,7 @@ gains nothing there. On a GPU, as many networks as fit its memory are one comput
 Devices may belong to several processes, which then all make the same calls.
 """
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -24,7 +25,8 @@ from jaxnet.checks import check_numbers
 from jaxnet.experiments.experiment import Experiment
 from jaxnet.gradients import Gradient
 from jaxnet.layers import Dataset, Params
-from jaxnet.metrics import accuracy, confusion_matrix
+from jaxnet.metrics import accuracy, answers_of, confusion_matrix
+from jaxnet.network import Part, shapes_of
 from jaxnet.regularization import without_dropout
 from jaxnet.sgd import State, epoch, start
 
@@ -98,8 +100,8 @@ def advance(
     """
     layer = jnp.where(jnp.isnan(fraction), len(state.params), 0)
     for l, parameters in reversed(list(enumerate(state.params, start=1))):
-        finite = [jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(parameters)]
-        layer = jnp.where(jnp.stack(finite).all(), layer, l)
+        for leaf in jax.tree.leaves(parameters):
+            layer = jnp.where(jnp.isfinite(leaf).all(), layer, l)
     correct = jnp.round(jnp.nan_to_num(fraction) * n).astype(network.correct.dtype)
     better = correct > network.best
     stale = jnp.where(better, 0, network.stale + 1)
@@ -128,6 +130,7 @@ def next_epoch(
     number: Array,
     train: Dataset,
     evaluation: Dataset,
+    test: Dataset | None = None,
 ) -> tuple[Network, Params, Any, Array | None]:
     """One network after an epoch, its parameters, the measure, and layers' speeds."""
     seed, rates, network = networks
@@ -144,9 +147,13 @@ def next_epoch(
     network = advance(e, network, state, fraction, len(evaluation))
     params = present(network.state.params)
     speeds = e.monitor(params, train[:_MONITORED], e.cost) if e.monitor else None
-    if measure is None:
+    if measure is None and test is None:
         return network, params, network.correct, speeds
-    found = measure(e, params, train, evaluation)
+    other = evaluation if test is None else test
+    if measure is None:
+        found = jnp.round(accuracy(params, other) * len(other))
+    else:
+        found = measure(e, params, train, other)
     finite = network.broken_layer == 0
     found = jax.tree.map(lambda a: jnp.where(finite, a, jnp.nan), found)
     return network, params, found, speeds
@@ -157,8 +164,9 @@ class Runner:
 
     `varied` names the rates, of eta, l1, l2 and dropout, that are given for each
     network. `measure` is taken after each epoch, by default the number of correct
-    answers to the evaluation data. With `rows`, mini-batches are spread over devices
-    that have no network of their own: equal to rounding.
+    answers to the evaluation data; with `test`, of these data in their place.
+    With `rows`, mini-batches are spread over devices that have no network of their own:
+    equal to rounding.
     Raises ValueError if the data do not fit the experiment.
     """
 
@@ -171,10 +179,12 @@ class Runner:
         varied: Sequence[str] = (),
         measure: Measure | None = None,
         rows: bool = False,
+        test: Dataset | None = None,
     ) -> None:
         """Compile; `compile_seconds` is how long it took."""
         e = self.experiment = experiment
         self.evaluation, self.measure = evaluation, measure
+        self.test = test
         if e.epochs % e.evaluate_every:
             raise ValueError(
                 f"Expected epochs to be a multiple of {e.evaluate_every}, after which "
@@ -186,10 +196,9 @@ class Runner:
         spread = partial(over_networks, self.mesh, at_once)
         if self.mesh.shape["data"] > 1:
             e = replace(e, gradient=over_rows(e.gradient))
-        shared = (train[: e.train_on], evaluation)
-        if e.expand:
-            shared = (e.expand(shared[0]), evaluation)
-        self._shared = self._place(shared, P())
+        learned = train[: e.train_on]
+        learned = e.expand(learned) if e.expand else learned
+        self._shared = self._place((learned, evaluation, self.test), P())
         began = time.perf_counter()
         self._begin = spread(partial(begin, e))
         rates = {name: [0.0] for name in self.varied}  # traced: others compile nothing
@@ -355,8 +364,14 @@ def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
     device = jax.devices()[0]
     if device.platform == "cpu":
         return 1
-    # Evaluation takes most of the memory.
-    size = 8 * len(evaluation.x) * sum(e.sizes[1:])
+    # Evaluation takes most of the memory: the numbers of each layer, and the fields of
+    # a convolution, of which each place in the image has one.
+    shapes, size = shapes_of(e.sizes), 0
+    for part, shape, out in zip(e.sizes[1:], shapes, shapes[1:], strict=False):
+        images = isinstance(part, Part)
+        fields = shape[0] * part.size**2 * math.prod(out[1:]) if images else 0
+        n = min(len(evaluation.x), 1000) if len(shapes[0]) == 3 else len(evaluation.x)
+        size += 8 * n * (math.prod(out) + fields)
     memory = (device.memory_stats() or {}).get("bytes_limit", 2**33)
     return int(min(max(memory // (4 * size), 1), networks))
 
@@ -422,3 +437,15 @@ def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
         [k for k, row in enumerate(matrix) if 2 * row[k] < row.sum()]
         for matrix in np.asarray(matrices(params, data))
     ]
+
+
+def mistakes(params: Params, data: Dataset) -> list[dict[int, int]]:
+    """For each network of a run, its wrong answers by the index of the example."""
+
+    @jax.jit
+    def answers(params: Params, data: Dataset) -> tuple[Array, Array]:
+        return jax.vmap(lambda p: answers_of(p, data)[:2])(params)
+
+    found = map(np.asarray, answers(params, data))
+    rows = zip(*found, strict=True)
+    return [{int(i): int(a[i]) for i in np.flatnonzero(a != y)} for a, y in rows]

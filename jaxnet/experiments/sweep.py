@@ -4,7 +4,9 @@ Each trained network is a line of the file, and is not trained again. Processes 
 the same file share the work.
 """
 
+import shutil
 import subprocess
+import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
@@ -18,15 +20,24 @@ import numpy as np
 from jaxtyping import Float
 from msgspec import Meta
 
+from jaxnet.experiments import checkpoint
 from jaxnet.experiments.claims import ACCURACY, Measure
 from jaxnet.experiments.experiment import Experiment, described
 from jaxnet.experiments.files import Log
-from jaxnet.experiments.runner import Runner, capacity, failed_classes
+from jaxnet.experiments.runner import (
+    Epoch,
+    Runner,
+    capacity,
+    failed_classes,
+    mistakes,
+    shapes,
+)
 from jaxnet.layers import Dataset
 
 RATES = {"eta": "eta", "l1": "L1", "l2": "L2", "dropout": "dropout"}
 """The rates that a sweep can vary, and what they are called in tables."""
 
+_PAUSE = 60.0  # seconds between checkpoints
 _NotNegative = Annotated[float, Meta(ge=0)]
 _Count = Annotated[int, Meta(ge=0, lt=2**53)]
 Rates = Mapping[str, float]
@@ -41,7 +52,10 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     rates: dict[str, _NotNegative] = {}  # where they are not the experiment's own
     curve: Annotated[list[float | None], Meta(min_length=1)]
     """What was measured after each epoch, by default correct answers, or None."""
+    validation: list[float | None] = []
+    """Correct answers to the data that select an epoch, if the curve is of others."""
     of: Annotated[int, Meta(ge=1, lt=2**53)]  # evaluation examples
+    mistakes: dict[_Count, _Count] = {}  # wrong answers to them, if they were kept
     failed_classes: list[_Count]  # most of their examples are wrong
     seconds: _NotNegative
     jaxnet: str = ""
@@ -58,7 +72,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def values(self) -> Float[np.ndarray, " epochs"]:
         """The curve, nan where the network has diverged."""
-        return np.array([np.nan if x is None else x for x in self.curve], float)
+        return _as_array(self.curve)
 
     @property
     def accuracy(self) -> Float[np.ndarray, " epochs"]:
@@ -66,13 +80,19 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return self.values / self.of
 
 
-def curves(networks: Sequence[Trained]) -> Float[np.ndarray, "networks epochs"]:
+def curves(
+    networks: Sequence[Trained], name: str = "curve"
+) -> Float[np.ndarray, "networks epochs"]:
     """The curves of networks, with nan after the last epoch of one that diverged."""
-    found = [network.values for network in networks]
+    found = [_as_array(getattr(network, name)) for network in networks]
     rows = np.full((len(found), max(map(len, found))), np.nan)
     for row, curve in zip(rows, found, strict=True):
         row[: len(curve)] = curve
     return rows
+
+
+def _as_array(values: Sequence[int | float | None]) -> Float[np.ndarray, " epochs"]:
+    return np.array([np.nan if x is None else x for x in values], float)
 
 
 def identity(rates: Rates, seed: int) -> Hashable:
@@ -105,7 +125,11 @@ def log_of(
     """The log of an experiment's networks; `also` is added to its header."""
     header = {
         "format": "jaxnet experiment 2",
-        "experiment": described(experiment),
+        "experiment": {
+            option: value
+            for option, value in described(experiment).items()
+            if option != "shuffle" or not experiment.shuffle  # older files lack it
+        },
         "measure": measure.name,
         **also,
     }
@@ -152,13 +176,16 @@ def train_networks(
     *,
     log: Log[Trained] | None = None,
     measure: Measure = ACCURACY,
+    test: Dataset | None = None,
     progress: Progress = lambda items, total, label: iter(items),
     label: str = "training",
 ) -> Iterator[Trained]:
     """Each network, of pairs of rates and a seed, as soon as it is trained.
 
     Those in the log come first. The others are trained and added to it, unless another
-    process with the same log has done so. All have the same rates by name.
+    process with the same log has done so; networks that take minutes are continued from
+    checkpoints beside it. All have the same rates by name. With `test`, these data are
+    measured, and the last networks stay beside the log.
     Raises StorageError if the log is of another experiment.
     """
     wanted = {identity(rates, seed) for rates, seed in networks}
@@ -179,7 +206,7 @@ def train_networks(
     varied = [name for name, values in each.items() if len(set(values)) > 1]
     shared = {name: each[name][0] for name in each if name not in varied}
     e, n = replace(experiment, **shared), capacity(experiment, len(todo), evaluation)
-    runner = Runner(e, train, evaluation, n, varied, measure.take)
+    runner = Runner(e, train, evaluation, n, varied, measure.take, test=test)
     groups = [todo[i : i + n] for i in range(0, len(todo), n)]
     epochs = _train_groups(runner, groups, log)
     for found in progress(epochs, len(groups) * experiment.reports, label):
@@ -212,38 +239,87 @@ def _train_groups(
                 )
                 missing = [n for n in group if identity(*n) not in there]
                 found = [there[i] for n in group if (i := identity(*n)) in there]
-                for trained in _train(runner, missing) if missing else [[]]:
+                for trained in _train(runner, missing, claims) if missing else [[]]:
                     for network in trained if writer else ():
                         writer.add(network)  # type: ignore
                     yield found + trained
 
 
-def _train(runner: Runner, group: Group) -> Iterator[list[Trained]]:
+class _Unfinished(msgspec.Struct, frozen=True):
+    """What a checkpoint says of the networks of a group."""
+
+    header: dict[str, Any]
+    group: list[tuple[dict[str, float], int]]
+    curves: list[list[float | None]]
+    validation: list[list[float | None]]
+    seconds: float
+
+
+def _train(
+    runner: Runner, group: Group, log: Log[Trained] | None
+) -> Iterator[list[Trained]]:
     whole = int if runner.measure is None else float  # counts are exact
     seeds = [seed for _, seed in group]
     names = [name for name in runner.varied if name in group[0][0]]
     rates = {name: [each[name] for each, _ in group] for name in names}
-    curves: list[list[float | None]] = [[] for _ in group]
-    seconds, epoch = 0.0, None
-    for epoch in runner(seeds, rates):
-        for curve, value in zip(curves, epoch.measured.tolist(), strict=True):
+    pairs = [(dict(rates), seed) for rates, seed in group]
+    header = log.header if log else {}
+    now = _Unfinished(header, pairs, [[] for _ in group], [[] for _ in group], 0.0)
+    folder = log.beside(pairs) if log else None
+    resume = None
+    if folder and folder.is_dir():
+        arrays, before, _ = checkpoint.load(folder, _Unfinished)
+        if (before.header, before.group) == (now.header, now.group):
+            like, now = shapes(runner.experiment, len(group)), before
+            networks = checkpoint.restore(folder, arrays, like)
+            resume = len(now.curves[0]), networks
+
+    def save(epoch: Epoch, now: _Unfinished) -> None:
+        arrays = checkpoint.by_path(epoch.networks())
+        checkpoint.save(folder, len(now.curves[0]), arrays, now)  # type: ignore
+
+    seconds, epoch, saved = now.seconds, None, time.monotonic()
+    for epoch in runner(seeds, rates, resume):
+        each = zip(
+            *(now.curves, epoch.measured.tolist()),
+            *(now.validation, epoch.record.correct),
+            strict=True,
+        )
+        for curve, value, validation, count in each:
             curve.append(None if np.isnan(value) else whole(value))
+            if runner.test is not None:
+                validation.append(count)
         seconds += epoch.record.seconds / len(group)
         last = epoch.record.epoch == runner.experiment.reports - 1
-        if any(epoch.record.going) and not last:
-            yield []
+        if last or not any(epoch.record.going):
+            break
+        if folder and time.monotonic() - saved > _PAUSE:
+            now = msgspec.structs.replace(now, seconds=seconds)
+            save(epoch, now)
+            saved = time.monotonic()
+        yield []
     assert epoch is not None
-    failed = failed_classes(epoch.params, runner.evaluation)
+    measured_on = runner.evaluation if runner.test is None else runner.test
+    failed = failed_classes(epoch.params, measured_on)
+    wrong: list[dict[int, int]] = [{}] * len(group)
+    if runner.test is not None:
+        wrong = mistakes(epoch.params, measured_on)
     here = environment()
     yield [
         Trained(
             seed=seed,
-            rates=dict(rates),
-            curve=curve,
-            of=len(runner.evaluation),
-            failed_classes=classes,
+            rates=rates,
+            curve=now.curves[i],
+            validation=now.validation[i],
+            of=len(measured_on),
+            failed_classes=failed[i],
+            mistakes=wrong[i],
             seconds=round(seconds, 3),
             **here,
         )
-        for (rates, seed), curve, classes in zip(group, curves, failed, strict=True)
+        for i, (rates, seed) in enumerate(pairs)
     ]
+    if folder and runner.test is not None:
+        save(epoch, now)
+    elif folder:
+        shutil.rmtree(folder, ignore_errors=True)

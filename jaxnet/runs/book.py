@@ -82,10 +82,11 @@ def save_book_network(path: str | Path, params: Params, cost: Cost = quadratic) 
             "Expected a cost that the book's files have a name for, jaxnet.quadratic "
             f"or jaxnet.cross_entropy, got {cost}."
         )
-    if any(layer.activation != sigmoid for layer in params):
+    if any(type(l) is not Layer or l.activation != sigmoid for l in params):
+        kinds = (l.activation if type(l) is Layer else type(l).__name__ for l in params)
         raise ValueError(
-            "Expected a network of sigmoid neurons, the only ones in the book's files, "
-            f"got {', '.join(layer.activation.name for layer in params)}."
+            "Expected fully connected layers of sigmoid neurons, the only ones in the "
+            f"book's files, got {', '.join(map(str, kinds))}."
         )
     weights, biases = (
         [np.asarray(array, float) for array in arrays]

@@ -6,6 +6,7 @@ of examples; nothing in it is Python. A page reads the digits that one draws on 
 
 import base64
 import hashlib
+import math
 import re
 from collections.abc import Callable
 from dataclasses import fields
@@ -30,7 +31,7 @@ from jaxnet.costs import (
     quadratic,
 )
 from jaxnet.experiments.files import StorageError, read_file, replace_file
-from jaxnet.layers import Params, dtype_of
+from jaxnet.layers import Convolution, Layer, MaxPool, Params, dtype_of
 from jaxnet.network import predict
 
 _NODES = {
@@ -40,8 +41,16 @@ _NODES = {
     softmax: "Softmax",
     linear: "Identity",
 }
+
+_KINDS: dict[type[Any], Callable[[Any], tuple[str, dict[str, Any]]]] = {
+    Layer: lambda layer: ("Gemm", {"transB": 1}),
+    Convolution: lambda layer: ("Conv", {}),
+    MaxPool: lambda layer: (
+        "MaxPool",
+        dict.fromkeys(("kernel_shape", "strides"), [layer.size] * 2),
+    ),
+}
 _OPSET = 17
-_KINDS = ("Layer", "Convolution", "MaxPool")
 _COSTS = (quadratic, linear_quadratic, cross_entropy, log_likelihood)
 _EXTRA = "export", "Exported networks"
 _MAX_BYTES = 2**31  # what a flatbuffer can be
@@ -53,9 +62,9 @@ def save_function(path: str | Path, params: Params) -> None:
     Raises ModuleNotFoundError if flatbuffers is missing.
     """
     require("flatbuffers", *_EXTRA)
-    w = params[0].w
     [m] = export.symbolic_shape("m")
-    example = jax.ShapeDtypeStruct((m, w.shape[1]), w.dtype)
+    n = math.prod(params[0].shape_in)
+    example = jax.ShapeDtypeStruct((m, n), dtype_of(params))
     function = jax.jit(jax.vmap(partial(predict, params)))
     exported = export.export(function, platforms=("cpu", "cuda", "tpu"))(example)
     replace_file(path, bytes(exported.serialize()))
@@ -91,19 +100,25 @@ def save_onnx(path: str | Path, params: Params) -> None:
     for l, layer in enumerate(params, start=1):
         sigma = layer.activation
         _check_known(sigma, "ONNX")
-        for kind, array in (("w", layer.w), ("b", layer.b)):
-            array = np.asarray(array, np.float32)
-            weights.append(onnx.numpy_helper.from_array(array, f"{kind}{l}"))
+        parameters = {
+            f"{kind}{l}": np.asarray(getattr(layer, kind), np.float32)
+            for kind in ("w", "b")
+            if hasattr(layer, kind)
+        }
+        shape = np.array([-1, *layer.shape_in])
+        for initial, array in {**parameters, f"s{l}": shape}.items():
+            weights.append(onnx.numpy_helper.from_array(array, initial))
         z, a = f"z{l}", "output" if l == len(params) else f"a{l}"
-        inputs = [name, f"w{l}", f"b{l}"]
-        nodes.append(make.make_node("Gemm", inputs, [z], transB=1))
+        nodes.append(make.make_node("Reshape", [name, f"s{l}"], [f"x{l}"]))
+        kind, options = _KINDS[type(layer)](layer)
+        nodes.append(make.make_node(kind, [f"x{l}", *parameters], [z], **options))
         nodes.append(make.make_node(_NODES[sigma], [z], [a]))
         name = a
     ends = [
         make.make_tensor_value_info(end, onnx.TensorProto.FLOAT, ["m", size])
         for end, size in (
-            ("input", params[0].w.shape[1]),
-            ("output", params[-1].w.shape[0]),
+            ("input", math.prod(params[0].shape_in)),
+            ("output", math.prod(params[-1].shape_out)),
         )
     ]
     graph = make.make_graph(nodes, "jaxnet", ends[:1], ends[1:], weights)
@@ -151,10 +166,9 @@ def save_page(path: str | Path, params: Params, cost: Cost = quadratic) -> None:
 def _described(layer: Any) -> dict[str, Any]:
     """A layer as page/network.js reads it: its kind, and its fields by name."""
     kind = type(layer).__name__
-    if kind not in _KINDS:
-        raise ValueError(
-            f"Expected layers that the page has too, {', '.join(_KINDS)}, got {kind}."
-        )
+    if type(layer) not in _KINDS:
+        known = ", ".join(known.__name__ for known in _KINDS)
+        raise ValueError(f"Expected layers that the page has too, {known}, got {kind}.")
     found: dict[str, Any] = {"kind": kind}
     for f in fields(layer):
         value = getattr(layer, f.name)

@@ -24,6 +24,7 @@ from msgspec import Meta
 
 from jaxnet.costs import Cost
 from jaxnet.datasets import Source, Split
+from jaxnet.experiments import checkpoint
 from jaxnet.experiments.experiment import (
     Experiment,
     OptionError,
@@ -40,9 +41,9 @@ from jaxnet.experiments.files import (
 )
 from jaxnet.experiments.runner import Network, Record, shapes
 from jaxnet.layers import Params, dtype_of
+from jaxnet.metrics import each_example
 from jaxnet.network import predict
 from jaxnet.regularization import without_dropout
-from jaxnet.runs import checkpoint
 from jaxnet.runs.book import load_book_network
 
 METRICS = "metrics.jsonl"
@@ -174,9 +175,8 @@ class TrainedNetwork(NamedTuple):
 
     def outputs(self, x: Any) -> Float[np.ndarray, "m out"]:
         """The activations of the last layer for each row of x."""
-        one = partial(predict, self.params)
         rows = jnp.asarray(x, dtype_of(self.params))
-        return np.asarray(jax.jit(jax.vmap(one))(rows))
+        return np.asarray(jax.jit(partial(each_example, predict))(self.params, rows))
 
 
 def load_network(path: str | Path, seed: int | None = None) -> TrainedNetwork:
