@@ -128,6 +128,7 @@ def test_rounding_to_float32_is_told_and_not_called_broken(x64):
         assert diagnose(candidate, *probe(2)) == [] and candidate.precision == "float32"
 
 
+@pytest.mark.slow
 def test_a_fault_of_cross_entropy_and_one_of_relu_are_named(x64):
     squared = backprop_with(bp1=lambda c: bp1(c) * c.prime[c.L](c.z[c.L]))
     rows = diagnose(squared, *probe(2), jaxnet.cross_entropy)
@@ -327,6 +328,7 @@ def two_layers(params, x, y, cost):
     return faults.right(params, x, y, cost)
 
 
+@pytest.mark.slow
 def test_what_is_right_at_one_kind_of_network_is_right_there(small):
     """Other activations, depths and costs are reported apart."""
     for_sigmoids = faults.with_hidden(lambda own: jaxnet.sigmoid)
@@ -360,6 +362,7 @@ def test_what_is_wrong_in_float32_only_is_said_to_be(small):
     assert "All equations hold in float64, untrained; not: float32, untrained" in report
 
 
+@pytest.mark.slow
 def test_log_likelihood_is_diagnosed_where_the_book_s_delta_holds():
     book = backprop_with(bp1=missing_at_the_output, bp4={1: lambda c: 1.01 * bp4(c, 1)})
     params, x, _ = problem([6, 4], m=20, output=jaxnet.softmax)

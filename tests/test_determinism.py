@@ -46,7 +46,8 @@ OTHERS = [
 ]
 # A mini-batch of 10, not of 100, whose products XLA sums in another order on some CPUs.
 WITHOUT_THREADS = {"XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
-SLOW = [
+CASES = [
+    (SMALL[:1], {"cores": 1} | ONE_THREAD, {"devices": 8, "beside": [1, 2]}),
     *((SMALL, ONE_THREAD, other) for other in OTHERS),
     (SMALL[:2], ONE_THREAD, WITHOUT_THREADS),
     # XLA splits large sums among threads: with another number of them, bits differ.
@@ -54,14 +55,8 @@ SLOW = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("networks", "one", "other"),
-    [
-        (SMALL[:1], {"cores": 1} | ONE_THREAD, {"devices": 8, "beside": [1, 2]}),
-        *(pytest.param(*case, marks=pytest.mark.slow) for case in SLOW),
-    ],
-    ids=str,
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("networks", "one", "other"), CASES, ids=str)
 def test_threads_cores_and_devices_do_not_change_the_bits(networks, one, other):
     """Lines of SHA-256 of what two processes have learned, side by side.
 

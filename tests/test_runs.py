@@ -125,6 +125,7 @@ def test_a_resumed_run_is_the_uninterrupted_one_bit_for_bit(train, tmp_path, opt
     assert 4 < len(stops) < 9 or "2420" not in options
 
 
+@pytest.mark.slow
 def test_keeping_changes_nothing_and_the_network_is_the_one_that_was_measured(
     train, tmp_path, small_mnist_data
 ):
