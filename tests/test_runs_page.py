@@ -1,6 +1,7 @@
 """The page in a real browser: it sees, answers and learns as jaxnet does."""
 
 import base64
+import json
 import os
 import re
 import shutil
@@ -134,7 +135,7 @@ def test_outputs_are_those_of_python(page, network, mnist):
     outputs = """
         const bytes = Uint8Array.from(atob(arguments[0]), c => c.charCodeAt(0));
         const image = i => Float64Array.from(bytes.slice(784 * i, 784 * (i + 1)));
-        return range(500, i => [...forward(layers, image(i).map(b => b / 256)).as[2]]);
+        return range(500, i => [...forward(layers, image(i).map(b => b / 256))[2]]);
     """
     expected = jax.jit(jax.vmap(partial(jaxnet.predict, network)))(x)
     np.testing.assert_allclose(page.run(outputs, pixels), expected, atol=1e-5)
@@ -156,7 +157,7 @@ def test_a_lesson_is_a_step_of_gradient_descent(opened, cost, hidden):
     page = opened(params, cost)
     page.draw(moved(THREE, 80, 60))
     x = page.pixels
-    before = page.run("return [...forward(layers, x).as.at(-1)]")
+    before = page.run("return [...forward(layers, x).at(-1)]")
     page.run("$('eta').value = 0; $('eta').oninput()")
     assert page.find("#eta-value").text == "1.0"
     page.find("#outputs li:nth-child(8) button").click()
@@ -166,11 +167,11 @@ def test_a_lesson_is_a_step_of_gradient_descent(opened, cost, hidden):
     for layer, found in zip(expected, page.params, strict=True):
         for array, numbers in zip(layer, found, strict=True):
             np.testing.assert_allclose(numbers, np.ravel(array), atol=1e-5)
-    after = page.run("return [...forward(layers, x).as.at(-1)]")
+    after = page.run("return [...forward(layers, x).at(-1)]")
     said = [float(number) for number in re.findall(r"-?\d+\.\d+(?:e-\d+)?", page.says)]
     np.testing.assert_allclose(said, [before[7], after[7]], rtol=0.06, atol=0.01)
     page.find("#reset").click()
-    reset = page.run("return [...forward(layers, x).as.at(-1)]")
+    reset = page.run("return [...forward(layers, x).at(-1)]")
     np.testing.assert_array_equal(reset, before)
 
 
@@ -206,11 +207,11 @@ def test_convolutions_and_pooling_are_those_of_xla(page):
     ]
     script = """
         const layers = networkOf(arguments[0]), x = Float64Array.from(arguments[1]);
-        const outputs = [...forward(layers, x).as.at(-1)];
+        const outputs = [...forward(layers, x).at(-1)];
         step(layers, "log_likelihood", x, Float64Array.from(arguments[2]), 1);
         return [outputs, layers.flatMap(({ w, b }) => (w ? [[...w], [...b]] : []))];
     """
-    outputs, learned = page.run(script, layers, x.tolist(), y.tolist())
+    outputs, learned = page.run(script, json.dumps(layers), x.tolist(), y.tolist())
     gradient, expected = jax.jit(jax.grad(loss, has_aux=True))(arrays)
     np.testing.assert_allclose(outputs, expected, atol=1e-5)
     for array, slope, found in zip(arrays, gradient, learned, strict=True):

@@ -1,144 +1,92 @@
 // The network: the forward pass, and learning by the four equations of backpropagation.
-"use strict";
-
-const range = (n, f) => Array.from({ length: n }, (_, i) => f(i));
+const range = (n, f) => Array(n).fill(0).map((_, i) => f(i));
 const total = numbers => numbers.reduce((x, y) => x + y, 0);
 const largest = numbers => numbers.reduce((x, y) => Math.max(x, y));
-const sigmoid = z => 1 / (1 + Math.exp(-z));
-const activations = { // sigma and sigma'
-  sigmoid: [z => z.map(x => sigmoid(x)), z => z.map(x => sigmoid(x) * sigmoid(-x))],
-  tanh: [z => z.map(x => Math.tanh(x)), z => z.map(x => 1 - Math.tanh(x) ** 2)],
-  relu: [z => z.map(x => Math.max(0, x)), z => z.map(x => (x > 0 ? 1 : 0))],
-  linear: [z => z, z => z.map(() => 1)],
-  softmax: [z => {
-    const top = largest(z), powers = z.map(x => Math.exp(x - top)), sum = total(powers);
-    return powers.map(x => x / sum);
-  }],
-};
-const difference = (z, a, y) => a.map((a_j, j) => a_j - y[j]);
-const outputErrors = { // delta^L = dC/dz^L of each cost  (BP1)
-  quadratic: (z, a, y) => activations.sigmoid[1](z).map((prime, j) => (a[j] - y[j]) * prime),
-  cross_entropy: difference, log_likelihood: difference, linear_quadratic: difference,
+const part = (numbers, j, n) => numbers.slice(j * n, (j + 1) * n);
+
+const activations = { // sigma, of z_j in z, and sigma' by a_j = sigma(z_j)
+  sigmoid: [z_j => 1 / (1 + Math.exp(-z_j)), a_j => a_j * (1 - a_j)],
+  tanh: [z_j => Math.tanh(z_j), a_j => 1 - a_j * a_j],
+  relu: [z_j => Math.max(0, z_j), a_j => (a_j > 0 ? 1 : 0)],
+  linear: [z_j => z_j, () => 1],
+  softmax: [(z_j, j, z) => 1 / total(z.map(z_k => Math.exp(z_k - z_j)))],
 };
 
-// A layer has the shape of its activations, and three methods: z of the activations a that enter,
-// the error of those from its own error delta, and the gradient by its parameters.
+// The places in images of a shape, and where each is in a list of their numbers.
+const placesIn = ([maps, rows, columns]) => range(maps * rows * columns, i =>
+  [Math.floor(i / rows / columns), Math.floor(i / columns) % rows, i % columns]);
+const indexOf = ([map, row, column], [, rows, columns]) => (map * rows + row) * columns + column;
+
+// A convolution (of images of one pixel, if fully connected), or max-pooling, without weights.
 class Layer {
-  constructor(fields) { Object.assign(this, fields, { shape: [fields.b.length] }); }
-  weigh(a) { // z = w a + b  (2.3)
-    return this.b.map((b, j) => a.reduce((z, a_k, k) => z + this.w[j * a.length + k] * a_k, b));
-  }
-  carry(delta, a) { // w^T delta
-    return a.map((_, k) => delta.reduce((sum, d, j) => sum + this.w[j * a.length + k] * d, 0));
-  }
-  gradient(delta, a) { // dC/db = delta (BP3), dC/dw = delta a^T (BP4)
-    return { b: delta, w: this.w.map((_, i) => delta[Math.floor(i / a.length)] * a[i % a.length]) };
-  }
-}
-
-// In images of a shape, where number i is, and the number at a place.
-const placeOf = (i, [, rows, columns]) => [Math.floor(i / rows / columns), Math.floor(i / columns) % rows, i % columns];
-const numberAt = ([map, row, column], [, rows, columns]) => (map * rows + row) * columns + column;
-const sizeOf = shape => shape.reduce((n, side) => n * side);
-
-class Convolution {
   constructor(fields) {
-    const [maps, ...field] = fields.w.shape, [, rows, columns] = fields.shape_in;
-    const offsets = range(sizeOf(field), i => numberAt(placeOf(i, field), fields.shape_in));
-    Object.assign(this, fields, { offsets, shape: [maps, rows - field[1] + 1, columns - field[2] + 1] });
+    const { w, size = 1, shape_in = [w.shape[1], 1, 1] } = fields, [n, rows, columns] = shape_in;
+    const [maps, depth, height = 1, width = 1] = w?.shape ?? [n, 1, size, size];
+    const sides = [rows - height, columns - width].map(room => Math.floor(room / size) + 1);
+    const shape = [maps, ...sides], places = placesIn(shape);
+    const field = placesIn([depth, height, width]).map(place => indexOf(place, shape_in));
+    Object.assign(this, fields, { size, shape_in, shape, places, field });
   }
-  products(use) { // each z_j is b and a sum of products w_i a_k
-    for (let j = 0; j < sizeOf(this.shape); j++) {
-      const [map, row, column] = placeOf(j, this.shape), corner = numberAt([0, row, column], this.shape_in);
-      this.offsets.forEach((offset, i) => use(j, map * this.offsets.length + i, corner + offset));
-    }
-  }
-  weigh(a) {
-    const z = Float64Array.from(range(sizeOf(this.shape), j => this.b[placeOf(j, this.shape)[0]]));
-    this.products((j, i, k) => { z[j] += this.w[i] * a[k]; });
-    return z;
-  }
-  carry(delta, a) {
-    const error = new Float64Array(a.length);
-    this.products((j, i, k) => { error[k] += this.w[i] * delta[j]; });
-    return error;
-  }
-  gradient(delta, a) { // (BP3) and (BP4), summed over the places that share parameters
-    const w = new Float64Array(this.w.length), b = new Float64Array(this.b.length);
-    this.products((j, i, k) => { w[i] += delta[j] * a[k]; });
-    delta.forEach((d, j) => { b[placeOf(j, this.shape)[0]] += d; });
-    return { w, b };
-  }
-}
-
-class MaxPool {
-  constructor(fields) {
-    const { shape_in: [maps, rows, columns], size } = fields;
-    Object.assign(this, fields, { shape: [maps, Math.floor(rows / size), Math.floor(columns / size)] });
-  }
-  winners(a) { // where the largest activation of each square is, the first of several
-    return range(sizeOf(this.shape), j => {
-      const [map, row, column] = placeOf(j, this.shape), n = this.size;
-      const places = range(n * n, i => [map, row * n + Math.floor(i / n), column * n + i % n]);
-      return places.map(place => numberAt(place, this.shape_in)).reduce((best, k) => (a[k] > a[best] ? k : best));
+  connect(a, use) { // use(j, k, w, i) for each weight w, number i, from a_k to z_j
+    const { w, size, shape_in, field } = this;
+    this.places.forEach(([map, row, column], j) => {
+      const corner = indexOf([w ? 0 : map, row * size, column * size], shape_in);
+      const ks = field.map(offset => corner + offset), first = map * ks.length;
+      if (w) ks.forEach((k, i) => use(j, k, w[first + i], first + i));
+      else use(j, ks.reduce((best, k) => (a[k] > a[best] ? k : best)), 1); // the first largest
     });
   }
-  weigh(a) { return Float64Array.from(this.winners(a), k => a[k]); }
-  carry(delta, a) { // to the winners
-    const error = new Float64Array(a.length);
-    this.winners(a).forEach((k, j) => { error[k] = delta[j]; });
+  weigh(a) { // z = w a + b  (2.3)
+    const z = this.places.map(([map]) => this.b?.[map] ?? 0);
+    this.connect(a, (j, k, w) => { z[j] += w * a[k]; });
+    return z;
+  }
+  carry(delta, a) { // w^T delta
+    const error = Array(a.length).fill(0);
+    this.connect(a, (j, k, w) => { error[k] += w * delta[j]; });
     return error;
   }
-  gradient() { return {}; }
+  learn(delta, a, eta) { // dC/db = delta (BP3), dC/dw = delta a^T (BP4), and (1.20), (1.21)
+    this.places.forEach(([map], j) => { this.b[map] -= eta * delta[j]; });
+    this.connect(a, (j, k, w, i) => { this.w[i] -= eta * delta[j] * a[k]; });
+  }
 }
 
-function forward(layers, x) { // z^l, and a^l = sigma(z^l) where a^0 = x  (2.1)
-  const zs = [], as = [x];
-  for (const layer of layers) {
-    zs.push(layer.weigh(as.at(-1)));
-    as.push(activations[layer.activation][0](zs.at(-1)));
-  }
-  return { zs, as };
+function forward(layers, x) { // a^0 = x, ..., a^L, where a^l = sigma(z^l)  (2.1)
+  const as = [x];
+  for (const layer of layers) as.push(layer.weigh(as.at(-1)).map(activations[layer.activation][0]));
+  return as;
 }
 
-function errors(layers, { zs, as }, outputError) { // delta^1, ..., delta^L
-  const deltas = [outputError]; // (BP1)
-  for (let l = layers.length - 2; l >= 0; l--) {
-    const primes = activations[layers[l].activation][1](zs[l]);
-    deltas.unshift(layers[l + 1].carry(deltas[0], as[l + 1]).map((error, j) => error * primes[j])); // (BP2)
+function backward(layers, as, delta, eta = 0) { // from delta^L: learns, and returns dC/dx
+  for (let l = layers.length - 1; l >= 0; l--) {
+    const error = layers[l].carry(delta, as[l]), before = layers[l - 1]?.activation ?? "linear";
+    if (eta && layers[l].w) layers[l].learn(delta, as[l], eta);
+    delta = error.map((e, k) => e * activations[before][1](as[l][k])); // (BP2)
   }
-  return deltas;
+  return delta;
 }
 
 function step(layers, cost, x, y, eta) { // one step of stochastic gradient descent, in place
-  const pass = forward(layers, x), { zs, as } = pass;
-  const deltas = errors(layers, pass, outputErrors[cost](zs.at(-1), as.at(-1), y));
-  layers.forEach((layer, l) => {
-    for (const [name, slopes] of Object.entries(layer.gradient(deltas[l], as[l]))) // (BP3), (BP4)
-      slopes.forEach((slope, i) => { layer[name][i] -= eta * slope; }); // (1.20), (1.21)
-  });
+  const as = forward(layers, x), errors = as.at(-1).map((a_j, j) => a_j - y[j]);
+  const prime = activations[cost === "quadratic" ? "sigmoid" : "linear"][1]; // others cancel sigma'
+  backward(layers, as, errors.map((e, j) => e * prime(as.at(-1)[j])), eta); // (BP1)
 }
 
-function slopes(layers, pass, output) { // dz^L/dx of one output: (BP2) down to the pixels
-  const [error] = errors(layers, pass, pass.zs.at(-1).map((_, j) => (j === output ? 1 : 0)));
-  return layers[0].carry(error, pass.as[0]);
+function networkOf(json) { // what jaxnet.runs.save_page writes
+  const numbers = ({ shape, float32 }) => {
+    const bytes = Uint8Array.from(atob(float32), character => character.charCodeAt(0));
+    return Object.assign(Float64Array.from(new Float32Array(bytes.buffer)), { shape });
+  };
+  return JSON.parse(json, (_, value) =>
+    value?.float32 ? numbers(value) : value?.kind ? new Layer(value) : value);
 }
 
-const kinds = { Layer, Convolution, MaxPool };
-function networkOf(description) { // the layers that jaxnet.runs.save_page writes
-  return description.map(({ kind, ...fields }) => {
-    for (const [name, { shape, float32 }] of Object.entries(fields)) if (float32) {
-      const bytes = Uint8Array.from(atob(float32), character => character.charCodeAt(0));
-      fields[name] = Object.assign(Float64Array.from(new Float32Array(bytes.buffer)), { shape });
-    }
-    return new kinds[kind](fields);
-  });
-}
-
-function bookFile(layers, cost) { // the book's JSON; undefined for networks that it has no words for
-  const name = { quadratic: "QuadraticCost", cross_entropy: "CrossEntropyCost" }[cost];
-  if (!name || !layers.every(layer => layer instanceof Layer && layer.activation === "sigmoid")) return undefined;
-  const weights = layers.map(({ w, w: { shape: [n, n_in] } }) => range(n, j => [...w.slice(j * n_in, (j + 1) * n_in)]));
+function bookFile(layers, costName) { // the book's JSON, if it has words for the network
+  const cost = { quadratic: "QuadraticCost", cross_entropy: "CrossEntropyCost" }[costName];
+  const known = ({ kind, activation }) => kind === "Layer" && activation === "sigmoid";
+  if (!cost || !layers.every(known)) return undefined;
+  const weights = layers.map(({ w }) => range(w.shape[0], j => [...part(w, j, w.shape[1])]));
   const biases = layers.map(({ b }) => Array.from(b, b_j => [b_j]));
-  return JSON.stringify({ sizes: [784, ...biases.map(b => b.length)], weights, biases, cost: name });
+  return JSON.stringify({ sizes: [784, ...biases.map(b => b.length)], weights, biases, cost });
 }

@@ -1,102 +1,92 @@
 // From ink, 1 on strokes and 0 on paper, to MNIST's form, as jaxnet/pictures/preparing.py does it.
-"use strict";
-
 const SIDE = 28, BOX = 20, INK = 0.25, FINE = 160, MIN_STROKE = 1.9, USUAL_STROKE = 2.4;
-const round = x => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)); // as Python does
+const round = x => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)); // as Python
 const clip = (x, low, high) => Math.min(Math.max(x, low), high);
 
-class Grid {
-  constructor(rows, columns, at) {
-    Object.assign(this, { rows, columns, data: new Float32Array(rows * columns) });
-    for (let r = 0, i = 0; r < rows; r++) for (let c = 0; c < columns; c++, i++) this.data[i] = at(r, c, i);
-  }
-  map(f) { return new Grid(this.rows, this.columns, (r, c, i) => f(this.data[i], i)); }
-  window(top, left, rows, columns) { // a part of it, or itself on more paper
-    const inside = (r, c) => r >= 0 && c >= 0 && r < this.rows && c < this.columns;
-    const at = (r, c) => (inside(r, c) ? this.data[r * this.columns + c] : 0);
-    return new Grid(rows, columns, (r, c) => at(r + top, c + left));
-  }
-  cut() { // the part that has ink
-    let [top, left, bottom, right] = [this.rows, this.columns, 0, 0];
-    this.data.forEach((x, i) => {
-      const r = Math.floor(i / this.columns), c = i % this.columns;
-      if (x > INK) [top, left, bottom, right] = [Math.min(top, r), Math.min(left, c), r, Math.max(right, c)];
-    });
-    return this.window(top, left, bottom - top + 1, right - left + 1);
-  }
-}
+// A grid is an array of rows.
+const gridOf = (rows, columns, at) => range(rows, r => range(columns, c => at(r, c)));
+const mapped = (grid, f) => grid.map((row, r) => row.map((x, c) => f(x, r, c)));
+const windowOf = (grid, top, left, rows, columns) => // a part of it, or all of it on more paper
+  gridOf(rows, columns, (r, c) => grid[r + top]?.[c + left] ?? 0);
+const turned = (grid, n, f) => // n numbers of each row, which become a column
+  gridOf(n, grid.length, (i, r) => Math.fround(f(grid[r], i)));
+const transposed = grid => turned(grid, grid[0].length, (row, c) => row[c]);
+const longest = grid => Math.max(grid.length, grid[0].length);
+
+const inked = row => largest(row) > INK;
+const trimmed = grid => grid.slice(grid.findIndex(inked), grid.findLastIndex(inked) + 1);
+const cut = grid => transposed(trimmed(transposed(trimmed(grid)))); // the part that has ink
 
 // Pillow's filters: how far they reach, and their weights.
-const box = [0.5, x => (x > -0.5 && x <= 0.5 ? 1 : 0)], bilinear = [1, x => Math.max(0, 1 - Math.abs(x))];
-const near = x => (1.5 * x - 2.5) * x * x + 1, far = x => ((-0.5 * x + 2.5) * x - 4) * x + 2;
-const bicubic = [2, x => (Math.abs(x) < 1 ? near(Math.abs(x)) : Math.abs(x) < 2 ? far(Math.abs(x)) : 0)];
+const box = [0.5, x => (x > -0.5 && x <= 0.5 ? 1 : 0)], bilinear = [1, x => 1 - Math.abs(x)];
+const cubic = x => (x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((-0.5 * x + 2.5) * x - 4) * x + 2);
+const bicubic = [2, x => cubic(Math.abs(x))];
 
-function resizedAndTurned({ rows, columns, data }, n, [reach, filter]) { // to n columns, which become rows
-  const scale = columns / n, stretch = Math.max(scale, 1);
-  const taps = range(n, c => {
-    const centre = (c + 0.5) * scale, from = Math.max(0, Math.floor(centre - reach * stretch + 0.5));
-    const to = Math.min(columns, Math.floor(centre + reach * stretch + 0.5));
-    const weights = range(to - from, k => filter((from + k - centre + 0.5) / stretch)), sum = total(weights);
-    return [from, weights.map(w => w / sum)];
+function scaledAndTurned(grid, factor, [reach, filter]) { // along the rows, which become columns
+  const { length } = grid[0], n = Math.max(1, round(factor * length));
+  const scale = length / n, stretch = Math.max(scale, 1);
+  const taps = range(n, i => {
+    const centre = (i + 0.5) * scale, end = k => clip(Math.floor(k + 0.5), 0, length);
+    const [from, to] = [centre - reach * stretch, centre + reach * stretch].map(end);
+    const weights = range(to - from, k => filter((from + k - centre + 0.5) / stretch));
+    return [from, weights.map(w => w / total(weights))];
   });
-  return new Grid(n, rows, (c, r) => {
-    const [from, weights] = taps[c];
-    return weights.reduce((sum, w, k) => sum + w * data[r * columns + from + k], 0);
-  });
+  return turned(grid, n, (row, i) =>
+    taps[i][1].reduce((sum, w, k) => sum + w * row[taps[i][0] + k], 0));
 }
-const resized = (grid, rows, columns, filter) =>
-  resizedAndTurned(resizedAndTurned(grid, columns, filter), rows, filter);
+const scaled = (grid, ...how) => scaledAndTurned(scaledAndTurned(grid, ...how), ...how);
 
-function distances({ rows, columns, data }) { // from each pixel of a part to the nearest one outside of it
-  const down = new Float32Array(data.length);
-  for (let i = 0; i < data.length; i++) down[i] = data[i] && (i < columns ? Infinity : down[i - columns] + 1);
-  for (let i = data.length - columns - 1; i >= 0; i--) down[i] = Math.min(down[i], down[i + columns] + 1);
-  return new Grid(rows, columns, (r, c, i) => {
-    let nearest = down[i] ** 2;
-    for (let k = 1; k * k < nearest && k < columns; k++) {
-      if (k <= c) nearest = Math.min(nearest, k * k + down[i - k] ** 2);
-      if (c + k < columns) nearest = Math.min(nearest, k * k + down[i + k] ** 2);
+function distances(grid) { // from each place that is not 0 to the nearest one that is
+  const nearest = (squares, i) => { // in a row, from the square of the distance at each place
+    let found = squares[i], end = squares.length - 1;
+    for (let k = 1; k * k < found && k <= end; k++) {
+      const left = squares[Math.max(i - k, 0)], right = squares[Math.min(i + k, end)];
+      found = Math.min(found, k * k + left, k * k + right);
     }
-    return Math.sqrt(nearest);
-  });
+    return found;
+  };
+  const squares = turned(mapped(grid, x => (x ? Infinity : 0)), grid[0].length, nearest);
+  return mapped(turned(squares, grid.length, nearest), Math.sqrt);
 }
 
 function withUsualStrokes(crop) { // half as far from MNIST's usual width, as pens differ
-  const scale = Math.max(1, FINE / Math.max(crop.rows, crop.columns));
-  if (Math.max(crop.rows, crop.columns) <= BOX) return crop; // too coarse to measure strokes
-  const smooth = resized(crop, round(scale * crop.rows), round(scale * crop.columns), bicubic);
-  const length = Math.max(smooth.rows, smooth.columns), pad = 1 + Math.floor(length / 20);
-  const fine = smooth.window(-pad, -pad, smooth.rows + 2 * pad, smooth.columns + 2 * pad);
-  const half = largest(fine.data) / 2, strokes = fine.map(x => (x > half ? 1 : 0));
-  const inside = distances(strokes).data, outside = distances(strokes.map(x => 1 - x)).data;
+  if (longest(crop) <= BOX) return crop; // too coarse to measure strokes
+  const smooth = scaled(crop, Math.max(1, FINE / longest(crop)), bicubic);
+  const length = longest(smooth), pad = 1 + Math.floor(length / 20);
+  const [rows, columns] = [smooth, smooth[0]].map(side => side.length + 2 * pad);
+  const fine = windowOf(smooth, -pad, -pad, rows, columns), half = largest(fine.flat()) / 2;
+  const inside = distances(mapped(fine, x => (x > half ? 1 : 0)));
+  const outside = distances(mapped(inside, x => (x ? 0 : 1)));
   // In a stroke of w pixels the mean distance to the nearest paper is (w + 2) / 4.
-  const before = (4 * total(inside) / total(strokes.data) - 2) * BOX / length;
+  const depths = inside.flat().filter(x => x);
+  const before = (4 * total(depths) / depths.length - 2) * BOX / length;
   const after = Math.max((before + USUAL_STROKE) / 2, MIN_STROKE);
-  const wider = (after - before) / 2 * length / BOX, either = wider > 0 ? Math.max : Math.min; // on each side
-  const edge = i => clip((strokes.data[i] ? inside[i] : 1 - outside[i]) + wider, 0, 1);
-  return fine.map((x, i) => clip(either(x, edge(i)), 0, 1)).cut();
+  const wider = (after - before) / 2 * length / BOX, either = wider > 0 ? Math.max : Math.min;
+  const edge = (r, c) => clip((inside[r][c] || 1 - outside[r][c]) + wider, 0, 1);
+  return cut(mapped(fine, (x, r, c) => clip(either(x, edge(r, c)), 0, 1)));
 }
 
 function prepare(ink) { // the stages to MNIST's form; null if nothing is drawn
-  if (largest(ink.data) <= INK) return null;
-  const crop = withUsualStrokes(ink.cut()), scale = BOX / Math.max(crop.rows, crop.columns);
-  const [rows, columns] = [crop.rows, crop.columns].map(n => Math.max(1, round(scale * n)));
-  const small = resized(crop, rows, columns, scale < 1 ? box : bilinear), top = largest(small.data);
-  const boxed = small.map(x => round(255 * Math.max(x, 0) / top) / 256);
-  const offset = (n, place) => { // so that the centre of mass is within half a pixel of 14
-    const centre = boxed.data.reduce((sum, x, i) => sum + place(i) * x, 0) / total(boxed.data);
-    return clip(Math.ceil(SIDE / 2 - 0.5 - centre), 0, SIDE - n);
+  if (!ink.some(inked)) return null;
+  const crop = withUsualStrokes(cut(ink)), scale = BOX / longest(crop);
+  const small = scaled(crop, scale, scale < 1 ? box : bilinear), top = largest(small.flat());
+  const boxed = mapped(small, x => round(255 * Math.max(x, 0) / top) / 256);
+  const offset = lines => { // so that the centre of mass is within half a pixel of 14
+    const centre = total(lines.map((line, i) => i * total(line))) / total(lines.flat());
+    return clip(Math.ceil(SIDE / 2 - 0.5 - centre), 0, SIDE - lines.length);
   };
-  const down = offset(rows, i => Math.floor(i / columns)), right = offset(columns, i => i % columns);
-  return { crop, boxed, image: boxed.window(-down, -right, SIDE, SIDE) };
+  const [down, right] = [boxed, transposed(boxed)].map(offset);
+  return { crop, boxed, image: windowOf(boxed, -down, -right, SIDE, SIDE) };
 }
 
-function inkOf({ data, height, width }) { // of a picture: how far a colour is from the paper's at the border
-  const quantile = (numbers, q) => numbers.sort((a, b) => a - b)[Math.floor(q * (numbers.length - 1))];
-  const atBorder = (_, i) => i < width || i >= width * (height - 1) || (i + 1) % width < 2;
-  const paper = range(3, k => quantile(range(width * height, i => data[4 * i + k]).filter(atBorder), 0.5));
-  const far = (i, k) => Math.abs(data[4 * i + k] - paper[k]);
-  const depth = new Grid(height, width, (r, c, i) => Math.max(far(i, 0), far(i, 1), far(i, 2)));
-  const half = largest(depth.data) / 2, core = quantile(depth.data.filter(x => x > half), 0.9);
-  return depth.map(x => (half < 5 || x < 0.1 * core ? 0 : clip(x / core, 0, 1))); // or it is blank
+function inkOf({ data, height, width }) { // how far a picture's colours are from its border's
+  const quantile = (numbers, q) =>
+    numbers.sort((a, b) => a - b)[Math.floor(q * (numbers.length - 1))];
+  const colours = gridOf(height, width, (r, c) => [...part(data, r * width + c, 4)]);
+  const border = colours.flatMap((row, r) => (r % (height - 1) ? [row[0], row.at(-1)] : row));
+  const paper = range(3, k => quantile(border.map(colour => colour[k]), 0.5));
+  const distance = colour => largest(paper.map((level, k) => Math.abs(colour[k] - level)));
+  const depth = mapped(colours, distance), half = largest(depth.flat()) / 2;
+  const core = quantile(depth.flat().filter(x => x > half), 0.9);
+  return mapped(depth, x => (half < 5 || x < 0.1 * core ? 0 : clip(x / core, 0, 1))); // or blank
 }
