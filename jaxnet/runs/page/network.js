@@ -3,7 +3,6 @@ const range = (n, f) => Array(n).fill(0).map((_, i) => f(i));
 const total = numbers => numbers.reduce((x, y) => x + y, 0);
 const largest = numbers => numbers.reduce((x, y) => Math.max(x, y));
 const part = (numbers, j, n) => numbers.slice(j * n, (j + 1) * n);
-
 const activations = { // sigma, of z_j in z, and sigma' by a_j = sigma(z_j)
   sigmoid: [z_j => 1 / (1 + Math.exp(-z_j)), a_j => a_j * (1 - a_j)],
   tanh: [z_j => Math.tanh(z_j), a_j => 1 - a_j * a_j],
@@ -11,12 +10,10 @@ const activations = { // sigma, of z_j in z, and sigma' by a_j = sigma(z_j)
   linear: [z_j => z_j, () => 1],
   softmax: [(z_j, j, z) => 1 / total(z.map(z_k => Math.exp(z_k - z_j)))],
 };
-
 // The places in images of a shape, and where each is in a list of their numbers.
 const placesIn = ([maps, rows, columns]) => range(maps * rows * columns, i =>
   [Math.floor(i / rows / columns), Math.floor(i / columns) % rows, i % columns]);
 const indexOf = ([map, row, column], [, rows, columns]) => (map * rows + row) * columns + column;
-
 // A convolution (of images of one pixel, if fully connected), or max-pooling, without weights.
 class Layer {
   constructor(fields) {
@@ -51,13 +48,11 @@ class Layer {
     this.connect(a, (j, k, w, i) => { this.w[i] -= eta * delta[j] * a[k]; });
   }
 }
-
 function forward(layers, x) { // a^0 = x, ..., a^L, where a^l = sigma(z^l)  (2.1)
   const as = [x];
   for (const layer of layers) as.push(layer.weigh(as.at(-1)).map(activations[layer.activation][0]));
   return as;
 }
-
 function backward(layers, as, delta, eta = 0) { // from delta^L: learns, and returns dC/dx
   for (let l = layers.length - 1; l >= 0; l--) {
     const error = layers[l].carry(delta, as[l]), before = layers[l - 1]?.activation ?? "linear";
@@ -66,13 +61,11 @@ function backward(layers, as, delta, eta = 0) { // from delta^L: learns, and ret
   }
   return delta;
 }
-
 function step(layers, cost, x, y, eta) { // one step of stochastic gradient descent, in place
   const as = forward(layers, x), errors = as.at(-1).map((a_j, j) => a_j - y[j]);
   const prime = activations[cost === "quadratic" ? "sigmoid" : "linear"][1]; // others cancel sigma'
   backward(layers, as, errors.map((e, j) => e * prime(as.at(-1)[j])), eta); // (BP1)
 }
-
 function networkOf(json) { // what jaxnet.runs.save_page writes
   const numbers = ({ shape, float32 }) => {
     const bytes = Uint8Array.from(atob(float32), character => character.charCodeAt(0));
@@ -81,7 +74,6 @@ function networkOf(json) { // what jaxnet.runs.save_page writes
   return JSON.parse(json, (_, value) =>
     value?.float32 ? numbers(value) : value?.kind ? new Layer(value) : value);
 }
-
 function bookFile(layers, costName) { // the book's JSON, if it has words for the network
   const cost = { quadratic: "QuadraticCost", cross_entropy: "CrossEntropyCost" }[costName];
   const known = ({ kind, activation }) => kind === "Layer" && activation === "sigmoid";

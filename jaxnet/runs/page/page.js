@@ -6,7 +6,6 @@ const ink = new OffscreenCanvas(PAPER, PAPER).getContext("2d", { willReadFrequen
 let { cost, layers } = networkOf($("network").textContent);
 let strokes = [], pen = [PAPER / 2, PAPER / 2];
 let x = null, taught = null; // pixels, and the digit of the last lesson with the outputs before it
-
 const middleOf = ({ width, height }) => [width, height].map(n => Math.floor((PAPER - n) / 2));
 function paint(context, strokes) {
   context.clearRect(0, 0, PAPER, PAPER);
@@ -16,7 +15,6 @@ function paint(context, strokes) {
     else context.stroke(new Path2D(`M${points.join("L")}h.01`)); // a single point is a dot
   }
 }
-
 function look() { // at what is drawn
   const cursor = { points: [pen], width: 9, colour: "#888" }; // where the arrow keys draw
   paint(paper, $("paper").matches(":focus-visible") ? [...strokes, cursor] : strokes);
@@ -28,7 +26,6 @@ function look() { // at what is drawn
   taught = null;
   show();
 }
-
 const largestSize = values => values.reduce((x, y) => Math.max(x, Math.abs(y)), 0);
 function draw(canvas, values, shape, unit = largestSize(values), positive = BLUE) {
   const [n, rows, columns] = shape, across = Math.ceil(Math.sqrt(n)); // n images side by side
@@ -43,7 +40,6 @@ function draw(canvas, values, shape, unit = largestSize(values), positive = BLUE
   Object.assign(canvas, { width, height }).getContext("2d").putImageData(image, 0, 0);
 }
 const drawInk = (canvas, ink) => draw(canvas, ink.flat(), [1, ink.length, ink[0].length], 1, BLACK);
-
 function words(outputs, best, sure) {
   if (!x) return "Nothing is drawn yet.";
   const guess = ["I am not sure. Perhaps", "I think this is", "This is"][sure];
@@ -53,7 +49,6 @@ function words(outputs, best, sure) {
   return `Output ${taught.digit} was ${was.toPrecision(2)}, and is ${is.toPrecision(2)}.`
     + (slow ? " With the quadratic cost, what is decidedly wrong learns slowly." : "");
 }
-
 function show() { // the network's answer, and how it comes about
   const as = forward(layers, x ?? Array(784).fill(0)), outputs = as.at(-1);
   const top = largest(outputs), best = outputs.indexOf(top);
@@ -74,7 +69,6 @@ function show() { // the network's answer, and how it comes about
   draw($("slopes"), speaking, [1, SIDE, SIDE]);
   all("[name=neuron]").forEach((input, i) => showNeuron(input, ...neurons[i], as));
 }
-
 function showNeuron(input, l, j, as) { // with its weights if it is pointed at
   const { w, shape_in, shape: [, rows, columns] } = layers[l];
   const name = `Layer ${l + 1}, number ${j + 1}`;
@@ -88,7 +82,6 @@ function showNeuron(input, l, j, as) { // with its weights if it is pointed at
   draw($("weights"), weights, height > 1 ? images : [1, Math.ceil(n / across), across]);
   $("pointed").textContent = name;
 }
-
 async function openPicture(file) {
   const picture = await createImageBitmap(file), sides = [picture.width, picture.height];
   const area = sides.map(n => Math.max(3, Math.round(n * PAPER / Math.max(...sides))));
@@ -100,7 +93,6 @@ async function openPicture(file) {
   strokes = [{ picture: context.canvas }];
   look();
 }
-
 const kinds = { Layer: "neurons", Convolution: "feature maps", MaxPool: "pooled maps" };
 const shapes = layers.map(({ shape }) => shape.filter(n => n > 1).join("×"));
 $("name").textContent = `${[784, ...shapes].join("-")}, ${cost.replace("_", "-")} cost`;
@@ -115,7 +107,6 @@ document.querySelector("[name=neuron]").checked = true;
 $("save").hidden = !bookFile(layers, cost);
 paper.scale($("paper").width / PAPER, $("paper").width / PAPER);
 for (const context of [paper, ink]) Object.assign(context, { lineCap: "round", lineJoin: "round" });
-
 const place = ({ clientX, clientY }) => {
   const { left, top, width } = $("paper").getBoundingClientRect();
   return [clientX - left, clientY - top].map(z => z * PAPER / width);

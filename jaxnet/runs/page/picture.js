@@ -2,7 +2,6 @@
 const SIDE = 28, BOX = 20, INK = 0.25, FINE = 160, MIN_STROKE = 1.9, USUAL_STROKE = 2.4;
 const round = x => (Math.abs(x % 1) === 0.5 ? 2 * Math.round(x / 2) : Math.round(x)); // as Python
 const clip = (x, low, high) => Math.min(Math.max(x, low), high);
-
 // A grid is an array of rows.
 const gridOf = (rows, columns, at) => range(rows, r => range(columns, c => at(r, c)));
 const mapped = (grid, f) => grid.map((row, r) => row.map((x, c) => f(x, r, c)));
@@ -12,16 +11,13 @@ const turned = (grid, n, f) => // n numbers of each row, which become a column
   gridOf(n, grid.length, (i, r) => Math.fround(f(grid[r], i)));
 const transposed = grid => turned(grid, grid[0].length, (row, c) => row[c]);
 const longest = grid => Math.max(grid.length, grid[0].length);
-
 const inked = row => largest(row) > INK;
 const trimmed = grid => grid.slice(grid.findIndex(inked), grid.findLastIndex(inked) + 1);
 const cut = grid => transposed(trimmed(transposed(trimmed(grid)))); // the part that has ink
-
 // Pillow's filters: how far they reach, and their weights.
 const box = [0.5, x => (x > -0.5 && x <= 0.5 ? 1 : 0)], bilinear = [1, x => 1 - Math.abs(x)];
 const cubic = x => (x < 1 ? (1.5 * x - 2.5) * x * x + 1 : ((-0.5 * x + 2.5) * x - 4) * x + 2);
 const bicubic = [2, x => cubic(Math.abs(x))];
-
 function scaledAndTurned(grid, factor, [reach, filter]) { // along the rows, which become columns
   const { length } = grid[0], n = Math.max(1, round(factor * length));
   const scale = length / n, stretch = Math.max(scale, 1);
@@ -35,7 +31,6 @@ function scaledAndTurned(grid, factor, [reach, filter]) { // along the rows, whi
     taps[i][1].reduce((sum, w, k) => sum + w * row[taps[i][0] + k], 0));
 }
 const scaled = (grid, ...how) => scaledAndTurned(scaledAndTurned(grid, ...how), ...how);
-
 function distances(grid) { // from each place that is not 0 to the nearest one that is
   const nearest = (squares, i) => { // in a row, from the square of the distance at each place
     let found = squares[i], end = squares.length - 1;
@@ -48,7 +43,6 @@ function distances(grid) { // from each place that is not 0 to the nearest one t
   const squares = turned(mapped(grid, x => (x ? Infinity : 0)), grid[0].length, nearest);
   return mapped(turned(squares, grid.length, nearest), Math.sqrt);
 }
-
 function withUsualStrokes(crop) { // half as far from MNIST's usual width, as pens differ
   if (longest(crop) <= BOX) return crop; // too coarse to measure strokes
   const smooth = scaled(crop, Math.max(1, FINE / longest(crop)), bicubic);
@@ -65,7 +59,6 @@ function withUsualStrokes(crop) { // half as far from MNIST's usual width, as pe
   const edge = (r, c) => clip((inside[r][c] || 1 - outside[r][c]) + wider, 0, 1);
   return cut(mapped(fine, (x, r, c) => clip(either(x, edge(r, c)), 0, 1)));
 }
-
 function prepare(ink) { // the stages to MNIST's form; null if nothing is drawn
   if (!ink.some(inked)) return null;
   const crop = withUsualStrokes(cut(ink)), scale = BOX / longest(crop);
@@ -78,7 +71,6 @@ function prepare(ink) { // the stages to MNIST's form; null if nothing is drawn
   const [down, right] = [boxed, transposed(boxed)].map(offset);
   return { crop, boxed, image: windowOf(boxed, -down, -right, SIDE, SIDE) };
 }
-
 function inkOf({ data, height, width }) { // how far a picture's colours are from its border's
   const quantile = (numbers, q) =>
     numbers.sort((a, b) => a - b)[Math.floor(q * (numbers.length - 1))];
