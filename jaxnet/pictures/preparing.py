@@ -17,6 +17,7 @@ ndimage = require("scipy.ndimage", "images", "Pictures")
 
 SIDE, BOX = 28, 20
 INK, _PAPER = 0.25, 0.3  # parts of the ink's depth: ink above, certainly paper below
+_PHOTO = 40  # pixels of a side, below which nothing is taken for a shadow or a line
 _SHADOWED = 0.25  # part of a picture's border that is not level if there is a shadow,
 _UNEVEN = 0.12  # which is a larger part of the ink's depth
 _WIDEST = 0.25  # stroke, as part of a picture with a shadow
@@ -64,15 +65,20 @@ def find_ink(grey: Grey) -> Ink:
     if np.sum(depth.clip(0) ** 2) < np.sum(depth.clip(max=0) ** 2):
         depth = -depth
     depth, paper = _levelled(depth)
-    if np.mean(np.abs(_border(depth)) > _UNEVEN * _core_depth(depth)) > _SHADOWED:
+    is_photo = min(levels.shape) >= _PHOTO
+    if (
+        is_photo
+        and np.mean(np.abs(_border(depth)) > _UNEVEN * _core_depth(depth)) > _SHADOWED
+    ):
         depth, paper = _levelled(_depth_in_shadow(levels))
     core = _core_depth(depth)
     noise = 1.5 * float(np.median(np.abs(depth[paper])))  # about one sigma
     if core < max(MIN_CONTRAST, 6 * noise):
         raise DataError("Expected ink on paper, got a blank picture.")
     ink = np.where(depth > max(4 * noise, 0.02 * core), depth / core, 0).clip(0, 1)
-    strokes = np.where(_lines(ink > 0) | _lines(ink.T > 0).T, 0, ink)
-    ink = strokes if (strokes > INK).any() else ink
+    if is_photo:
+        strokes = np.where(_lines(ink > 0) | _lines(ink.T > 0).T, 0, ink)
+        ink = strokes if (strokes > INK).any() else ink
     return _without_frames(without_specks(ink, _MIN_SPECK))
 
 
