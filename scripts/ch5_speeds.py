@@ -41,7 +41,7 @@ COLOURS = (BLUE, RED, GREEN, YELLOW)
 
 
 def network(key, depth: int, hidden: jaxnet.Activation = jaxnet.sigmoid):
-    """A network with so many hidden layers of 30 neurons, at initialisation."""
+    """A network with this number of hidden layers of 30 neurons, at initialisation."""
     sizes = [784, *[30] * depth, 10]
     return jaxnet.init(key, sizes, hidden, init_layer=jaxnet.scaled_layer)
 

@@ -304,7 +304,16 @@ def _observed(
         words = mistakes.factor_in_words(scale, inside)
         row = Equation(name, n, abs(scale - 1), False, words)
         return [row, bp3, bp4], _Errors(scale * delta, None)
-    rows = [Equation(name, n, float("nan"), True)]
+    rows = _each_alone(n, leaves, delta, inside)
+    return [Equation(name, n, float("nan"), True), *rows], possible[0]
+
+
+def _each_alone(
+    n: int, leaves: Leaves, delta: np.ndarray, inside: Internals
+) -> list[Equation]:
+    """BP3 and BP4 of a layer whose weights and biases agree with no common error."""
+    l, (_, b), rows = n - 1, leaves, []
+    expected, rounding = inside.gradients(l, delta), inside.rounding(l)
     others = mistakes.weight_gradients(inside, l, delta, b)
     for equation, i, likely_ones in (
         ("BP3", 1, mistakes.bias_gradients(inside, l)),
@@ -318,7 +327,7 @@ def _observed(
             else mistakes.explain(leaves[i], expected[i], likely_ones, inside)
         )
         rows.append(Equation(equation, n, error, holds, words))
-    return rows, possible[0]
+    return rows
 
 
 def _constant_divisor(

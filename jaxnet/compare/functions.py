@@ -17,7 +17,7 @@ import numpy as np
 from jaxnet.compare.comparison import matched, norm_of, relative_error
 from jaxnet.forms import name_of
 
-_FEW, _DIRECTIONS = 10, 6  # axes of an array of at most so many elements, or directions
+_FEW, _DIRECTIONS = 10, 6  # elements of which each is an axis, or else directions
 _STEPS = 0.1 * 2.0 ** -np.arange(12)  # of the size of the array
 _SEVERAL = 4  # steps
 _KNOWN = 1e-3  # a larger relative uncertainty of differences tells nothing

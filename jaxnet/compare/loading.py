@@ -60,7 +60,7 @@ def _imported(name: str) -> ModuleType:
 
 
 def _from_file(path: Path) -> ModuleType:
-    """The module in a file, which may import what is beside it."""
+    """The module in a file, which may import others in its folder."""
     if not path.is_file():
         raise LoadError(f"there is no file {path}")
     if (folder := str(path.parent.resolve())) not in sys.path:

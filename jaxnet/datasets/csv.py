@@ -80,6 +80,14 @@ def read_csv(path: str | Path, label_column: str | int | None = None) -> Table:
     if column is None:
         return Table(_bytes_if_levels(table), None, None)
     x, codes = _bytes_if_levels(np.delete(table, column, axis=1)), table[:, column]
+    labels, known = _labels(path, codes, names, column)
+    return Table(x, labels, known)
+
+
+def _labels(
+    path: Path, codes: np.ndarray, names: dict[str, int], column: int
+) -> tuple[np.ndarray, list[str] | None]:
+    """The labels as integers from their codes, and their names if they have any."""
     if names:
         if not codes.min() >= _FIRST_NAME:
             raise DataError(
@@ -88,14 +96,14 @@ def read_csv(path: str | Path, label_column: str | int | None = None) -> Table:
             )
         known = sorted(names)
         ranks = np.array([known.index(name) for name in names])
-        return Table(x, ranks[codes.astype(int) - _FIRST_NAME], known)
+        return ranks[codes.astype(int) - _FIRST_NAME], known
     wrong = codes[~(np.abs(codes) < _FIRST_NAME) | (codes != np.round(codes))]
     if wrong.size:
         raise DataError(
             f"{path}: expected integers or names as labels, in column {column + 1}, "
             f"got {wrong[0]:g}. If they are elsewhere, {_ADVICE}."
         )
-    return Table(x, codes.astype(int), None)
+    return codes.astype(int), None
 
 
 def _bytes_if_levels(x: np.ndarray) -> np.ndarray:

@@ -26,6 +26,7 @@ from jaxnet.experiments.experiment import Experiment, described
 from jaxnet.experiments.files import Log
 from jaxnet.experiments.runner import (
     Epoch,
+    Network,
     Runner,
     capacity,
     failed_classes,
@@ -184,7 +185,7 @@ def train_networks(
 
     Those in the log come first. The others are trained and added to it, unless another
     process with the same log has done so; networks that take minutes are continued from
-    checkpoints beside it. All have the same rates by name. With `test`, these data are
+    checkpoints near it. All have the same rates by name. With `test`, these data are
     measured, and the last networks stay beside the log.
     Raises StorageError if the log is of another experiment.
     """
@@ -255,6 +256,19 @@ class _Unfinished(msgspec.Struct, frozen=True):
     seconds: float
 
 
+def _continued(
+    runner: Runner, folder: Path | None, now: _Unfinished
+) -> tuple[_Unfinished, tuple[int, Network] | None]:
+    """What the folder's checkpoint says and resumes from, if it is of this group."""
+    if folder is None or not folder.is_dir():
+        return now, None
+    arrays, before, _ = checkpoint.load(folder, _Unfinished)
+    if (before.header, before.group) != (now.header, now.group):
+        return now, None
+    like = shapes(runner.experiment, len(now.group))
+    return before, (len(before.curves[0]), checkpoint.restore(folder, arrays, like))
+
+
 def _train(
     runner: Runner, group: Group, log: Log[Trained] | None
 ) -> Iterator[list[Trained]]:
@@ -266,13 +280,7 @@ def _train(
     header = log.header if log else {}
     now = _Unfinished(header, pairs, [[] for _ in group], [[] for _ in group], 0.0)
     folder = log.beside(pairs) if log else None
-    resume = None
-    if folder and folder.is_dir():
-        arrays, before, _ = checkpoint.load(folder, _Unfinished)
-        if (before.header, before.group) == (now.header, now.group):
-            like, now = shapes(runner.experiment, len(group)), before
-            networks = checkpoint.restore(folder, arrays, like)
-            resume = len(now.curves[0]), networks
+    now, resume = _continued(runner, folder, now)
 
     def save(epoch: Epoch, now: _Unfinished) -> None:
         arrays = checkpoint.by_path(epoch.networks())
