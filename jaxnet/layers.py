@@ -126,7 +126,7 @@ class Convolution:
 
     def weigh(self, a: Float[Array, "..."]) -> Maps:
         """The weighted input z of each neuron  (web 125)."""
-        return _correlate(a.reshape(self.shape_in), self.w) + self.b[:, None, None]
+        return correlate(a.reshape(self.shape_in), self.w) + self.b[:, None, None]
 
     def carry(self, delta: Maps, a: Float[Array, "..."]) -> Float[Array, "..."]:
         """The error at the activations a that entered, as in (BP2)."""
@@ -149,7 +149,7 @@ class Convolution:
         m = len(a)
         return replace(
             self,
-            w=_pair(delta, a.reshape(m, *self.shape_in)) / m,  # (BP4)
+            w=pair(delta, a.reshape(m, *self.shape_in)) / m,  # (BP4)
             b=jnp.sum(delta, axis=(2, 3)).mean(axis=0),  # (BP3)
         )
 
@@ -180,19 +180,16 @@ class MaxPool:
 
     def weigh(self, a: Float[Array, "..."]) -> Maps:
         """The largest activation of each square."""
-        return jnp.max(self._squares(a), axis=(2, 4))
+        squares = by_square(a.reshape(self.shape_in), self.size)
+        return jnp.max(squares, axis=1).reshape(self.shape_out)
 
     def carry(self, delta: Maps, a: Float[Array, "..."]) -> Float[Array, "..."]:
         """The error of each square, at its first largest activation  (BP2)."""
-        squares, largest = self._squares(a), self.weigh(a)
-        left, carried = jnp.ones_like(largest, bool), jnp.zeros_like(squares)
-        for i in range(self.size):
-            for j in range(self.size):
-                first = left & (squares[:, :, i, :, j] == largest)
-                error = jnp.where(first, delta, 0)
-                carried = carried.at[:, :, i, :, j].set(error)
-                left &= ~first
-        return carried.reshape(a.shape)
+        squares = by_square(a.reshape(self.shape_in), self.size)
+        first = jnp.argmax(squares, axis=1, keepdims=True)
+        here = jnp.arange(self.size**2)[:, None] == first
+        errors = jnp.where(here, delta.reshape(first.shape), 0)
+        return from_squares(errors, self.shape_in, self.size).reshape(a.shape)
 
     def gradient(
         self, delta: Float[Array, "m channels rows columns"], a: Float[Array, "m ..."]
@@ -200,12 +197,22 @@ class MaxPool:
         """Itself, since there is nothing to learn."""
         return self
 
-    def _squares(self, a: Float[Array, "..."]) -> Float[Array, "c rows s columns s"]:
-        channels, rows, columns = self.shape_out
-        return a.reshape(channels, rows, self.size, columns, self.size)
+
+def by_square(a: Maps, size: int) -> Float[Array, "maps places squares"]:
+    """The numbers of each square of size x size, in reading order."""
+    maps, rows, columns = a.shape
+    a = a.reshape(maps, rows // size, size, columns // size, size)
+    return a.transpose(0, 2, 4, 1, 3).reshape(maps, size**2, -1)
 
 
-def _correlate(
+def from_squares(squares: Float[Array, "..."], shape: Images, size: int) -> Maps:
+    """The maps of this shape that `by_square` was given."""
+    maps, rows, columns = shape
+    a = squares.reshape(maps, size, size, rows // size, columns // size)
+    return a.transpose(0, 3, 1, 4, 2).reshape(shape)
+
+
+def correlate(
     a: Float[Array, "channels rows columns"], w: Float[Array, "maps channels i j"]
 ) -> Float[Array, "maps y x"]:
     """sum_cij w_fcij a_c,y+i,x+j at each y and x, as one product of matrices."""
@@ -215,7 +222,7 @@ def _correlate(
     return product.reshape(len(w), high, wide)
 
 
-def _pair(
+def pair(
     delta: Float[Array, "m maps y x"], a: Float[Array, "m channels rows columns"]
 ) -> Float[Array, "maps channels i j"]:
     """sum_myx delta_mfyx a_m,c,y+i,x+j for each weight."""

@@ -30,12 +30,12 @@ class Recipe(NamedTuple):
 
 
 RECIPES = {
-    0.98: Recipe((784, 200, 10), 0.02, 20),
+    0.98: Recipe((784, 200, 10), 0.03, 20),
     0.99: Recipe(
-        (Image(28, 28), convolution(16, 5), max_pool(2), convolution(32, 5))
-        + (max_pool(2), 100, 10),
-        0.01,
-        20,
+        (Image(28, 28), convolution(8, 5), max_pool(2), convolution(32, 5))
+        + (max_pool(2), 10),
+        0.015,
+        10,
     ),
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Convolution, Layer, MaxPool
+from jaxnet import Convolution, Layer, MaxPool, fast, layers
 from jaxnet.experiments import CLAIMS
 from tests.helpers import assert_close, problem, relative_error
 from tests.loops import by_loops, carry, convolutional, draw, dw, route, weigh
@@ -143,3 +143,15 @@ def test_without_shuffling_an_epoch_takes_the_examples_in_order(x64):
         step = partial(jaxnet.step, eta=0.5)
         state = jax.jit(step)(state, x[i : i + 2], y[i : i + 2])
     assert_close(found.params, state.params, rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 7, 8), (1, 8, 10), (3, 4, 4)])
+def test_faster_products_are_those_of_a_convolution(x64, shape):
+    """Of an odd and of an even number of neurons, and of many channels."""
+    w, a = map(jax.device_put, (draw(4, shape[0], 3, 3), draw(2, *shape)))
+    delta = jax.device_put(draw(2, 4, shape[1] - 2, shape[2] - 2))
+    each = jax.vmap(layers.correlate, (0, None))(a, w)
+    expected = jax.lax.conv_general_dilated(a, w, (1, 1), "VALID")
+    assert_close(each, expected, rtol=1e-12)
+    assert layers.correlate is fast.correlate and layers.pair is fast.pair
+    assert_close(layers.pair(delta, a), fast._plain_pair(delta, a), rtol=1e-12)
