@@ -18,7 +18,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
-from jaxnet.experiments import CLAIMS, REPLAYS, Claim, Result, StorageError, recorded
+from jaxnet.experiments import CLAIMS, Claim, Result, StorageError, recorded
 from jaxnet.experiments import result as stored
 from jaxnet.experiments.claims import LAST
 from jaxnet.experiments.reproduce import file_of
@@ -88,14 +88,14 @@ def recorded_by_author(result: Result) -> dict[int, float]:
     claim = result.claim
     data, quantity = measured(claim)
     name = result.name.removeprefix("training cost, ").partition(": ")[0]
-    if name in REPLAYS:
+    if his := recorded(name):
         trained_on = claim.experiment.train_on or 50_000
         images = trained_on if data == "training" else 10_000
         scale = 100 / images if quantity == "accuracy" else 1  # from counts to per cent
         series = f"{data} {quantity}"
         return {
             epoch: scale * numbers[series]
-            for epoch, numbers in sorted(recorded(name).items())
+            for epoch, numbers in sorted(his.items())
             if series in numbers
         }
     if claim.number is not None and claim.statistic == LAST:

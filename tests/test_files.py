@@ -201,7 +201,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, change)
     assert newest(tmp_path) == 1
     *_, [reason] = checkpoint.load(tmp_path, Manifest)
     message = (
-        "00000002.safetensors: expected (safetensors|a checkpoint as it was saved)"
+        "00000002.safetensors: expected a checkpoint (of this jaxnet|as it was saved)"
     )
     assert re.search(message, reason) and len(reason.splitlines()) == 1
     damage(1)
@@ -243,7 +243,7 @@ def test_no_checkpoint_is_refused(tmp_path):
         with pytest.raises(StorageError, match=message):
             checkpoint.load(folder, Manifest)
     (tmp_path / files(1)[0]).symlink_to(files(1)[0])
-    with pytest.raises(StorageError, match="an error: not a file"):
+    with pytest.raises(StorageError, match="an error: no such file"):
         checkpoint.load(tmp_path, Manifest)
 
 

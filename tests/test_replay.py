@@ -2,7 +2,6 @@
 
 import json
 import random
-import sys
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -10,20 +9,13 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet.experiments import (
-    CLAIMS,
-    REPLAYS,
-    Replayed,
-    recorded,
-    replay,
-    replay_length,
-)
+from jaxnet.experiments import CLAIMS, recorded
 from jaxnet.experiments.claims import LAST
-from jaxnet.experiments.replay import drawn, shuffle
 from scripts import replay as script
 from scripts import tables
+from scripts.replay import REPLAYS, Replayed, drawn, replay, replay_length, shuffle
 
-module = sys.modules["jaxnet.experiments.replay"]
+module = script
 
 
 @pytest.fixture(scope="module")

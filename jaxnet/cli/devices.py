@@ -80,7 +80,7 @@ def _join(coordinator: str, processes: int, process: int) -> None:
     tell(f"Process {process} of {processes} waits for the others at {coordinator}.")
     # What C++ prints on standard output goes to standard error.
     sys.stdout.flush()
-    sys.stdout = open(os.dup(1), "w", buffering=1)
+    sys.stdout = open(os.devnull if process else os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     jax.distributed.initialize(
         coordinator, processes, process, cluster_detection_method="deactivate"

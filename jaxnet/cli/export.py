@@ -1,12 +1,15 @@
 """`python -m jaxnet export`: a trained network for other programs, or as a page."""
 
 import argparse
+import os
+from functools import partial
 from pathlib import Path
 
 from jaxnet.cli.console import printable
 from jaxnet.cli.options import UsageError, add_network, network_of
 from jaxnet.runs import (
     StorageError,
+    read,
     save_book_network,
     save_function,
     save_onnx,
@@ -31,23 +34,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write the file and return the exit code."""
     params, cost = network_of(args)
-    suffix = args.file.suffix
-    if suffix == ".jax":
-        save_function(args.file, params)
-    elif suffix == ".onnx":
-        save_onnx(args.file, params)
-    elif suffix in (".html", ".json"):
-        save = save_page if suffix == ".html" else save_book_network
-        try:
-            save(args.file, params, cost)
-        except StorageError:
-            raise
-        except ValueError as error:  # a network that this format does not have
-            raise UsageError(f"{args.file}: {error}") from error
-    else:
+    saved = read(args.network) if os.path.isdir(args.network) else None
+    suffix, classes = args.file.suffix, saved and saved.manifest.classes
+    save = {
+        ".html": partial(save_page, cost=cost),
+        ".jax": save_function,
+        ".onnx": partial(save_onnx, classes=classes),
+        ".json": partial(save_book_network, cost=cost),
+    }.get(suffix)
+    if save is None:
         raise UsageError(
             f"{args.file}: expected a file that ends in .html, .jax, .onnx or .json, "
             f"got {suffix or 'no ending'!r}"
         )
+    try:
+        save(args.file, params)
+    except StorageError:
+        raise
+    except ValueError as error:  # a network that this format does not have
+        raise UsageError(f"{args.file}: {error}") from error
     print(printable(f"wrote {args.file}"))
     return 0

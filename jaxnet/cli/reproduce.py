@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from jaxnet.cli import devices
-from jaxnet.cli.console import aligned, counted, tell, track
+from jaxnet.cli.console import aligned, counted, printable, tell, track
 from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer, source_of
 from jaxnet.experiments import CLAIMS, Claim, reproduce, result
 from jaxnet.experiments.reproduce import missing, table
@@ -19,28 +19,17 @@ DESCRIPTION = (
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Which experiments, how many seeds, and where the files are."""
-    parser.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help="experiments (default: all but those of chapter 6, of hours)",
-    )
+    help = "experiments (default: all but those of chapter 6, of hours)"
+    parser.add_argument("names", nargs="*", metavar="NAME", help=help)
     help = "seeds of each experiment, 1 to N (default: 20)"
     seeds = integer(1, MAX_NETWORKS)
     parser.add_argument("--seeds", metavar="N", default=20, type=seeds, help=help)
-    help = "where the files are kept (default: results)"
-    folder = Path("results")
+    help, folder = "where the files are kept (default: results)", Path("results")
     parser.add_argument("--out", metavar="FOLDER", default=folder, type=Path, help=help)
     parser.add_argument("--list", action="store_true", help="list the experiments")
     help = "print only the table, of the files as they are"
     parser.add_argument("--table", action="store_true", help=help)
     add_data(parser)
-
-
-def _as_stated(claim: Claim) -> str:
-    """The book's number: per cent with two decimals, a cost with its digits."""
-    assert claim.number is not None
-    return f"{claim.number:.2f}" if claim.measure.percent else f"{claim.number:g}"
 
 
 def run(args: argparse.Namespace) -> int:
@@ -50,17 +39,12 @@ def run(args: argparse.Namespace) -> int:
         for name, claim in CLAIMS.items()
         if args.list or args.table or claim.section != "web 6"
     ]
-    for name in names:
-        if name not in CLAIMS:
-            raise UsageError(
-                f"expected names of `jaxnet reproduce --list`, got {name!r}"
-            )
+    if unknown := [name for name in names if name not in CLAIMS]:
+        wanted = "expected names of `jaxnet reproduce --list`"
+        raise UsageError(f"{wanted}, got {unknown[0]!r}")
     if args.list:
         rows = [["experiment", "section", "the book", "its statistic"]]
-        for name in names:
-            claim = CLAIMS[name]
-            number = "-" if claim.number is None else _as_stated(claim)
-            rows.append([name, claim.section, number, claim.statistic.name])
+        rows += [_listed(name, CLAIMS[name]) for name in names]
         print(*aligned(rows), sep="\n")
         return 0
     code = 0
@@ -69,8 +53,7 @@ def run(args: argparse.Namespace) -> int:
         data = source_of(args).load(as_bytes=True)
         try:
             for name in names:
-                todo = missing(name, args.seeds, args.out)
-                if todo:
+                if todo := missing(name, args.seeds, args.out):
                     tell(f"{name}: {counted(len(todo), 'network')}")
                     for _ in reproduce(name, data, todo, args.out, track):
                         pass
@@ -81,5 +64,13 @@ def run(args: argparse.Namespace) -> int:
     if not results:
         tell(f"no results in {args.out}")
         return code or 1
-    print(*table(results, {}), sep="\n")
+    for line in table(results, {}):
+        print(printable(line))
     return code
+
+
+def _listed(name: str, claim: Claim) -> list[str]:
+    """A row of the list: per cent with two decimals, a cost with its digits."""
+    form = ".2f" if claim.measure.percent else "g"
+    number = "-" if claim.number is None else f"{claim.number:{form}}"
+    return [name, claim.section, number, claim.statistic.name]

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from jaxnet import figures, runs
-from jaxnet.cli.console import aligned, percent, tell
+from jaxnet.cli.console import aligned, percent, printable, tell
 from jaxnet.cli.options import as_text, flag, read_run
 from jaxnet.experiments import StorageError
 from jaxnet.experiments.claims import best_of_epochs
@@ -24,18 +24,17 @@ _ALSO = ("seed", "seeds", "data", "transpose", "label_column")
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Two commands: a list, and a comparison."""
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
-
-    def add(name: str, help: str) -> argparse.ArgumentParser:
-        return actions.add_parser(name, help=help, description=help, allow_abbrev=False)
-
-    listed = add("list", "a line for each run in a folder")
+    each = {
+        "list": "a line for each run in a folder",
+        "compare": "runs side by side, with the options in which they differ",
+    }
+    listed, compared = (
+        actions.add_parser(name, help=help, description=help, allow_abbrev=False)
+        for name, help in each.items()
+    )
     help, default = "folder of the runs' folders (default: runs)", Path("runs")
-    listed.add_argument(
-        "folder", metavar="FOLDER", nargs="?", type=Path, default=default, help=help
-    )
-    compared = add(
-        "compare", "runs side by side, with the options in which they differ"
-    )
+    options = {"metavar": "FOLDER", "type": Path, "help": help}
+    listed.add_argument("folder", nargs="?", default=default, **options)
     help = "folders, of a run each"
     compared.add_argument("runs", nargs="+", type=Path, metavar="RUN", help=help)
     help = "picture of the accuracies after each epoch"
@@ -68,13 +67,10 @@ def _list(folder: Path) -> Iterator[str]:
             damaged.append(str(error))
             continue
         e = found.experiment
-        rows.append(
-            [
-                *(path.name, "-".join(map(str, e.sizes)), str(len(found.seeds))),
-                *(f"{len(found.records)}/{e.epochs}", *_accuracies(found)),
-                *(f"{e.eta:g}", e.cost.name),
-            ]
-        )
+        first = [path.name, "-".join(map(str, e.sizes)), str(len(found.seeds))]
+        epochs = f"{len(found.records)}/{e.epochs}"
+        last = [f"{e.eta:g}", e.cost.name]
+        rows.append([*first, epochs, *_accuracies(found), *last])
     if not rows and not damaged:
         raise StorageError(
             f"{folder}: expected a folder of runs, from train --out "
@@ -82,7 +78,7 @@ def _list(folder: Path) -> Iterator[str]:
         )
     titles = ["run", "sizes", "seeds", "epochs", "best", "last", "eta", "cost"]
     yield from aligned([titles, *rows] if rows else [])
-    yield from damaged
+    yield from map(printable, damaged)
 
 
 def _accuracies(run: runs.Run) -> list[str]:
@@ -103,10 +99,13 @@ def _compare(compared: dict[str, runs.Run]) -> Iterator[str]:
         if len(set(values)) > 1:
             rows.append([flag(name).strip("-"), *values])
     best, last = zip(*map(_accuracies, compared.values()), strict=True)
-    rows += [["best", *best], ["last", *last]]
-    rows.append(["epochs done", *(str(len(r.records)) for r in compared.values())])
     seconds = [[record.seconds for record in r.records] for r in compared.values()]
     medians = [f"{np.median(times):.2g}" if times else "-" for times in seconds]
-    rows.append(["seconds an epoch", *medians])
-    rows.append(["seconds in all", *(f"{sum(times):.1f}" for times in seconds)])
+    rows += [
+        ["best", *best],
+        ["last", *last],
+        ["epochs done", *(str(len(r.records)) for r in compared.values())],
+        ["seconds an epoch", *medians],
+        ["seconds in all", *(f"{sum(times):.1f}" for times in seconds)],
+    ]
     yield from aligned(rows)

@@ -29,8 +29,9 @@ from jaxnet.cli.options import (
     source_of,
 )
 from jaxnet.datasets import Source
-from jaxnet.experiments import RATES, Experiment, Trained
-from jaxnet.experiments.sweep import environment, log_of, train_networks
+from jaxnet.experiments import RATES, Experiment, Trained, curves
+from jaxnet.experiments.claims import best_of_epochs
+from jaxnet.experiments.sweep import environment, identity, log_of, train_networks
 
 DESCRIPTION = (
     "Train networks with every combination of the values given for --eta, --l1, --l2 "
@@ -41,6 +42,7 @@ DESCRIPTION = (
 )
 
 Setting = tuple[float, ...]  # a value for each of RATES
+Row = dict[str, int | float]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -59,109 +61,92 @@ def run(args: argparse.Namespace) -> int:
     if args.figure:
         figures.check_can_save(args.figure)
     default, seeds = Experiment(), seeds_of(args)
-    values = [getattr(args, name, (getattr(default, name),)) for name in RATES]
-    settings = list(itertools.product(*values))
+    values = {name: getattr(args, name, (getattr(default, name),)) for name in RATES}
+    settings = list(itertools.product(*values.values()))
     if (many := len(settings) * len(seeds)) > MAX_NETWORKS:
         raise UsageError(f"expected at most {MAX_NETWORKS:,} networks, got {many:,}")
-    varied = [name for name, each in zip(RATES, values, strict=True) if len(each) > 1]
-    names = varied or ["eta"]
+    names = [name for name in RATES if len(values[name]) > 1] or ["eta"]
     e = experiment_of(args, **{name: getattr(default, name) for name in RATES})
     first = devices.start(args, many, e.sizes, e.batch_size)
     source = source_of(args)
-    learned_from = None if source == Source() else str(source)
     data = source.load(as_bytes=True)
     e = fitted(e, data, sizes_given="sizes" in args)
-    evaluation = getattr(data, e.evaluate_on)
     rates = [dict(zip(RATES, setting, strict=True)) for setting in settings]
     networks = [(each, seed) for each in rates for seed in seeds]
-    log, before, done = None, 0, ""
+    log, before, resumed = None, 0, ""
     if args.out:
+        learned_from = None if source == Source() else str(source)
         log = log_of(args.out, e, data=learned_from, dtype=environment()["dtype"])
         there = {trained.identity for trained in log.read()}
-        before = sum((frozenset(r.items()), seed) in there for r, seed in networks)
-        done = f", {before} done before"
-    talk = first and not args.json
-    if talk:
+        before = sum(identity(*network) in there for network in networks)
+        resumed = f", {before} done before"
+    if not args.json:
         used = min(len(jax.devices()), many)
         print(
             f"{counted(len(settings), 'setting')} x {counted(len(seeds), 'seed')} = "
-            f"{counted(many, 'network')}{done}, {counted(e.epochs, 'epoch')}, "
+            f"{counted(many, 'network')}{resumed}, {counted(e.epochs, 'epoch')}, "
             f"{e.evaluate_on} data, on {used} x {jax.devices()[0].device_kind}",
             flush=True,
         )
     found: dict[Setting, list[Trained]] = {setting: [] for setting in settings}
-    interrupted = False
+    evaluation, interrupted = getattr(data, e.evaluate_on), False
     try:
         label = counted(many - before, "network")
         options: dict[str, Any] = {"log": log, "progress": track, "label": label}
         for trained in train_networks(e, data.train, evaluation, networks, **options):
             setting = tuple(trained.rates[name] for name in RATES)
             found[setting].append(trained)
-            if talk and len(found[setting]) == len(seeds):
+            if not args.json and len(found[setting]) == len(seeds):
                 at = ", ".join(f"{RATES[n]} {trained.rates[n]:g}" for n in names)
                 mean = summaries({setting: found[setting]})[setting]["mean"]
                 of = counted(len(seeds), "seed")
                 print(f"{at}: best {mean:.2%}, mean of {of}", flush=True)
     except KeyboardInterrupt:
         interrupted = True
-    found = {setting: group for setting, group in found.items() if group}
-    if interrupted and not found:
+    rows = summaries({setting: group for setting, group in found.items() if group})
+    if interrupted and not rows:
         raise KeyboardInterrupt
-    if first:
-        _report(args, found, many, names, interrupted)
+    done = sum(map(len, found.values()))
+    if args.json:
+        about = {"networks": many, "done": done, "interrupted": interrupted}
+        each = [
+            {**dict(zip(RATES, at, strict=True)), **row} for at, row in rows.items()
+        ]
+        print_json({**about, "settings": each})
+    else:
+        if interrupted:
+            print(f"Interrupted: {done} of {many} networks are done.")
+        print(*_table(rows, names), sep="\n")
+    if args.figure and first:
+        by_rates = {_of(names, setting): row for setting, row in rows.items()}
+        titles = [RATES[name] for name in names]
+        tell(f"wrote {figures.sweep(by_rates, titles, args.figure)}")
     return 130 if interrupted else 0
 
 
-def summaries(
-    found: Mapping[Setting, Sequence[Trained]],
-) -> dict[Setting, dict[str, int | float]]:
+def _of(names: Sequence[str], setting: Setting) -> Setting:
+    """The values of these rates."""
+    return tuple(setting[list(RATES).index(name)] for name in names)
+
+
+def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
     """For each setting, its best epochs' mean, sd and max, and its last ones' mean."""
     rows = {}
     for setting, group in found.items():
-        best = summary_statistics(
-            np.array([np.fmax.reduce(each.accuracy) for each in group])
-        )
+        best = summary_statistics(best_of_epochs(curves(group)) / group[0].of)
         last = float(np.mean([each.accuracy[-1] for each in group]))
         numbers = {name: best[name] for name in ("mean", "sd", "max")}
         rows[setting] = {"seeds": len(group), **numbers, "last": last}
     return rows
 
 
-def _report(
-    args: argparse.Namespace,
-    found: Mapping[Setting, Sequence[Trained]],
-    networks: int,
-    names: Sequence[str],
-    interrupted: bool,
-) -> None:
-    rows, done = summaries(found), sum(map(len, found.values()))
-    if args.json:
-        settings = [
-            {**dict(zip(RATES, at, strict=True)), **row} for at, row in rows.items()
-        ]
-        about = {"networks": networks, "done": done, "interrupted": interrupted}
-        print_json({**about, "settings": settings})
-    else:
-        if interrupted:
-            print(f"Interrupted: {done} of {networks} networks are done.")
-        print(*_table(rows, names), sep="\n")
-    if args.figure:
-        places = [list(RATES).index(name) for name in names]
-        by_rates = {tuple(s[i] for i in places): row for s, row in rows.items()}
-        titles = [RATES[name] for name in names]
-        tell(f"wrote {figures.sweep(by_rates, titles, args.figure)}")
-
-
-def _table(
-    rows: Mapping[Setting, Mapping[str, int | float]], names: Sequence[str]
-) -> Iterator[str]:
+def _table(rows: Mapping[Setting, Row], names: Sequence[str]) -> Iterator[str]:
     """A line for each setting; the best mean is marked."""
-    titles = ("seeds", "best", "sd", "max", "last", "")
     best = np.fmax.reduce([row["mean"] for row in rows.values()])
-    places = [list(RATES).index(name) for name in names]
-    table = [[*(RATES[name] for name in names), *titles]]
+    titles = [RATES[name] for name in names]
+    table = [[*titles, "seeds", "best", "sd", "max", "last", ""]]
     for setting, row in rows.items():
-        rates = (f"{setting[i]:g}" for i in places)
+        rates = (f"{value:g}" for value in _of(names, setting))
         numbers = (f"{row[k]:.2%}" for k in ("mean", "sd", "max", "last"))
         mark = "<- best mean" if row["mean"] == best and len(rows) > 1 else ""
         table.append([*rates, str(row["seeds"]), *numbers, mark])

@@ -1,12 +1,15 @@
 """`python -m jaxnet train`: the book's first network, and its variations."""
 
 import argparse
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from msgspec import structs
 
 from jaxnet import figures, runs
 from jaxnet.cli import devices
@@ -69,37 +72,40 @@ def run(args: argparse.Namespace) -> int:
     first = devices.start(args, len(seeds), e.sizes, e.batch_size)
     data, classes = source.named(as_bytes=True)
     e = fitted(e, data, sizes_given=saved is not None or "sizes" in args)
-    here = environment()
+    here, writer = environment(), None
+    if saved:
+        _check_same(saved, data, here)
     with ExitStack() as stack:
-        writer = None
-        if args.out:
-            about = (data, here, source, classes, not first)
-            writer = stack.enter_context(runs.begin(args.out, e, seeds, *about))
-        elif saved:
-            _check_same(saved, data, here)
-            writer = stack.enter_context(runs.resume(args.resume, not first))
-            if writer.run.experiment.epochs < e.epochs:
-                writer.extend(e.epochs)
-        if first and not args.json:
-            _introduce(e, source, here, writer.run if saved and writer else None)
+        if first and saved:
+            writer = stack.enter_context(runs.resume(saved.path, e.epochs))
+            saved = writer.run
+        elif first and args.out:
+            new = runs.begin(args.out, e, seeds, data, here, source, classes)
+            writer = stack.enter_context(new)
+        if not args.json:
+            _introduce(e, source, here, saved)
         if first and source != Source():
             for words in oddities(data):
                 tell(f"{source}: {words}")
-        talk = first and not (args.json or args.quiet)
-        rows = args.devices is not None or args.coordinator is not None
-        measure = _monitored if args.figure else None
-        summary = follow(e, data, seeds, writer, lines=talk, rows=rows, measure=measure)
+        options: dict[str, Any] = {
+            "lines": not (args.json or args.quiet),
+            "rows": args.devices is not None or args.coordinator is not None,
+            "measure": _monitored if args.figure else None,
+        }
+        summary = follow(e, data, seeds, saved, writer, **options)
     if source != Source() or e.expand or e.augment:
         summary = replace(summary, claim=None)  # the book's numbers are for MNIST
-    if first and args.json:
+    if args.json:
         about = {"command": "train", **described(e), "data": source.path, **here}
         about |= {"seed": seeds[0], "seeds": len(seeds)}
         print_json({**about, **summary.as_json()})
-    elif first:
+    else:
         print(*summary.lines(), sep="\n")
         if summary.interrupted and writer:
-            print(f"To continue: jaxnet train --resume {writer.run.path}")
+            print(printable(f"To continue: jaxnet train --resume {writer.run.path}"))
     if first and args.figure:
+        if n := sum(record.measured is None for record in summary.records):
+            tell(f"not drawn: costs of {counted(n, 'epoch')} trained without --figure")
         title = f"{'-'.join(map(str, e.sizes))}, {e.cost} cost, on {source}"
         found = {**(summary.curves or {}), "evaluation_accuracy": summary.history}
         tell(f"wrote {figures.learning(found, e.evaluate_on, title, args.figure)}")
@@ -112,6 +118,7 @@ def follow(
     e: Experiment,
     data: Split,
     seeds: range,
+    saved: runs.Run | None = None,
     writer: runs.Writer | None = None,
     *,
     lines: bool = True,
@@ -120,31 +127,32 @@ def follow(
 ) -> Summary:
     """Run the experiment and return its summary; print each epoch if `lines`.
 
-    `measure` returns numbers by name; they become the summary's curves.
+    It continues after the last checkpoint of a saved run. `measure` returns numbers by
+    name, which are recorded and become the summary's curves.
 
     Ctrl-C ends it with the epochs done so far, and before the first of them raises
     KeyboardInterrupt. It ends early when every network has stopped or diverged.
     """
-    evaluation = getattr(data, e.evaluate_on)
-    records = list(writer.run.records) if writer else []
-    resumed = writer.resumed if writer else None
+    evaluation, n = getattr(data, e.evaluate_on), len(seeds)
+    resumed = saved.resumed if saved else None
+    records = saved.records[: resumed[0]] if saved and resumed else []
     epochs, compiling, params, interrupted = (), 0.0, None, False
-    before, measured = len(records), []
     if resumed:
         params = without_dropout(resumed[1].state.params, e.dropout)
-    if writer is None or not writer.run.finished:
-        n = len(seeds)
+    if len(records) < e.reports and (not records or any(records[-1].going)):
         runner = Runner(e, data.train, evaluation, n, measure=measure, rows=rows)
         epochs, compiling = runner(seeds, resume=resumed), runner.compile_seconds
     try:
         for epoch in track(epochs, e.reports, "training", len(records)):
+            record, params = epoch.record, epoch.params
+            if measure:
+                found = {name: a.tolist() for name, a in epoch.measured.items()}
+                record = structs.replace(record, measured=found)
             if writer:
-                writer.add(epoch.record, epoch.networks)
-            records.append(epoch.record)
-            measured.append(epoch.measured)
-            params = epoch.params
+                writer.add(record, epoch.networks)
+            records.append(record)
             if lines:
-                print(epoch_line(epoch.record, len(evaluation)), flush=True)
+                print(epoch_line(record, len(evaluation)), flush=True)
     except KeyboardInterrupt:
         if not records:
             raise
@@ -152,13 +160,16 @@ def follow(
     failed = failed_classes(params, evaluation) if params else []
     history = runs.history(records, len(evaluation))
     advised = tuple(advice(e, data, history[:, -1], failed, len(records)))
-    curves = None
-    if measure and measured:
-        unknown = np.full((before, len(seeds)), np.nan)  # done by another process
-        names = measured[0]
-        curves = {k: np.vstack([unknown, *(m[k] for m in measured)]).T for k in names}
     results = (seeds, records, history, e.reports, failed, compiling)
-    return Summary(*results, claim_of(e), interrupted, advised, curves)
+    return Summary(*results, claim_of(e), interrupted, advised, _curves(records, n))
+
+
+def _curves(records: Sequence[runs.Record], seeds: int) -> dict[str, np.ndarray]:
+    """What was measured after each epoch, nan where it was not recorded."""
+    names = max((record.measured or {} for record in records), key=len)
+    unknown = dict.fromkeys(names, [None] * seeds)
+    found = [record.measured or unknown for record in records]
+    return {name: np.array([row[name] for row in found], float).T for name in names}
 
 
 def _monitored(e: Experiment, params: Params, train: Dataset, test: Dataset) -> Any:
@@ -195,31 +206,27 @@ def _check_same(run: runs.Run, data: Split, here: dict[str, str]) -> None:
 def _introduce(
     e: Experiment, source: Source, here: dict[str, str], resumed: runs.Run | None
 ) -> None:
-    words = described(e)
-    parts = ["-".join(map(str, e.sizes)), str(e.hidden), f"{e.cost} cost"]
-    parts += [f"{words['init_layer']} initialisation", f"eta {e.eta:g}"]
-    parts += [f"mini-batch {e.batch_size}", counted(e.epochs, "epoch")]
-    parts.append(words["gradient"])
-    names = {"l1": "L1", "l2": "L2", "dropout": "dropout", "momentum": "momentum"}
-    for option, name in names.items():
-        if getattr(e, option):
-            parts.append(f"{name} {getattr(e, option):g}")
-    if words["optimizer"] != "sgd":
-        parts.append(words["optimizer"])
-    if e.halve_after:
-        epochs = counted(e.halve_after, "epoch")
-        parts.append(f"eta halved after {epochs} without improvement")
-    if e.stop_after:
-        parts.append(
-            f"stopped after {counted(e.stop_after, 'epoch')} without improvement"
-        )
-    if e.expand or e.augment:
-        parts.append(f"expanded by {words['expand'] or words['augment']}")
-    if e.train_on:
-        parts.append(counted(e.train_on, "training image"))
-    of = "" if source == Source() else f" of {source}"
-    parts += [f"{e.evaluate_on} data{of}", f"{here['dtype']} on {here['device']}"]
-    print(printable(", ".join(parts)), flush=True)
+    words, epochs = described(e), partial(counted, noun="epoch")
+    expansion = words["expand"] or words["augment"]
+    parts = [
+        "-".join(map(str, e.sizes)),
+        *(str(e.hidden), f"{e.cost} cost", f"{words['init_layer']} initialisation"),
+        *(f"eta {e.eta:g}", f"mini-batch {e.batch_size}", epochs(e.epochs)),
+        words["gradient"],
+        f"L1 {e.l1:g}" * bool(e.l1),
+        f"L2 {e.l2:g}" * bool(e.l2),
+        f"dropout {e.dropout:g}" * bool(e.dropout),
+        f"momentum {e.momentum:g}" * bool(e.momentum),
+        words["optimizer"] * (words["optimizer"] != "sgd"),
+        e.halve_after
+        and f"eta halved after {epochs(e.halve_after)} without improvement",
+        e.stop_after and f"stopped after {epochs(e.stop_after)} without improvement",
+        expansion and f"expanded by {expansion}",
+        e.train_on and counted(e.train_on, "training image"),
+        f"{e.evaluate_on} data" + f" of {source}" * (source != Source()),
+        f"{here['dtype']} on {here['device']}",
+    ]
+    print(printable(", ".join(filter(None, parts))), flush=True)
     if resumed is None:
         return
     done = f"{len(resumed.records)} of {e.epochs} epochs were done before"

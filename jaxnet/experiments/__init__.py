@@ -1,7 +1,7 @@
 """The book's experiments: its claims as data, and the code to run them.
 
 An `Experiment` determines a run, except for its seed and data, and a `Runner` trains
-many networks of it at once; `sweep`, `reproduce` and `replay` are built on them. The
+many networks of it at once; `sweep` and `reproduce` are built on them. The
 files that they write survive a process that is killed.
 """
 
@@ -10,14 +10,10 @@ from jaxnet.experiments.claims import Claim as Claim
 from jaxnet.experiments.claims import Measure as Measure
 from jaxnet.experiments.claims import Statistic as Statistic
 from jaxnet.experiments.claims import claim_of as claim_of
+from jaxnet.experiments.claims import recorded as recorded
 from jaxnet.experiments.experiment import Experiment as Experiment
 from jaxnet.experiments.experiment import OptionError as OptionError
 from jaxnet.experiments.files import StorageError as StorageError
-from jaxnet.experiments.replay import REPLAYS as REPLAYS
-from jaxnet.experiments.replay import Replayed as Replayed
-from jaxnet.experiments.replay import recorded as recorded
-from jaxnet.experiments.replay import replay as replay
-from jaxnet.experiments.replay import replay_length as replay_length
 from jaxnet.experiments.reproduce import Result as Result
 from jaxnet.experiments.reproduce import reproduce as reproduce
 from jaxnet.experiments.reproduce import result as result

@@ -12,12 +12,17 @@ import jax
 import jax.numpy as jnp
 import msgspec
 import numpy as np
-import safetensors
 import safetensors.numpy
 from jax.tree_util import keystr, tree_flatten_with_path
 from jaxtyping import PyTree
 
-from jaxnet.experiments.files import StorageError, expect, replace_file, reported
+from jaxnet.experiments.files import (
+    StorageError,
+    expect,
+    read_file,
+    replace_file,
+    reported,
+)
 
 M = TypeVar("M", bound=msgspec.Struct)
 PATTERN = f"checkpoint-{'[0-9]' * 8}.safetensors"
@@ -88,31 +93,21 @@ def restore(
 
 
 def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
-    with reported(path, "a checkpoint"):
-        if not path.is_file():  # reading a pipe might never end
-            raise OSError("not a file")
-        size = path.stat().st_size
-        expect(size <= _MAX_BYTES, path, f"at most {_MAX_BYTES} bytes", str(size))
-        try:
-            with safetensors.safe_open(path, framework="np") as file:
-                metadata = file.metadata() or {}
-                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except OSError:
-            raise
-        except Exception as error:  # what the decoder meets in foreign bytes is its own
-            raise StorageError(
-                f"{path}: expected safetensors, got others or a part of them "
-                f"({type(error).__name__})."
-            ) from error
-    text = metadata.get("manifest", "")
-    same = metadata.get("sha256") == _checksum(arrays, text)
-    expect(same, path, "a checkpoint as it was saved", "a damaged or another file")
+    content = read_file(path, _MAX_BYTES)
     try:
+        arrays = safetensors.numpy.load(content)
+        end = 8 + int.from_bytes(content[:8], "little")
+        metadata = msgspec.json.decode(content[8:end])["__metadata__"]
+        text, checksum = metadata["manifest"], metadata["sha256"]
+        same = checksum == _checksum(arrays, text)
+        expect(same, path, "a checkpoint as it was saved", "a damaged one")
         return arrays, msgspec.json.decode(text, type=kind)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except StorageError:
+        raise
+    except Exception as error:  # what decoders meet in foreign bytes is their own
+        why = f"{type(error).__name__}: {str(error)[:100]}"
         raise StorageError(
-            f"{path}: expected a manifest of this jaxnet, got an error: "
-            f"{str(error)[:100]}."
+            f"{path}: expected a checkpoint of this jaxnet, got an error: {why}."
         ) from error
 
 

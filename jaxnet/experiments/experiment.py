@@ -6,10 +6,10 @@ claims are made from the fields of `Experiment`, each with its range and its hel
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import msgspec
 import optax
@@ -45,7 +45,6 @@ from jaxnet.sgd import Augment, Optimizer, Options
 _MAX_LAYERS, _MAX_WEIGHTS = 100, 2**28  # a GiB of weights; XLA aborts on terabytes
 _MAX_FLOAT, _MAX_FRACTION = 3.4e38, 0.9999999  # in float32: finite, and below 1
 
-AtLeast0 = Annotated[int, Meta(ge=0, lt=2**31, description="an integer of at least 0")]
 AtLeast1 = Annotated[int, Meta(ge=1, lt=2**31, description="an integer of at least 1")]
 Positive = Annotated[
     float, Meta(ge=1.2e-38, le=_MAX_FLOAT, description="a number above 0")
@@ -212,47 +211,65 @@ def parse(option: str, text: str) -> Any:
 
     Raises OptionError.
     """
-    if option in NAMES:
-        return _named(option, text)
     if option == "sizes":
         parts = [part.strip() for part in text.split(",")]
         return convert(option, [int(p) if p.isdecimal() else p for p in parts])
-    if text == "0" and type(None) in getattr(TYPES[option], "__args__", ()):
-        return None
-    return convert(option, text)
+    never = text == "0" and option not in NAMES and _may_be_none(option)
+    return convert(option, None if never else text)
 
 
 def convert(option: str, value: Any, kind: Any = None, *, lax: bool = True) -> Any:
     """The value, converted to the type of an option, or to `kind`, and in its range.
 
-    Numbers may be texts if `lax`. Raises OptionError.
+    Functions are given by their names, and numbers may be texts if `lax`.
+    Raises OptionError.
     """
+    if (names := NAMES.get(option)) is not None:
+        if value is None and _may_be_none(option):
+            return None
+        if not isinstance(value, str) or value not in names:
+            expected = f"expected one of {', '.join(names)}, got {_short(value)}"
+            raise OptionError(option, expected)
+        return names[value]
     kind = kind or TYPES[option]
     try:
         converted = msgspec.convert(value, kind, strict=not lax)
     except msgspec.ValidationError:
         metadata = getattr(kind, "__metadata__", ()) or kind.__args__[0].__metadata__
-        most, limit = metadata[0].lt, ""
-        if most and isinstance(value, str) and value.isdecimal():
-            above = len(value) > 19 or int(value) >= most
-            limit = f" and at most {most - 1}" if above else ""
-        is_list = isinstance(value, list) and lax
-        shown = ",".join(map(str, value)) if is_list else value
-        raise OptionError(
-            option, f"expected {metadata[0].description}{limit}, got {_short(shown)}"
-        ) from None
-    if option == "sizes":
-        converted = tuple(map(_size, converted))
-        try:
-            weights = sum(n for n, _ in work(converted))
-        except (ValueError, TypeError) as error:
-            message = str(error).removesuffix(".")
-            raise OptionError(option, message[0].lower() + message[1:]) from None
-        if weights > _MAX_WEIGHTS:
-            raise OptionError(
-                option, f"expected at most {_MAX_WEIGHTS:,} weights, got {weights:,}"
-            )
-    return converted
+        expected, below = metadata[0].description, metadata[0].lt
+        if below and isinstance(value, str) and value.isdecimal():
+            large = len(value) > 19 or int(value) >= below
+            expected += f" and at most {below - 1}" * large
+        shown = ",".join(map(str, value)) if isinstance(value, list) and lax else value
+        message = f"expected {expected}, got {_short(shown)}"
+        raise OptionError(option, message) from None
+    return _checked_sizes(converted) if option == "sizes" else converted
+
+
+def _may_be_none(option: str) -> bool:
+    return type(None) in get_args(TYPES[option])
+
+
+def _checked_sizes(parts: Sequence[int | str]) -> tuple[Size, ...]:
+    """The sizes of a network, if they fit each other and are not too many."""
+
+    def size(part: int | str) -> Size:
+        if isinstance(part, int):
+            return part
+        kind, *numbers = re.fullmatch("(conv|pool|)(.*)", part).groups()  # type: ignore
+        made = {"conv": convolution, "pool": max_pool, "": Image}[kind]
+        return made(*map(int, numbers[0].split("x")))
+
+    sizes = tuple(map(size, parts))
+    try:
+        weights = sum(n for n, _ in work(sizes))
+    except (ValueError, TypeError) as error:
+        message = str(error).removesuffix(".")
+        raise OptionError("sizes", message[0].lower() + message[1:]) from None
+    if weights > _MAX_WEIGHTS:
+        expected = f"expected at most {_MAX_WEIGHTS:,} weights, got {weights:,}"
+        raise OptionError("sizes", expected)
+    return sizes
 
 
 def layers(text: str) -> tuple[Size, ...]:
@@ -262,15 +279,6 @@ def layers(text: str) -> tuple[Size, ...]:
     """
     has_image = re.match(r"\s*\d+x\d+", text)
     return parse("sizes", text if has_image else f"28x28,{text}")
-
-
-def _size(size: int | str) -> Size:
-    """The size that a text stands for."""
-    if isinstance(size, int):
-        return size
-    kind, *numbers = re.fullmatch("(conv|pool|)(.*)", size).groups()  # type: ignore
-    made = {"conv": convolution, "pool": max_pool, "": Image}[kind]
-    return made(*map(int, numbers[0].split("x")))
 
 
 def work(sizes: Sequence[Size]) -> list[tuple[int, int]]:
@@ -293,7 +301,7 @@ def described(experiment: Experiment) -> dict[str, Any]:
             if known is value or known == value:
                 return name
         if option == "sizes":
-            return tuple(n if isinstance(n, int) else str(n) for n in value)
+            return [n if isinstance(n, int) else str(n) for n in value]
         plain = value is None or isinstance(value, str | int | float)
         return value if plain else getattr(value, "__name__", str(value))
 
@@ -308,28 +316,10 @@ def from_description(description: Mapping[str, Any]) -> Experiment:
 
     Raises OptionError for a field that an experiment does not have, or a wrong value.
     """
-
-    def values() -> Iterator[tuple[str, Any]]:
-        for option, value in description.items():
-            if option not in TYPES:
-                raise OptionError(_short(option), "expected an option of this jaxnet")
-            if option not in NAMES:
-                yield option, convert(option, value, lax=False)
-            elif value is None and option in ("expand", "augment", "monitor"):
-                yield option, None
-            else:
-                yield option, _named(option, value)
-
-    return Experiment(**dict(values()))
-
-
-def _named(option: str, name: Any) -> Any:
-    names = NAMES[option]
-    if not isinstance(name, str) or name not in names:
-        raise OptionError(
-            option, f"expected one of {', '.join(names)}, got {_short(name)}"
-        )
-    return names[name]
+    for option in description:
+        if option not in TYPES:
+            raise OptionError(_short(option), "expected an option of this jaxnet")
+    return Experiment(**{k: convert(k, v, lax=False) for k, v in description.items()})
 
 
 def _short(value: Any) -> str:

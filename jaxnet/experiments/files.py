@@ -18,6 +18,7 @@ import msgspec
 
 T = TypeVar("T")
 _MAX_BYTES = 2**28  # of a log: two million epochs, or all results of the book
+_NOT_JSON = (msgspec.MsgspecError, RecursionError, UnicodeDecodeError)
 
 
 class StorageError(ValueError):
@@ -105,20 +106,19 @@ def append_line(path: str | Path, value: Any, header: Any = None) -> None:
     An incomplete last line is overwritten. A header, if given, is the first line of a
     new file. Raises StorageError if the file cannot be written.
     """
-    with locked(path) as file:
+    with locked(path) as file, reported(path, "to write here"):
         assert file is not None
-        with reported(path, "to write here"):
-            size = _complete(file)
+        size = _complete(file)
+        file.truncate(size)
+        lines = [header, value] if header is not None and size == 0 else [value]
+        content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+        try:
+            while content:  # a full disk takes a part, then refuses
+                content = content[file.write(content) :]
+            os.fsync(file.fileno())
+        except OSError:
             file.truncate(size)
-            lines = [header, value] if header is not None and size == 0 else [value]
-            content = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-            try:
-                while content:  # a full disk takes a part, then refuses
-                    content = content[file.write(content) :]
-                os.fsync(file.fileno())
-            except OSError:
-                file.truncate(size)
-                raise
+            raise
 
 
 def _complete(file: FileIO) -> int:
@@ -143,7 +143,7 @@ def read_lines(path: str | Path, kind: type[T], *, skip: int = 0) -> list[T]:
     for number, line in enumerate(lines, start=skip + 1):
         try:
             values.append(decoder.decode(line))
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+        except _NOT_JSON as error:
             got, why = line[:60].decode(errors="replace"), str(error)[:100]
             expect(False, path, f"a valid line {number} ({why})", repr(got))
     return values
@@ -156,14 +156,11 @@ def keep_lines(path: str | Path, n: int) -> None:
         file.truncate(sum(len(file.readline()) for _ in range(n)))
 
 
-def _digest(work: Sequence[Any]) -> str:
-    return hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]
-
-
 class Log(Generic[T]):
     """A file of JSON lines whose first one, the header, says what the others share.
 
-    Several processes may add to one file, and share the work: see `claim`.
+    A header has a format and the options of an experiment. Several processes may add to
+    one file, and share the work: see `claim`.
     """
 
     def __init__(self, path: str | Path, header: dict[str, Any], kind: type[T]) -> None:
@@ -185,29 +182,18 @@ class Log(Generic[T]):
             return []
         try:
             found = msgspec.json.decode(first)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError):
+        except _NOT_JSON:
             found = None
         kind = self.header["format"]
-        if not isinstance(found, dict) or found.get("format") != kind:
-            got = repr(first[:60].decode(errors="replace"))
-            wanted = f"a first line with the format {kind!r}"
-            raise StorageError(f"{self.path}: expected {wanted}, got {got}.")
-        self._check_header(found)
+        same = isinstance(found, dict) and found.get("format") == kind
+        got = repr(first[:60].decode(errors="replace"))
+        expect(same, self.path, f"a first line with the format {kind!r}", got)
+        ours, theirs = _flat(msgspec.json.decode(whole)), _flat(found)
+        for name in ours | theirs:
+            value, other = ours.get(name), theirs.get(name)
+            expected = f"{name} {str(value):.100}"
+            expect(value == other, self.path, expected, f"{str(other):.100}")
         return read_lines(self.path, self.kind, skip=1)
-
-    def _check_header(self, found: dict[str, Any]) -> None:
-        ours = msgspec.json.decode(msgspec.json.encode(self.header))
-        for name, value in ours.items():
-            theirs = found.get(name)
-            if isinstance(value, dict) and isinstance(theirs, dict):
-                differ = [
-                    k for k in {**value, **theirs} if value.get(k) != theirs.get(k)
-                ]
-                value, theirs = (
-                    {k: each.get(k) for k in differ} for each in (value, theirs)
-                )
-            wanted = f"{name} {value}"[:200]
-            expect(value == theirs, self.path, wanted, str(theirs)[:200])
 
     def add(self, value: Any) -> None:
         """Add a line, synced to disk when this returns, as `append_line` does."""
@@ -226,3 +212,14 @@ class Log(Generic[T]):
     def forget_claims(self) -> None:
         """Remove the files of the claims, when there is nothing left to claim."""
         shutil.rmtree(self._claims, ignore_errors=True)
+
+
+def _flat(header: Any) -> dict[str, Any]:
+    """A header with the options of its experiment beside its other facts."""
+    options = header.get("experiment")
+    others = {name: value for name, value in header.items() if name != "experiment"}
+    return {**others, **options} if isinstance(options, dict) else others
+
+
+def _digest(work: Sequence[Any]) -> str:
+    return hashlib.sha256(repr(list(work)).encode()).hexdigest()[:16]

@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 from msgspec import Meta
 
 from jaxnet.checks import check_numbers
@@ -46,6 +46,7 @@ class Record(
     broken_layer: list[_Index]  # the first layer that is not finite, or 0
     seconds: Annotated[float, Meta(ge=0)]
     speeds: list[list[float] | None] | None = None  # of layers, if they are monitored
+    measured: dict[str, list[float | None]] | None = None  # costs, if they are drawn
 
 
 class Network(NamedTuple):
@@ -72,8 +73,7 @@ class Epoch(NamedTuple):
     @property
     def accuracy(self) -> Float[np.ndarray, " networks"]:
         """The accuracies on the evaluation data, nan where a network has diverged."""
-        counts = [np.nan if count is None else count for count in self.record.correct]
-        return np.array(counts, float) / self.examples
+        return np.array(self.record.correct, float) / self.examples
 
 
 Measure = Callable[[Experiment, Params, Dataset, Dataset], Any]
@@ -147,15 +147,17 @@ def next_epoch(
     network = advance(e, network, state, fraction, len(evaluation))
     params = present(network.state.params)
     speeds = e.monitor(params, train[:_MONITORED], e.cost) if e.monitor else None
-    if measure is None and test is None:
-        return network, params, network.correct, speeds
     other = evaluation if test is None else test
-    if measure is None:
-        found = jnp.round(accuracy(params, other) * len(other))
-    else:
+    if measure is not None:
         found = measure(e, params, train, other)
+    elif test is None:
+        found = network.correct.astype(network.scale.dtype)
+    else:
+        found = jnp.round(accuracy(params, test) * len(test))
     finite = network.broken_layer == 0
-    found = jax.tree.map(lambda a: jnp.where(finite, a, jnp.nan), found)
+    found, speeds = jax.tree.map(
+        lambda a: jnp.where(finite, a, jnp.nan), (found, speeds)
+    )
     return network, params, found, speeds
 
 
@@ -183,8 +185,7 @@ class Runner:
     ) -> None:
         """Compile; `compile_seconds` is how long it took."""
         e = self.experiment = experiment
-        self.evaluation, self.measure = evaluation, measure
-        self.test = test
+        self.evaluation, self.measure, self.test = evaluation, measure, test
         if e.epochs % e.evaluate_every:
             raise ValueError(
                 f"Expected epochs to be a multiple of {e.evaluate_every}, after which "
@@ -192,23 +193,19 @@ class Runner:
             )
         self.capacity, self.varied = networks, ("eta", *varied)
         self.mesh = layout(networks, rows)
-        at_once = together(e, networks, evaluation)
-        spread = partial(over_networks, self.mesh, at_once)
+        spread = partial(over_networks, self.mesh, together(e, networks, evaluation))
         if self.mesh.shape["data"] > 1:
             e = replace(e, gradient=over_rows(e.gradient))
         learned = train[: e.train_on]
         learned = e.expand(learned) if e.expand else learned
-        self._shared = self._place((learned, evaluation, self.test), P())
+        self._shared = self._place(jax.device_get((learned, evaluation, test)))
         began = time.perf_counter()
         self._begin = spread(partial(begin, e))
-        rates = {name: [0.0] for name in self.varied}  # traced: others compile nothing
-        seeds, rates = self._arguments([0], rates)
-        example = (seeds, rates, self._begin(seeds))
-        number = self._place(np.asarray(0), P())
-        compiled = spread(partial(next_epoch, e, measure)).lower(
-            example, number, *self._shared
-        )
-        self._epoch = compiled.compile()
+        # Rates are traced, so others compile nothing.
+        seeds, rates = self._arguments([0], dict.fromkeys(self.varied, [0.0]))
+        example = (seeds, rates, self._begin(seeds)), self._place(np.asarray(0))
+        lowered = spread(partial(next_epoch, e, measure)).lower(*example, *self._shared)
+        self._epoch = lowered.compile()
         self.compile_seconds = time.perf_counter() - began
 
     def __call__(
@@ -227,22 +224,20 @@ class Runner:
         n = len(seeds)
         rates = {"eta": [self.experiment.eta] * n, **(rates or {})}
         self._check(n, rates)
-        places, rates_there = self._arguments(seeds, rates)
-        done, networks = resume or (0, None)
-        if networks is None:
-            networks = self._begin(places)
+        places = self._arguments(seeds, rates)
+        if resume is None:
+            done, networks = 0, self._begin(places[0])
         else:
-            networks = self._lay_out(networks)
+            done, networks = resume[0], self._lay_out(resume[1])
         for number in range(done, self.experiment.reports):
             began = time.perf_counter()
             networks, params, measured, speeds = self._epoch(
-                (places, rates_there, networks),
-                self._place(np.asarray(number), P()),
-                *self._shared,
+                (*places, networks), self._place(np.asarray(number)), *self._shared
             )
-            results = networks.correct, networks.going, networks.broken_layer, measured
-            correct, going, layers, found = jax.tree.map(
-                lambda array: np.asarray(self._gather(array))[:n], results
+            results = networks.correct, networks.going, networks.broken_layer
+            correct, going, layers, found, speeds = jax.tree.map(
+                lambda array: np.asarray(array)[:n],
+                self._gather((*results, measured, speeds)),
             )
             record = Record(
                 number,
@@ -250,27 +245,15 @@ class Runner:
                 going.tolist(),
                 layers.tolist(),
                 time.perf_counter() - began,
-                None if speeds is None else self._rows(speeds, correct),
+                None if speeds is None else [_finite(row) for row in speeds],
             )
-            if self.measure is None:
-                found = np.where(correct < 0, np.nan, found)
             later = partial(self._first, networks, n)
             if jax.process_count() > 1:  # gathering takes all processes
-                gathered = later()
-                later = partial(lambda networks: networks, gathered)
+                later = partial(lambda gathered: gathered, later())
             params = self._first(params, n)
             yield Epoch(record, len(self.evaluation), found, params, later)
             if not going.any():
                 return
-
-    def _rows(
-        self, speeds: Array, correct: Int[np.ndarray, " n"]
-    ) -> list[list[float] | None]:
-        """The speeds of each network's layers, None if infinite or once it diverged."""
-        found = np.asarray(self._gather(speeds))[: len(correct)]
-        finite = (correct >= 0) & np.isfinite(found).all(axis=1)
-        rows = zip(found.tolist(), finite, strict=True)
-        return [row if known else None for row, known in rows]
 
     def _check(self, n: int, rates: Mapping[str, Sequence[float]]) -> None:
         if not 1 <= n <= self.capacity:
@@ -300,35 +283,33 @@ class Runner:
         Each device has equally many, and a process without a network has a copy.
         """
         devices = self.mesh.shape["networks"]
-        padded = -(-self.capacity // devices) * devices
+        padded = np.arange(-(-self.capacity // devices) * devices)
 
-        def pad(leaf: Array | np.ndarray) -> Array | np.ndarray:
-            return leaf[np.minimum(np.arange(padded), len(leaf) - 1)]
+        def pad(leaf: Array | np.ndarray) -> np.ndarray:
+            return np.asarray(leaf)[np.minimum(padded, len(leaf) - 1)]
 
-        return self._place(jax.tree.map(pad, networks), P("networks"))
+        return self._place(jax.tree.map(pad, networks), "networks")
 
-    def _place(self, arrays: Any, spec: P) -> Any:
-        """Arrays that every process has, placed on the devices of all."""
-        sharding = NamedSharding(self.mesh, spec)
-        arrays = jax.tree.map(jnp.asarray, arrays)
+    def _place(self, arrays: Any, *axes: str) -> Any:
+        """Arrays of all processes, on the devices of all: along the axes, or copied."""
+        sharding = NamedSharding(self.mesh, P(*axes))
         if jax.process_count() == 1:
             return jax.device_put(arrays, sharding)
-        here = jax.tree.map(np.asarray, arrays)
-        return jax.jit(lambda tree: tree, out_shardings=sharding)(here)
+        return jax.jit(lambda tree: tree, out_shardings=sharding)(arrays)
 
     def _gather(self, arrays: Any) -> Any:
-        """Arrays that every process has in full."""
-        if jax.process_count() == 1:
-            return arrays
-        everywhere = NamedSharding(self.mesh, P())
-        return jax.jit(lambda tree: tree, out_shardings=everywhere)(arrays)
+        """Arrays that this process has in full."""
+        return self._place(arrays) if jax.process_count() > 1 else arrays
 
     def _first(self, arrays: Any, n: int) -> Any:
         """Results of the first n networks, on one device."""
         if self.mesh.size > 1:
-            gathered = jax.device_get(self._gather(arrays))
-            return jax.tree.map(lambda leaf: jnp.asarray(leaf[:n]), gathered)
-        return jax.tree.map(lambda leaf: leaf[:n], arrays)
+            arrays = jax.device_get(self._gather(arrays))
+        return jax.tree.map(lambda leaf: jnp.asarray(leaf[:n]), arrays)
+
+
+def _finite(numbers: np.ndarray) -> list[float] | None:
+    return numbers.tolist() if np.isfinite(numbers).all() else None
 
 
 def run(

@@ -25,8 +25,6 @@ from jaxnet.experiments.claims import ACCURACY, Measure
 from jaxnet.experiments.experiment import Experiment, described
 from jaxnet.experiments.files import Log
 from jaxnet.experiments.runner import (
-    Epoch,
-    Network,
     Runner,
     capacity,
     failed_classes,
@@ -73,7 +71,7 @@ class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def values(self) -> Float[np.ndarray, " epochs"]:
         """The curve, nan where the network has diverged."""
-        return _as_array(self.curve)
+        return np.array(self.curve, float)
 
     @property
     def accuracy(self) -> Float[np.ndarray, " epochs"]:
@@ -85,15 +83,11 @@ def curves(
     networks: Sequence[Trained], name: str = "curve"
 ) -> Float[np.ndarray, "networks epochs"]:
     """The curves of networks, with nan after the last epoch of one that diverged."""
-    found = [_as_array(getattr(network, name)) for network in networks]
+    found = [getattr(network, name) for network in networks]
     rows = np.full((len(found), max(map(len, found))), np.nan)
     for row, curve in zip(rows, found, strict=True):
         row[: len(curve)] = curve
     return rows
-
-
-def _as_array(values: Sequence[int | float | None]) -> Float[np.ndarray, " epochs"]:
-    return np.array([np.nan if x is None else x for x in values], float)
 
 
 def identity(rates: Rates, seed: int) -> Hashable:
@@ -163,7 +157,8 @@ def sweep(
             f"Expected as many values of each of {', '.join(RATES)} as of the others, "
             f"such as eta=[0.1, 1.0], got {lengths or 'none'}."
         )
-    settings = [dict(zip(values, each, strict=True)) for each in zip(*values.values())]  # noqa: B905
+    rows = zip(*values.values(), strict=True)
+    settings = [dict(zip(values, row, strict=True)) for row in rows]
     networks = [(rates, seed) for rates in settings for seed in seeds]
     options = {"measure": measure, "progress": progress}
     return train_networks(experiment, train, evaluation, networks, **options)
@@ -186,11 +181,11 @@ def train_networks(
     Those in the log come first. The others are trained and added to it, unless another
     process with the same log has done so; networks that take minutes are continued from
     checkpoints near it. All have the same rates by name. With `test`, these data are
-    measured, and the last networks stay beside the log.
+    measured, and mistakes are kept.
     Raises StorageError if the log is of another experiment.
     """
-    wanted = {identity(rates, seed) for rates, seed in networks}
-    known: set[Any] = set()
+    wanted = {identity(*network) for network in networks}
+    known: set[Hashable] = set()
 
     def new(found: Iterable[Trained]) -> Iterator[Trained]:
         for each in found:
@@ -203,9 +198,9 @@ def train_networks(
     if not todo:
         return
     # A rate that all networks share is a constant of the program: 0 costs nothing.
-    each = {name: [rates[name] for rates, _ in networks] for name in todo[0][0]}
-    varied = [name for name, values in each.items() if len(set(values)) > 1]
-    shared = {name: each[name][0] for name in each if name not in varied}
+    each = {name: {rates[name] for rates, _ in networks} for name in todo[0][0]}
+    varied = [name for name, values in each.items() if len(values) > 1]
+    shared = {name: values.pop() for name, values in each.items() if name not in varied}
     e, n = replace(experiment, **shared), capacity(experiment, len(todo), evaluation)
     runner = Runner(e, train, evaluation, n, varied, measure.take, test=test)
     groups = [todo[i : i + n] for i in range(0, len(todo), n)]
@@ -224,86 +219,71 @@ def _train_groups(
     Processes that compute together train all groups, and the first of them keeps them.
     Others that have the log claim a group each.
     """
-    writer = log if jax.process_index() == 0 else None
     claims = log if jax.process_count() == 1 else None
     left = list(groups)
     for wait in (False, True):  # others' groups are waited for, in case they are killed
         for group in list(left):
-            with (
-                claims.claim(group, wait=wait) if claims else nullcontext(True) as free
-            ):
+            claim = claims.claim(group, wait=wait) if claims else nullcontext(True)
+            with claim as free:
                 if not free:
                     continue
                 left.remove(group)
-                there = (
-                    {each.identity: each for each in claims.read()} if claims else {}
-                )
-                missing = [n for n in group if identity(*n) not in there]
-                found = [there[i] for n in group if (i := identity(*n)) in there]
-                for trained in _train(runner, missing, claims) if missing else [[]]:
-                    for network in trained if writer else ():
-                        writer.add(network)  # type: ignore
-                    yield found + trained
+                ids = {identity(*network) for network in group}
+                lines = claims.read() if claims else []
+                done = {line.identity: line for line in lines if line.identity in ids}
+                missing = [each for each in group if identity(*each) not in done]
+                for found in _train(runner, missing, claims) if missing else [[]]:
+                    if log and jax.process_index() == 0:
+                        for network in found:
+                            log.add(network)
+                    yield [*done.values(), *found]
 
 
-class _Unfinished(msgspec.Struct, frozen=True):
-    """What a checkpoint says of the networks of a group."""
+class _Unfinished(msgspec.Struct):
+    """The networks of a group: what a checkpoint says of them."""
 
     header: dict[str, Any]
     group: list[tuple[dict[str, float], int]]
     curves: list[list[float | None]]
     validation: list[list[float | None]]
-    seconds: float
-
-
-def _continued(
-    runner: Runner, folder: Path | None, now: _Unfinished
-) -> tuple[_Unfinished, tuple[int, Network] | None]:
-    """What the folder's checkpoint says and resumes from, if it is of this group."""
-    if folder is None or not folder.is_dir():
-        return now, None
-    arrays, before, _ = checkpoint.load(folder, _Unfinished)
-    if (before.header, before.group) != (now.header, now.group):
-        return now, None
-    like = shapes(runner.experiment, len(now.group))
-    return before, (len(before.curves[0]), checkpoint.restore(folder, arrays, like))
+    seconds: float = 0.0
 
 
 def _train(
     runner: Runner, group: Group, log: Log[Trained] | None
 ) -> Iterator[list[Trained]]:
-    whole = int if runner.measure is None else float  # counts are exact
+    """After each epoch no networks, and after the last one those of the group.
+
+    With a log, a checkpoint is saved near it each minute, and continued from.
+    """
     seeds = [seed for _, seed in group]
     names = [name for name in runner.varied if name in group[0][0]]
     rates = {name: [each[name] for each, _ in group] for name in names}
     pairs = [(dict(rates), seed) for rates, seed in group]
-    header = log.header if log else {}
-    now = _Unfinished(header, pairs, [[] for _ in group], [[] for _ in group], 0.0)
-    folder = log.beside(pairs) if log else None
-    now, resume = _continued(runner, folder, now)
-
-    def save(epoch: Epoch, now: _Unfinished) -> None:
-        arrays = checkpoint.by_path(epoch.networks())
-        checkpoint.save(folder, len(now.curves[0]), arrays, now)  # type: ignore
-
-    seconds, epoch, saved = now.seconds, None, time.monotonic()
+    curves, validation = ([[] for _ in group] for _ in range(2))
+    now = _Unfinished(log.header if log else {}, pairs, curves, validation)
+    folder, resume = log.beside(pairs) if log else None, None
+    if folder and folder.is_dir():
+        arrays, before, _ = checkpoint.load(folder, _Unfinished)
+        if (before.header, before.group) == (now.header, now.group):
+            like = shapes(runner.experiment, len(group))
+            networks = checkpoint.restore(folder, arrays, like)
+            now, resume = before, (len(before.curves[0]), networks)
+    whole = int if runner.measure is None else float  # counts are exact
+    epoch, saved = None, time.monotonic()
     for epoch in runner(seeds, rates, resume):
-        each = zip(
-            *(now.curves, epoch.measured.tolist()),
-            *(now.validation, epoch.record.correct),
-            strict=True,
-        )
-        for curve, value, validation, count in each:
+        now.seconds += epoch.record.seconds / len(group)
+        for curve, value in zip(now.curves, epoch.measured.tolist(), strict=True):
             curve.append(None if np.isnan(value) else whole(value))
-            if runner.test is not None:
-                validation.append(count)
-        seconds += epoch.record.seconds / len(group)
-        last = epoch.record.epoch == runner.experiment.reports - 1
-        if last or not any(epoch.record.going):
+        if runner.test is not None:
+            for curve, n in zip(now.validation, epoch.record.correct, strict=True):
+                curve.append(n)
+        over = epoch.record.epoch == runner.experiment.reports - 1
+        if over or not any(epoch.record.going):
             break
         if folder and time.monotonic() - saved > _PAUSE:
-            now = msgspec.structs.replace(now, seconds=seconds)
-            save(epoch, now)
+            arrays = checkpoint.by_path(epoch.networks())
+            checkpoint.save(folder, len(now.curves[0]), arrays, now)
             saved = time.monotonic()
         yield []
     assert epoch is not None
@@ -322,12 +302,10 @@ def _train(
             of=len(measured_on),
             failed_classes=failed[i],
             mistakes=wrong[i],
-            seconds=round(seconds, 3),
+            seconds=round(now.seconds, 3),
             **here,
         )
         for i, (rates, seed) in enumerate(pairs)
     ]
-    if folder and runner.test is not None:
-        save(epoch, now)
-    elif folder:
+    if folder:
         shutil.rmtree(folder, ignore_errors=True)

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import partial
 from importlib.resources import files
@@ -88,9 +88,12 @@ def load_function(
         ) from error
 
 
-def save_onnx(path: str | Path, params: Params) -> None:
+def save_onnx(
+    path: str | Path, params: Params, classes: Sequence[str] | None = None
+) -> None:
     """Write the network in the ONNX format, from `input` to `output`.
 
+    Names of the classes are saved in the file's metadata, a line each.
     Raises ModuleNotFoundError if onnx is missing, ValueError for an activation that is
     none of jaxnet's own.
     """
@@ -124,6 +127,8 @@ def save_onnx(path: str | Path, params: Params) -> None:
     graph = make.make_graph(nodes, "jaxnet", ends[:1], ends[1:], weights)
     opset = make.make_opsetid("", _OPSET)
     model = make.make_model(graph, opset_imports=[opset], ir_version=8)
+    if classes:
+        make.set_model_props(model, {"classes": "\n".join(classes)})
     onnx.checker.check_model(model)
     replace_file(path, model.SerializeToString())
 

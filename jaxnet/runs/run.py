@@ -82,6 +82,10 @@ class Run:
     experiment: Experiment
     records: list[Record] = field(default_factory=list)  # one for each epoch
     skipped: tuple[str, ...] = ()  # why newer checkpoints, if any, are not used
+    # Those of the checkpoint, from which it is resumed.
+    arrays: dict[str, np.ndarray] = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @property
     def seeds(self) -> range:
@@ -99,6 +103,18 @@ class Run:
         """The accuracies."""
         return history(self.records, self.manifest.examples)
 
+    @property
+    def resumed(self) -> tuple[int, Network] | None:
+        """The number of epochs saved and the networks after them, or None.
+
+        Raises StorageError if the networks are not the experiment's.
+        """
+        if not self.manifest.epochs_done:
+            return None
+        like = shapes(self.experiment, len(self.seeds))
+        networks = checkpoint.restore(self.path, self.arrays, like)
+        return self.manifest.epochs_done, networks
+
 
 def is_run(path: Path) -> bool:
     """Whether a folder contains a run, even one without a finished epoch."""
@@ -107,8 +123,7 @@ def is_run(path: Path) -> bool:
 
 def history(records: list[Record], examples: int) -> Float[np.ndarray, "seeds epochs"]:
     """The accuracies of one or more epochs, nan where a network has diverged."""
-    counts = [[np.nan if n is None else n for n in each.correct] for each in records]
-    return np.array(counts, float).T / examples
+    return np.array([each.correct for each in records], float).T / examples
 
 
 def checksum(data: Split) -> str:
@@ -125,10 +140,6 @@ def read(path: str | Path) -> Run:
 
     Raises StorageError if there is none, or it is damaged.
     """
-    return _read(path)[0]
-
-
-def _read(path: str | Path) -> tuple[Run, dict[str, np.ndarray]]:
     path = Path(path)
     arrays, manifest, skipped = checkpoint.load(path, Manifest)
     try:
@@ -139,12 +150,12 @@ def _read(path: str | Path) -> tuple[Run, dict[str, np.ndarray]]:
     n, examples = manifest.seeds, manifest.examples
     for number, record in enumerate(records):
         lists = (record.correct, record.going, record.broken_layer)
+        lists += (record.speeds or lists[0], *(record.measured or {}).values())
         valid = record.epoch == number and all(len(each) == n for each in lists)
-        valid = valid and len(record.speeds or lists[0]) == n
         valid = valid and all(count is None or count <= examples for count in lists[0])
         wanted = f"epoch {number} of {n} networks on line {number + 1}"
         expect(valid, path / METRICS, wanted, str(record)[:60])
-    return Run(path, manifest, experiment, records, skipped), arrays
+    return Run(path, manifest, experiment, records, skipped, arrays)
 
 
 def networks(path: str | Path) -> list[Params]:
@@ -152,19 +163,16 @@ def networks(path: str | Path) -> list[Params]:
 
     Raises StorageError if there is no run, or no epoch of it.
     """
-    run, arrays = _read(path)
-    epochs = run.manifest.epochs_done
-    expect(epochs > 0, run.path, "a run that has done an epoch", "none done")
+    run = read(path)
     with jax.enable_x64(run.manifest.environment.get("dtype") == "float64"):
-        params = _restored(run, arrays).state.params
-        leaves = [np.asarray(leaf) for leaf in jax.tree.leaves(params)]
-    finite = all(np.isfinite(leaf).all() for leaf in leaves)
+        if (resumed := run.resumed) is None:
+            raise StorageError(f"{path}: expected a run that has done an epoch.")
+        found = jax.device_get(resumed[1].state.params)
+    finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
     expect(finite, run.path, "finite weights and biases", "nan or infinity")
-    here = jax.tree.unflatten(jax.tree.structure(params), map(jnp.asarray, leaves))
+    here = jax.tree.map(jnp.asarray, found)  # in the precision of this process
     present = without_dropout(here, run.experiment.dropout)
-    return [
-        jax.tree.map(lambda leaf, i=i: leaf[i], present) for i in range(len(run.seeds))
-    ]
+    return [jax.tree.map(lambda a, i=i: a[i], present) for i in range(len(run.seeds))]
 
 
 class TrainedNetwork(NamedTuple):
@@ -194,39 +202,14 @@ def load_network(path: str | Path, seed: int | None = None) -> TrainedNetwork:
     return TrainedNetwork(found, run.experiment.cost)
 
 
-def _restored(run: Run, arrays: dict[str, np.ndarray]) -> Network:
-    like = shapes(run.experiment, len(run.seeds))
-    return checkpoint.restore(run.path, arrays, like)
-
-
 class Writer:
-    """Saves a run in its folder during training; from `begin` or `resume`.
+    """Saves a run in its folder during training; from `begin` or `resume`."""
 
-    With `only_read` it writes nothing: of several processes, one saves the run.
-    """
-
-    def __init__(
-        self, run: Run, arrays: dict[str, np.ndarray], only_read: bool = False
-    ) -> None:
-        """Continue from the run's last checkpoint."""
-        self.run, self._arrays, self._only_read = run, arrays, only_read
-        self._last: tuple[int, Callable[[], Any]] | None = None  # not yet saved
+    def __init__(self, run: Run) -> None:
+        """Continue after the run's last epoch."""
+        self.run = run
+        self._last: tuple[int, Callable[[], Network]] | None = None  # not yet saved
         self._when = time.monotonic()
-
-    @property
-    def resumed(self) -> tuple[int, Network] | None:
-        """The number of epochs saved and the networks after them, or None.
-
-        Raises StorageError if the networks are not the experiment's.
-        """
-        done = self.run.manifest.epochs_done
-        return (done, _restored(self.run, self._arrays)) if done else None
-
-    def extend(self, epochs: int) -> None:
-        """Set the run's number of epochs."""
-        experiment = replace(self.run.experiment, epochs=epochs)
-        self.run = replace(self.run, experiment=experiment)
-        self._write(self.run.manifest.epochs_done, self._arrays)
 
     def add(self, record: Record, networks: Callable[[], Network]) -> None:
         """Save an epoch's record, and from time to time the networks after it.
@@ -234,8 +217,6 @@ class Writer:
         Raises StorageError if they cannot be written.
         """
         self.run.records.append(record)
-        if self._only_read:
-            return
         append_line(self.run.path / METRICS, record)
         self._last = (record.epoch + 1, networks)
         if time.monotonic() - self._when >= _PAUSE:
@@ -245,18 +226,18 @@ class Writer:
         """Save the networks after the last epoch, synced to disk when this returns."""
         if self._last is not None:
             epochs, networks = self._last
-            self._write(epochs, checkpoint.by_path(networks()))
+            self.write(epochs, checkpoint.by_path(networks()))
             self._last, self._when = None, time.monotonic()
 
-    def _write(self, epochs: int, arrays: dict[str, np.ndarray]) -> None:
+    def write(self, epochs: int, arrays: dict[str, np.ndarray]) -> None:
+        """Write a checkpoint of the networks after some epochs."""
         manifest = msgspec.structs.replace(
             self.run.manifest,
             experiment=described(self.run.experiment),
             epochs_done=epochs,
         )
         self.run = replace(self.run, manifest=manifest)
-        if not self._only_read:
-            checkpoint.save(self.run.path, epochs, arrays, manifest)
+        checkpoint.save(self.run.path, epochs, arrays, manifest)
 
 
 @contextmanager
@@ -268,7 +249,6 @@ def begin(
     environment: dict[str, str],
     source: Source = _MNIST,
     classes: list[str] | None = None,
-    only_read: bool = False,
 ) -> Iterator[Writer]:
     """A context that saves a run in a new folder, locked against other processes.
 
@@ -276,51 +256,53 @@ def begin(
     something in it, or cannot be written to.
     """
     path = Path(path)
-    examples = len(getattr(data, experiment.evaluate_on))
     manifest = Manifest(
         "jaxnet run 2",
         *(described(experiment), seeds.start, len(seeds)),
         os.path.abspath(source.path) if source.path else None,
-        *(checksum(data), examples, environment, 0),
+        *(checksum(data), len(getattr(data, experiment.evaluate_on)), environment, 0),
         *(source.transpose, source.label_column, classes),
     )
-    if only_read:
-        yield Writer(Run(path, manifest, experiment), {}, only_read)
-        return
-    _check_new(path)
+    _check_new(path)  # or what is there would get a lock
     with _locked(path):
         _check_new(path)
-        writer = Writer(Run(path, manifest, experiment), {})
-        writer._write(0, {})
-        try:
-            yield writer
-        finally:
-            writer.save()
+        writer = Writer(Run(path, manifest, experiment))
+        writer.write(0, {})
+        yield from _until_saved(writer)
 
 
 @contextmanager
-def resume(path: str | Path, only_read: bool = False) -> Iterator[Writer]:
+def resume(path: str | Path, epochs: int | None = None) -> Iterator[Writer]:
     """A context that continues the run in a folder, from its last checkpoint.
 
-    Raises StorageError if there is none, or another process writes to it.
+    `epochs` is its number of epochs from now on. Raises StorageError if there is no
+    run, or another process writes to it.
     """
-    run, arrays = _read(path)  # or another kind of folder would get a lock
-    if only_read:
-        done = run.records[: run.manifest.epochs_done]
-        yield Writer(replace(run, records=done), arrays, only_read)
-        return
-    with _locked(Path(path)):
-        run, arrays = _read(path)
-        done = run.manifest.epochs_done
-        metrics, n = run.path / METRICS, len(run.records)
+    run = read(path)  # or another kind of folder would get a lock
+    with _locked(run.path):
+        run = read(path)
+        done, metrics, n = (
+            run.manifest.epochs_done,
+            run.path / METRICS,
+            len(run.records),
+        )
         expect(n >= done, metrics, f"{done} records of the run", str(n))
         if n:
             keep_lines(metrics, done)
-        writer = Writer(replace(run, records=run.records[:done]), arrays)
-        try:
-            yield writer
-        finally:
-            writer.save()
+        experiment = replace(run.experiment, epochs=epochs or run.experiment.epochs)
+        changed = experiment != run.experiment
+        run = replace(run, experiment=experiment, records=run.records[:done])
+        writer = Writer(run)
+        if changed:
+            writer.write(done, run.arrays)
+        yield from _until_saved(writer)
+
+
+def _until_saved(writer: Writer) -> Iterator[Writer]:
+    try:
+        yield writer
+    finally:
+        writer.save()
 
 
 @contextmanager
