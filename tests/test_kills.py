@@ -1,4 +1,4 @@
-"""Commands are killed at each of their writes, and continue to the same bits.
+"""Runs and logs are killed at each of their writes, and continue to the same bits.
 
 The process from which they are forked again and again is this module: `python -m` it.
 """
@@ -21,63 +21,97 @@ from unittest import mock
 import numpy as np
 import pytest
 
+import jaxnet
 from jaxnet import runs
 from jaxnet.cli import main
-from jaxnet.experiments import CLAIMS, Claim, Experiment, checkpoint
+from jaxnet.experiments import CLAIMS, Claim, Experiment, Trained, checkpoint
 from jaxnet.experiments.claims import BEST
+from jaxnet.experiments.sweep import log_of
 from jaxnet.runs.run import Manifest
 from tests.kills import at_step, every_step, forked, kill_myself, left_at_each_step
 
 ROOT = Path(__file__).parent.parent
-TINY = Claim(Experiment(sizes=(4, 3, 2), epochs=2, batch_size=4), 50.0, BEST, "1")
+E = Experiment(sizes=(4, 3, 2), epochs=2, batch_size=4)
 SIZES = "--sizes 4,3,2 --batch-size 4"
-MOMENTUM = f"train {SIZES} --momentum 0.5 --eta 0.1"
-ADAM = f"train {SIZES} --optimizer adam --eta 0.1 --dropout 0.2 --schedule 90"
-SWEEP = f"sweep {SIZES} --eta 0.1,1"
-# A command, how often it is killed at a write and at random, and its file of lines.
-COMMANDS = {
-    "adam": (f"{ADAM} --epochs 500 --out", 80, 10, runs.METRICS),
-    "momentum": (f"{MOMENTUM} --seeds 2 --epochs 500 --out", 70, 10, runs.METRICS),
-    "sweep": (f"{SWEEP} --epochs 2 --seeds 12 --out", 15, 0, "sweep.jsonl"),
-    "reproduce": ("reproduce tiny --seeds 24 --out", 15, 0, "tiny.jsonl"),
-}
+PIXELS = np.random.default_rng(0).integers(0, 256, (24, 4))
 
 
-def data_file(folder: Path) -> Path:
-    """Twenty-four pictures of four pixels, in two classes."""
-    pixels = np.random.default_rng(0).integers(0, 256, (24, 4)).tolist()
-    rows = (",".join(map(str, [i % 2, *row])) for i, row in enumerate(pixels))
-    path = folder / "data.csv"
-    path.write_text("\n".join(rows) + "\n")
-    return path
+def nothing(file, content):
+    pass
 
 
-def said(*words) -> tuple[int, str]:
-    """A command's exit code, and all that it prints."""
-    text = io.StringIO()
-    with redirect_stdout(text), redirect_stderr(text):
-        code = main([str(word) for word in words])
-    return code, text.getvalue()
+def save_run(folder: Path, happens=nothing, epochs=500) -> None:
+    """Begin a run or continue it, with arrays in place of networks, which JAX makes."""
+    rows = jaxnet.Dataset(PIXELS.astype(np.uint8), np.eye(2)[np.arange(24) % 2])
+    data = jaxnet.Split(rows, rows, rows)
+    resumed = begun(folder)
+    with every_step(happens), mock.patch("jaxnet.runs.run._PAUSE", 0.0):
+        new = (
+            runs.resume(folder)
+            if resumed
+            else runs.begin(folder, E, range(1), data, {})
+        )
+        with new as writer:
+            for epoch in range(len(writer.run.records), epochs):
+                arrays = {"w": np.full((30, 50), epoch + 1.0)}
+                record = runs.Record(epoch, [epoch % 24], [True], [0], 0.1)
+                writer.add(record, lambda arrays=arrays: arrays)  # type: ignore
 
 
-def begun(folder: Path) -> bool:
-    return any(folder.glob(checkpoint.PATTERN))
+def save_lines(folder: Path, happens=nothing, networks=100) -> None:
+    """Add each network to a sweep's file, but for those that it has."""
+    log = log_of(folder / "sweep.jsonl", E)
+    with every_step(happens):
+        known = {each.seed for each in log.read()}
+        for seed in set(range(networks)) - known:
+            with log.claim([({}, seed)], wait=False) as free:
+                assert free
+                log.add(
+                    Trained(
+                        seed=seed, curve=[seed], of=24, failed_classes=[], seconds=1
+                    )
+                )
+        log.forget_claims()
 
 
-def do(command: str, data: Path, folder: Path, happens=lambda *_: None) -> None:
+def do(command: str, folder: Path, happens=nothing) -> None:
     """Begin the command, or continue it, and have it keep every epoch."""
+    data = folder.parent / "data.csv"
+    rows = (",".join(map(str, [i % 2, *row])) for i, row in enumerate(PIXELS))
+    data.write_text("\n".join(rows) + "\n")
     name, *options = command.split()
     place = folder / "sweep.jsonl" if name == "sweep" else folder
     words = [name, "--data", data, *options, place]
     if name == "train" and begun(folder):
         words = [name, "--resume", folder]
+    text = io.StringIO()
     with (
         every_step(happens),
         mock.patch("jaxnet.runs.run._PAUSE", 0.0),
-        mock.patch.dict(CLAIMS, {"tiny": TINY}),
+        mock.patch.dict(CLAIMS, {"tiny": Claim(E, 50.0, BEST, "1")}),
+        redirect_stdout(text),
+        redirect_stderr(text),
     ):
-        code, text = said(*words)
-    assert code == 0, text
+        code = main([str(word) for word in words])
+    assert code == 0, text.getvalue()
+
+
+ADAM = f"train {SIZES} --optimizer adam --eta 0.1 --dropout 0.2 --schedule 90"
+# What is killed, how often at a write and at random, and its file of lines.
+CASES: dict[str, tuple[Callable[..., None], int, int, str]] = {
+    "run": (save_run, 125, 0, runs.METRICS),
+    "lines": (save_lines, 53, 0, "sweep.jsonl"),
+    "train": (partial(do, f"{ADAM} --epochs 300 --out"), 6, 6, runs.METRICS),
+    "sweep": (
+        partial(do, f"sweep {SIZES} --eta 0.1,1 --epochs 2 --seeds 12 --out"),
+        *(6, 0, "sweep.jsonl"),
+    ),
+    "reproduce": (partial(do, "reproduce tiny --seeds 24 --out"), 4, 0, "tiny.jsonl"),
+}
+
+
+def begun(folder: Path) -> bool:
+    return any(folder.glob(checkpoint.PATTERN))
 
 
 def lines(path: Path) -> list[dict]:
@@ -122,7 +156,7 @@ def kill_at_each_write(
     now, step, most = 0, 1, 0
     for number in range(kills):
         happens = at_step(step, kill_myself, part=number % 3 / 2)
-        assert is_killed(forked(partial(work, happens)))
+        assert is_killed(forked(partial(work, happens=happens)))
         before, now = now, done()
         assert before <= now <= before + 2
         most = max(most, step)
@@ -147,80 +181,75 @@ def kill_at_random(
 
 
 def kill(name: str, folder: Path) -> None:
-    """Kill a command again and again; print the steps done, and what was left to do."""
-    for each in ("train", "sweep", "reproduce"):  # once, and not in every process
-        import_module(f"jaxnet.cli.{each}")
-    command, at_writes, at_random, file = COMMANDS[name]
-    data, straight, killed = data_file(folder), folder / "straight", folder / "killed"
-    assert not is_killed(forked(partial(do, command, data, straight)))
+    """Kill it again and again; print the steps done, and what was left to do."""
+    for command in ("train", "sweep", "reproduce"):  # once, and not in every process
+        import_module(f"jaxnet.cli.{command}")
+    work, at_writes, at_random, file = CASES[name]
+    straight, killed = folder / "straight", folder / "killed"
+    assert not is_killed(forked(partial(work, straight)))
     expected = lines(straight / file)
-    work = partial(do, command, data, killed)
     done = partial(check, killed / file, expected)
-    steps = kill_at_each_write(work, done, at_writes)
-    kill_at_random(work, done, killed / file, at_random)
+    steps = kill_at_each_write(partial(work, killed), done, at_writes)
+    kill_at_random(partial(work, killed), done, killed / file, at_random)
     left = len(expected) - done()
-    assert not is_killed(forked(work))
+    assert not is_killed(forked(partial(work, killed)))
     assert lines(killed / file) == expected and arrays(killed) == arrays(straight)
     print(json.dumps({"steps": steps, "left": left}))
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("names", [("adam", "momentum"), ("sweep", "reproduce")])
-def test_commands_survive_180_kills_at_their_writes_and_20_at_random(tmp_path, names):
-    """Each kill is a SIGKILL of a process that runs the command itself.
+@pytest.mark.parametrize("name", CASES)
+def test_200_kills_lose_nothing(tmp_path, name):
+    """Each is a SIGKILL: 178 of what writes alone, and 22 of commands that train.
 
     Python and JAX take seconds to start, so a process that has imported them, and not
     let JAX start its threads, forks all others.
     """
+    assert (
+        sum(at_writes + at_random for _, at_writes, at_random, _ in CASES.values())
+        == 200
+    )
     command = [sys.executable, "-W", "ignore::RuntimeWarning", "-m", "tests.test_kills"]
-    started = []
-    for name in names:
-        (tmp_path / name).mkdir()
-        words, pipe = [*command, name, str(tmp_path / name)], subprocess.PIPE
-        started.append(
-            subprocess.Popen(words, cwd=ROOT, stdout=pipe, stderr=pipe, text=True)
-        )
-    ended = [process.communicate() for process in started]  # all, before any fails
-    for name, process, (out, err) in zip(names, started, ended, strict=True):
-        assert process.returncode == 0, err
-        found = json.loads(out)
-        # An epoch is four steps of its record, and seven of its checkpoint; a network
-        # is one of its claim, and four of its line.
-        assert found["steps"] > (2 * (4 + 7) if "train" in COMMANDS[name][0] else 8)
-        assert found["left"] > 0
+    words = [*command, name, str(tmp_path)]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    # An epoch is four steps of its record, and seven of its checkpoint; a network is
+    # one of its claim, and four of its line.
+    assert found["steps"] > {"run": 2 * (4 + 7), "lines": 2 * (1 + 4)}.get(name, 3)
+    assert found["left"] > 0
 
 
-def test_what_a_kill_at_any_write_would_leave_of_a_run_is_resumed_to_the_same_bits(
-    tmp_path,
-):
-    data, run = data_file(tmp_path), tmp_path / "run"
-    work = partial(do, f"{MOMENTUM} --epochs 3 --out", data)
+def test_what_a_kill_at_any_write_would_leave_of_a_run_is_resumed(tmp_path, capsys):
+    run, work = tmp_path / "run", partial(save_run, epochs=3)
     copies = left_at_each_step(run, work)
     expected = lines(run / runs.METRICS)
     saved = [check(copy / runs.METRICS, expected) for copy in copies]
     assert saved == sorted(saved) and set(saved) == {0, 1, 2, 3}
     assert len(copies) > 3 * (4 + 7)
-    for copy in (copies[5], copies[saved.index(2) - 1]):
-        code, text = said("runs", "list", copy.parent)
-        done = len(lines(copy / runs.METRICS))
+    for copy in copies:
+        code, done = (
+            main(["runs", "list", str(copy.parent)]),
+            len(lines(copy / runs.METRICS)),
+        )
+        text = capsys.readouterr()
         if begun(copy):
-            assert code == 0 and f" {done}/3 " in text.splitlines()[1]
+            assert code == 0 and f" {done}/2 " in text.out.splitlines()[1]
         else:
-            assert code == 2 and "expected a folder of runs, from train --out" in text
+            assert code == 2 and "a folder of runs, from train --out" in text.err
         work(copy)
         assert lines(copy / runs.METRICS) == expected and arrays(copy) == arrays(run)
 
 
 def test_what_a_kill_at_any_write_would_leave_of_a_sweep_is_continued(tmp_path):
-    data, folder = data_file(tmp_path), tmp_path / "sweep"
-    work = partial(do, f"{SWEEP} --epochs 1 --out", data)
+    folder, work = tmp_path / "sweep", partial(save_lines, networks=3)
     copies = left_at_each_step(folder, work)
     expected = lines(folder / "sweep.jsonl")
     done = [check(copy / "sweep.jsonl", expected) for copy in copies]
-    assert done == sorted(done) and set(done) == {0, 2, 3}  # with the header
-    copy = copies[done.index(2) + 1]
-    work(copy)
-    assert lines(copy / "sweep.jsonl") == expected
+    assert done == sorted(done) and set(done) == {0, 2, 3, 4}  # with the header
+    for copy in copies:
+        work(copy)
+        assert lines(copy / "sweep.jsonl") == expected
 
 
 if __name__ == "__main__":
