@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 
@@ -12,6 +13,7 @@ import numpy as np
 import jaxnet
 from jaxnet import Activation, sigmoid
 from jaxnet.cli import main
+from jaxnet.experiments import Runner
 
 
 def idx(array) -> bytes:
@@ -160,3 +162,19 @@ def assert_lines(axes, expected) -> None:
     lines = {line.get_label(): line.get_data() for line in axes.lines}
     for label, points in expected.items():
         np.testing.assert_allclose(lines[label], points, rtol=1e-6)
+
+
+_RUNNERS: dict = {}
+
+
+def cached_runner(e, train, evaluation, networks=1, varied=(), measure=None, **options):
+    """A `Runner`, compiled once for all experiments that differ in epochs and eta."""
+    data = (train, evaluation, options.get("test"))
+    key = (replace(e, epochs=e.evaluate_every, eta=1.0), networks, *varied, measure)
+    key += (options.get("rows"), jnp.result_type(float))
+    key += tuple(leaf.shape for leaf in jax.tree.leaves(data))
+    if key not in _RUNNERS:
+        runner = Runner(e, train, evaluation, networks, varied, measure, **options)
+        _RUNNERS[key] = runner
+    _RUNNERS[key].experiment = e
+    return _RUNNERS[key]

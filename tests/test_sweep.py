@@ -6,6 +6,7 @@ import math
 import sys
 from dataclasses import replace
 from functools import partial
+from unittest import mock
 
 import jax
 import numpy as np
@@ -20,7 +21,6 @@ from jaxnet.experiments import (
     Claim,
     Experiment,
     Result,
-    Runner,
     StorageError,
     Trained,
     reproduce,
@@ -32,10 +32,20 @@ from jaxnet.experiments.reproduce import file_of, log_of_claim, missing, table
 from jaxnet.experiments.sweep import environment, log_of, train_networks
 from scripts import tables
 from scripts.reproduce import lines
-from tests.helpers import refused
+from tests.helpers import cached_runner, refused
 
 reproduction = sys.modules["jaxnet.experiments.reproduce"]
 SMALL = Experiment(sizes=(784, 4, 10), epochs=2, eta=0.5, cost=jaxnet.cross_entropy)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once():
+    """Networks of the same program are compiled once for all tests."""
+    with (
+        mock.patch("jaxnet.experiments.sweep.Runner", cached_runner),
+        mock.patch("jaxnet.cli.train.Runner", cached_runner),
+    ):
+        yield
 
 
 def no_progress(items, total, label):
@@ -51,7 +61,7 @@ def test_a_sweep_trains_each_setting_as_it_trains_alone(small_mnist_data):
     settings = [({"eta": 0.5, "l2": 0.0}, 3), ({"eta": 0.5, "l2": 0.0}, 4)]
     settings += [({"eta": 0.1, "l2": 5.0}, 3), ({"eta": 0.1, "l2": 5.0}, 4)]
     assert [(network.rates, network.seed) for network in found] == settings
-    alone = Runner(replace(SMALL, eta=0.1, l2=5.0), train, test)
+    alone = cached_runner(replace(SMALL, eta=0.1, l2=5.0), train, test)
     for network in found[2:]:
         expected = [epoch.record.correct[0] for epoch in alone([network.seed])]
         np.testing.assert_allclose(network.values, np.array(expected, float), atol=2)
@@ -64,12 +74,15 @@ def test_a_sweep_trains_each_setting_as_it_trains_alone(small_mnist_data):
         ({}, r"such as eta=\[0.1, 1.0\], got none"),
         ({"eta": [0.1, 1.0], "l2": [5.0]}, "got {'eta': 2, 'l2': 1}"),
         ({"momentum": [0.1]}, "each of eta, l1, l2, dropout"),
+        ({"eta": [0.1, math.nan]}, "eta of at least 0, got nan"),
+        ({"l2": [-100.0]}, "l2 of at least 0, got -100"),
+        ({"dropout": [1.5]}, "dropout of at least 0 and below 1, got 1.5"),
     ],
 )
 def test_values_that_no_network_can_have_are_refused(small_mnist_data, values, message):
     train, _, test = small_mnist_data
     with pytest.raises(ValueError, match=message):
-        next(sweep(SMALL, train, test, [1], **values))
+        sweep(SMALL, train, test, [1], **values)
 
 
 def test_processes_that_share_a_file_share_the_work(small_mnist_data, tmp_path):
@@ -77,15 +90,13 @@ def test_processes_that_share_a_file_share_the_work(small_mnist_data, tmp_path):
     train, _, test = small_mnist_data
     networks = [({"eta": eta}, 1) for eta in (0.5, 0.1)]
     [first, second] = train_networks(SMALL, train, test, networks)
-    log = log_of(tmp_path / "sweep.jsonl", SMALL)
-    claimed = log_of(tmp_path / "sweep.jsonl", SMALL)
-    with claimed.claim([networks[0]], wait=False) as free:
+    log, theirs = (log_of(tmp_path / "sweep.jsonl", SMALL) for _ in range(2))
+    with theirs.claim([networks[0]], wait=False) as free:
         assert free
         ours = train_networks(SMALL, train, test, networks, log=log)
         assert next(ours).rates == second.rates, "the other network comes first"
         log.add(first)  # by the other process
-    [theirs] = ours
-    assert theirs.rates == first.rates
+    assert [network.rates for network in ours] == [first.rates]
     assert len(log.read()) == 2 and not list(tmp_path.glob(".*"))
 
 
@@ -195,15 +206,13 @@ def test_a_claim_continues_and_has_the_curves_of_a_run(
     short_claims, small_mnist_data, tmp_path
 ):
     assert result("one", tmp_path) is None
-    assert missing("one", 2, tmp_path) == [1, 2]
-    arguments = (tmp_path, no_progress)
-    assert len(list(reproduce("one", small_mnist_data, [1], *arguments))) == 1
-    assert missing("one", 2, tmp_path) == [2]
-    list(reproduce("one", small_mnist_data, [2], *arguments))
+    for seed, left in ((1, [1, 2]), (2, [2])):
+        assert missing("one", 2, tmp_path) == left
+        list(reproduce("one", small_mnist_data, [seed], tmp_path, no_progress))
     found, (train, _, test) = result("one", tmp_path), small_mnist_data
     assert found is not None and found.curves.shape == (2, 2)
-    runner = Runner(short_claims["one"].experiment, train, test)
-    expected = [[epoch.measured[0] / 2 for epoch in runner([seed])] for seed in (1, 2)]
+    runner = cached_runner(SMALL, train, test)
+    expected = [[epoch.record.correct[0] / 2 for epoch in runner([k])] for k in (1, 2)]
     np.testing.assert_allclose(found.curves, expected, atol=1)
     path = file_of("one", tmp_path)
     text = path.read_text()
@@ -215,30 +224,24 @@ def test_a_claim_continues_and_has_the_curves_of_a_run(
     assert path == file_of("the same", tmp_path) != file_of("a cost", tmp_path)
 
 
-def test_what_is_measured_is_of_the_network(short_claims, small_mnist_data, tmp_path):
-    data, e = small_mnist_data, short_claims["a cost"].experiment
-    list(reproduce("a cost", data, [1], tmp_path, no_progress))
-    found = result("a cost", tmp_path)
-    take = book.TRAINING_COST.take
-    *_, after = Runner(e, data.train, data.test, measure=take)([1])
-    params = [jaxnet.Layer(w[0], b[0]) for w, b in after.params]
+def test_what_is_measured_is_of_the_network(small_mnist_data, tmp_path):
+    train, _, test = small_mnist_data
+    e, params = replace(SMALL, l2=5.0), SMALL.init(jax.random.key(0))
 
-    def total(params, part):
+    def total(part):
         """The cost as the book's second program measures it."""
         return jaxnet.total_cost(params, part, e.cost, l2=5.0, n=len(part.x))
 
     expected = {
-        book.TRAINING_COST: lambda p, train, test: total(p, train),
-        book.EVALUATION_COST: lambda p, train, test: total(p, test),
-        book.TRAINING_ACCURACY: lambda p, train, test: 100 * jaxnet.accuracy(p, train),
+        book.TRAINING_COST: lambda: total(train),
+        book.EVALUATION_COST: lambda: total(test),
+        book.TRAINING_ACCURACY: lambda: 100 * jaxnet.accuracy(params, train),
     }
-    wanted = [jax.jit(f)(params, data.train, data.test) for f in expected.values()]
-    for measure, value in zip(expected, wanted, strict=True):
-        assert measure.take is not None
-        measured = jax.jit(partial(measure.take, e))(params, data.train, data.test)
-        assert float(measured) == pytest.approx(float(value), rel=1e-5)
-    assert found is not None
-    assert found.curves[0, -1] == pytest.approx(float(wanted[0]), rel=1e-5)
+    takes = [partial(measure.take, e, params, train, test) for measure in expected]
+    found, wanted = jax.jit(
+        lambda: [[take() for take in each] for each in (takes, expected.values())]
+    )()
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_a_file_of_other_settings_or_of_no_networks_is_refused(short_claims, tmp_path):
@@ -331,19 +334,26 @@ def test_a_claim_of_chapter_6_continues_to_the_same_bits(
     e = replace(SMALL, epochs=3, evaluate_on="validation", dropout=0.1)
     claim = Claim(e, 99.0, book.AT_BEST_OF_THREE, "web 6", book.TEST_ACCURACY)
     monkeypatch.setitem(short_claims, "six", claim)
+    done = []
 
     def stop(items, total, label):
-        for i, item in enumerate(items):
-            if i == 2:
-                raise KeyboardInterrupt
+        yield from itertools.islice(items, 2)
+        raise KeyboardInterrupt
+
+    def count(items, total, label):
+        for item in items:
+            done.append(item)
             yield item
 
+    def learn(folder, progress):
+        return list(reproduce("six", small_mnist_data, [1, 2], folder, progress))
+
     with pytest.raises(KeyboardInterrupt):
-        list(reproduce("six", small_mnist_data, [1, 2], tmp_path, stop))
+        learn(tmp_path, stop)
     assert len(list(tmp_path.glob("six/*/checkpoint-00000002.safetensors"))) == 1
-    options = (small_mnist_data, [1, 2])
-    for folder in (tmp_path, tmp_path / "whole"):
-        assert len(list(reproduce("six", *options, folder, no_progress))) == 2
+    assert len(learn(tmp_path, count)) == 2
+    assert len(done) == 3 * 2 - 2, "two epochs are not done again"
+    assert len(learn(tmp_path / "whole", no_progress)) == 2
     continued, whole = (
         [replaced(each, seconds=0) for each in log_of_claim("six", folder).read()]
         for folder in (tmp_path, tmp_path / "whole")

@@ -268,8 +268,7 @@ class Runner:
                     f"Expected {n} values of {name}, one for each network, got "
                     f"{len(values)}."
                 )
-            for value in values:
-                check_numbers({name: value}, 0, 1 if name == "dropout" else np.inf)
+        check_rates(rates)
 
     def _arguments(
         self, seeds: Sequence[int], rates: Mapping[str, Sequence[float]]
@@ -310,6 +309,13 @@ class Runner:
 
 def _finite(numbers: np.ndarray) -> list[float] | None:
     return numbers.tolist() if np.isfinite(numbers).all() else None
+
+
+def check_rates(rates: Mapping[str, Sequence[float]]) -> None:
+    """Raise ValueError for a rate out of its range."""
+    for name, values in rates.items():
+        for value in values:
+            check_numbers({name: value}, 0, 1 if name == "dropout" else np.inf)
 
 
 def run(

@@ -27,6 +27,7 @@ from jaxnet.experiments.files import Log
 from jaxnet.experiments.runner import (
     Runner,
     capacity,
+    check_rates,
     failed_classes,
     mistakes,
     shapes,
@@ -157,6 +158,7 @@ def sweep(
             f"Expected as many values of each of {', '.join(RATES)} as of the others, "
             f"such as eta=[0.1, 1.0], got {lengths or 'none'}."
         )
+    check_rates(values)
     rows = zip(*values.values(), strict=True)
     settings = [dict(zip(values, row, strict=True)) for row in rows]
     networks = [(rates, seed) for rates in settings for seed in seeds]
