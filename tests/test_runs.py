@@ -3,24 +3,23 @@
 import argparse
 import json
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from unittest import mock
 
 import jax
-import msgspec
 import numpy as np
 import pytest
+from msgspec.structs import replace as replaced
 
 import jaxnet
 from jaxnet import runs
 from jaxnet.cli import main
 from jaxnet.cli.options import add_experiment
-from jaxnet.experiments import Runner, StorageError, checkpoint
+from jaxnet.experiments import StorageError, checkpoint
 from jaxnet.experiments.experiment import NAMES
 from jaxnet.experiments.files import locked
 from jaxnet.runs.run import Manifest
-from tests.helpers import refused
+from tests.helpers import assert_lines, cached_runner, refused
 from tests.hostile import write_run
 
 SMALL = ("--sizes", "784,4,10", "--cost", "cross_entropy", "--eta", "0.5")
@@ -29,17 +28,7 @@ TIMES = {"seconds_per_epoch", "compile_seconds"}
 
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once():
-    """One program serves all runs whose options are the same but for epochs and eta."""
-    runners = {}
-
-    def runner(e, train, evaluation, networks, **options):
-        key = (replace(e, epochs=1, eta=1.0), networks)
-        if key not in runners:
-            runners[key] = Runner(e, train, evaluation, networks, **options)
-        runners[key].experiment = e
-        return runners[key]
-
-    with mock.patch("jaxnet.cli.train.Runner", runner):
+    with mock.patch("jaxnet.cli.train.Runner", cached_runner):
         yield
 
 
@@ -67,16 +56,16 @@ def arrays(folder: Path) -> dict[str, bytes]:
 
 def records(folder: Path) -> list[runs.Record]:
     found = runs.read(folder).records
-    return [msgspec.structs.replace(record, seconds=0.0) for record in found]
+    return [replaced(record, seconds=0.0) for record in found]
 
 
 QUICK = {
     "adam": "--optimizer adam --eta 0.1 --schedule 1 --early-stop 5 --seeds 2 --seed 3 "
     "--hidden relu --cost log_likelihood --train-on 50 --dropout 0.2 --l2 0.1 "
     "--monitor speeds",
-    "diverging": "--seeds 2 --l2 2420",
 }
 SLOW = {
+    "diverging": "--seeds 2 --l2 2420",
     "sgd": "--schedule 1 --eta 3 --l2 0.5 --expand rotations --sizes 784,10",
     "momentum": "--momentum 0.5 --dropout 0.3 --l2 1 --sizes 784,4,4,10 --batch-size 7",
     "nesterov": "--optimizer nesterov --momentum 0.5 --gradient autodiff --hidden tanh "
@@ -200,31 +189,48 @@ def kept(small_mnist, tmp_path_factory):
     return folder
 
 
-def test_a_folder_with_something_in_it_is_refused(kept, capsys, tmp_path):
-    one = kept / "one"
-    error = refused(capsys, "train", "--out", one)
-    assert f"got one with a run, which --resume {one} continues." in error
-    (tmp_path / "photo.png").touch()
-    assert "got one with photo.png in it" in refused(capsys, "train", "--out", tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
-
-
 def test_what_cannot_be_kept_or_resumed_is_refused_in_a_line(
     kept, capsys, tmp_path, small_mnist
 ):
     one, missing = kept / "one", tmp_path / "missing"
-    error = refused(capsys, "train", "--resume", missing)
-    assert "expected a folder with a checkpoint, got none." in error
-    assert not missing.exists()
-    error = refused(capsys, "train", "--resume", one, "--eta=3", "--seeds", "2")
-    assert "since it keeps its own, got --eta, --seeds" in error
-    error = refused(capsys, "train", "--resume", one, "--epochs", "2")
-    assert "argument --epochs: expected at least 3, which the run has, got 2" in error
-    error = refused(capsys, "train", "--resume", one, "--out", missing)
-    assert "not allowed with argument" in error
+    (tmp_path / "photos" / "photo.png").mkdir(parents=True)
+    for words, message in (
+        (("--out", one), f"got one with a run, which --resume {one} continues."),
+        (("--out", tmp_path / "photos"), "got one with photo.png in it"),
+        (("--resume", missing), "expected a folder with a checkpoint, got none."),
+        (("--resume", one, "--eta=3", "--seeds", 2), "its own, got --eta, --seeds"),
+        (("--resume", one, "--epochs", 2), "expected at least 3, which the run has"),
+        (("--resume", one, "--out", missing), "not allowed with argument"),
+    ):
+        assert message in refused(capsys, "train", *words)
+    assert not missing.exists() and len(list((tmp_path / "photos").iterdir())) == 1
     for words in (("--resume", one), ("--data", small_mnist, *SMALL, "--out", missing)):
         with locked(words[-1] / ".lock"):  # by another process
             assert "got one in use" in refused(capsys, "train", *words)
+
+
+def test_a_resumed_run_draws_all_its_costs(train, tmp_path, drawn, capsys):
+    new, _ = train
+    folder, file = tmp_path / "run", tmp_path / "a.png"
+    new("--epochs", 1, "--out", folder, "--figure", file)
+    for epochs, more in (
+        (2, ["--figure", str(file)]),
+        (3, []),
+        (4, ["--figure", str(file)]),
+    ):
+        words = ["train", "--resume", str(folder), "--epochs", str(epochs), *more]
+        assert main(words) == 0
+    costs = [[line.get_ydata() for line in each.axes[1].lines] for each in drawn]
+    assert np.isfinite(costs[1]).all() and np.shape(costs[1]) == (2, 2)
+    np.testing.assert_array_equal(np.transpose(costs[1])[0], np.ravel(costs[0]))
+    missing = np.isnan(costs[2])
+    assert missing.tolist() == [[False, False, True, False]] * 2
+    told = capsys.readouterr().err
+    assert "not drawn: costs of 1 epoch trained without --figure" in told
+    assert told.count("not drawn") == 1
+    assert_lines(
+        drawn[2].axes[0], {"test": (range(4), 100 * runs.read(folder).history[0])}
+    )
 
 
 def test_other_data_are_refused(train, small_mnist, capsys, tmp_path):
@@ -267,44 +273,29 @@ def test_a_damaged_record_is_refused(kept, tmp_path, capsys):
     assert "expected epoch 0 of 1 networks on line 1" in error
 
 
-def changed(kept: Path, folder: Path, experiment: dict | None = None, **parts) -> Path:
-    """A copy of a run whose manifest says something else, checksum and all."""
-    shutil.copytree(kept / "two", folder)
-    found, manifest, _ = checkpoint.load(folder, Manifest)
-    experiment = {**manifest.experiment, **(experiment or {})}
-    other = msgspec.structs.replace(manifest, experiment=experiment, **parts)
-    checkpoint.save(folder, 9, found, other)
-    for path in sorted(folder.glob("checkpoint-*"))[:-1]:
-        path.unlink()
-    return folder
-
-
-MANIFESTS: dict[str, tuple[dict, dict, str]] = {
-    "seeds": ({}, {"seeds": 2}, r"expected int32\[2\] in .*, got|epoch 0 of 2 netwo"),
-    "format": ({}, {"format": "jaxnet run 3"}, "Invalid enum value 'jaxnet run 3'"),
-    "dropout": ({"dropout": None}, {}, "dropout: expected a number of at least 0"),
-    "sizes": ({"sizes": [3, 4, 10]}, {}, r"expected float32\[1,4,3\] in .*, got"),
-    "no epoch": ({}, {"epochs_done": 0}, "expected a run that has done an epoch"),
+# What a checkpoint says in place of what was saved, checksum and all.
+CHANGES: dict[str, tuple[dict, dict, float, str]] = {
+    "seeds": ({}, {"seeds": 2}, 1, r"expected int32\[2\] in .*|epoch 0 of 2 networks"),
+    "format": ({}, {"format": "jaxnet run 3"}, 1, "Invalid enum value 'jaxnet run 3'"),
+    "dropout": ({"dropout": None}, {}, 1, "dropout: expected a number of at least 0"),
+    "sizes": ({"sizes": [3, 4, 10]}, {}, 1, r"expected float32\[1,4,3\] in .*, got"),
+    "no epoch": ({}, {"epochs_done": 0}, 1, "expected a run that has done an epoch"),
+    "nan": ({}, {}, np.nan, "finite weights and biases, got nan or inf"),
 }
 
 
-@pytest.mark.parametrize(("experiment", "parts", "message"), MANIFESTS.values())
-def test_a_manifest_that_no_jaxnet_has_written_is_refused(
-    kept, tmp_path, experiment, parts, message
+@pytest.mark.parametrize(("options", "facts", "factor", "message"), CHANGES.values())
+def test_a_checkpoint_that_no_jaxnet_has_written_is_refused(
+    kept, tmp_path, options, facts, factor, message
 ):
-    folder = changed(kept, tmp_path / "run", experiment, **parts)
-    with pytest.raises(StorageError, match=message):
-        runs.networks(folder)
-
-
-def test_a_network_of_no_numbers_is_not_used(kept, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(kept / "two", folder)
     found, manifest, _ = checkpoint.load(folder, Manifest)
-    w = found[".state.params[0].w"].copy()
-    w[0, 0, 0] = np.nan
-    checkpoint.save(folder, 9, {**found, ".state.params[0].w": w}, manifest)
-    with pytest.raises(StorageError, match="finite weights and biases, got nan or inf"):
+    facts = {"experiment": {**manifest.experiment, **options}, **facts}
+    found[".state.params[0].w"] = found[".state.params[0].w"] * np.float32(factor)
+    for number in (9, 10):  # the one before must not be used either
+        checkpoint.save(folder, number, found, replaced(manifest, **facts))
+    with pytest.raises(StorageError, match=message):
         runs.networks(folder)
 
 
@@ -413,12 +404,3 @@ def test_all_who_use_an_older_checkpoint_are_told_so(kept, tmp_path, capsys):
         assert output.err.count("\n") == 1
         assert "checkpoint-00000009.safetensors: " in output.err
         assert output.err.endswith("The checkpoint before is used.\n")
-
-
-def test_a_clock_that_goes_backwards_loses_no_epoch(train, tmp_path, monkeypatch):
-    new, _ = train
-    times = iter(range(10**6, 0, -1))
-    monkeypatch.setattr("time.monotonic", lambda: float(next(times)))
-    new("--epochs", 3, "--out", tmp_path / "run")
-    run = runs.read(tmp_path / "run")
-    assert run.manifest.epochs_done == len(run.records) == 3

@@ -32,7 +32,7 @@ from jaxnet.experiments.reproduce import file_of, log_of_claim, missing, table
 from jaxnet.experiments.sweep import environment, log_of, train_networks
 from scripts import tables
 from scripts.reproduce import lines
-from tests.helpers import cached_runner, refused
+from tests.helpers import cached_runner, problem, refused
 
 reproduction = sys.modules["jaxnet.experiments.reproduce"]
 SMALL = Experiment(sizes=(784, 4, 10), epochs=2, eta=0.5, cost=jaxnet.cross_entropy)
@@ -226,7 +226,7 @@ def test_a_claim_continues_and_has_the_curves_of_a_run(
 
 def test_what_is_measured_is_of_the_network(small_mnist_data, tmp_path):
     train, _, test = small_mnist_data
-    e, params = replace(SMALL, l2=5.0), SMALL.init(jax.random.key(0))
+    e, (params, *_) = replace(SMALL, l2=5.0), problem([784, 4, 10])
 
     def total(part):
         """The cost as the book's second program measures it."""
