@@ -153,7 +153,7 @@ def test_a_schedule_changes_eta_and_not_the_run_before(longer, small_mnist_data)
     train, _, test = small_mnist_data
     runner = Runner(replace(SMALL, epochs=12, halve_after=1), train, test)
     one, other = (
-        [epoch.record.correct[0] for epoch in epochs]
+        [float(epoch.record.correct[0] or 0) for epoch in epochs]
         for epochs in (longer(12, [1]), runner([1]))
     )
     fall = int(np.argmax(np.diff(one) <= 0)) + 1  # the first epoch without a best

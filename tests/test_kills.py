@@ -16,6 +16,7 @@ from contextlib import redirect_stderr, redirect_stdout
 from functools import partial
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -42,7 +43,8 @@ def nothing(file, content):
 
 def save_run(folder: Path, happens=nothing, epochs=500) -> None:
     """Begin a run or continue it, with arrays in place of networks, which JAX makes."""
-    rows = jaxnet.Dataset(PIXELS.astype(np.uint8), np.eye(2)[np.arange(24) % 2])
+    arrays: Any = (PIXELS.astype(np.uint8), np.eye(2)[np.arange(24) % 2])
+    rows = jaxnet.Dataset(*arrays)
     data = jaxnet.Split(rows, rows, rows)
     resumed = begun(folder)
     with every_step(happens), mock.patch("jaxnet.runs.run._PAUSE", 0.0):

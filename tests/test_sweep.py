@@ -6,6 +6,7 @@ import math
 import sys
 from dataclasses import replace
 from functools import partial
+from typing import Any
 from unittest import mock
 
 import jax
@@ -237,7 +238,8 @@ def test_what_is_measured_is_of_the_network(small_mnist_data, tmp_path):
         book.EVALUATION_COST: lambda: total(test),
         book.TRAINING_ACCURACY: lambda: 100 * jaxnet.accuracy(params, train),
     }
-    takes = [partial(measure.take, e, params, train, test) for measure in expected]
+    takes: list[Any] = [measure.take for measure in expected]
+    takes = [partial(take, e, params, train, test) for take in takes]
     found, wanted = jax.jit(
         lambda: [[take() for take in each] for each in (takes, expected.values())]
     )()

@@ -25,7 +25,7 @@ from jaxnet.checks import check_numbers
 from jaxnet.experiments.experiment import Experiment
 from jaxnet.gradients import Gradient
 from jaxnet.layers import Dataset, Params
-from jaxnet.metrics import accuracy, answers_of, confusion_matrix
+from jaxnet.metrics import accuracy, answers_of
 from jaxnet.network import Part, shapes_of
 from jaxnet.regularization import without_dropout
 from jaxnet.sgd import State, epoch, start
@@ -413,26 +413,27 @@ def shapes(e: Experiment, networks: int) -> Network:
     return jax.eval_shape(jax.vmap(partial(begin, e)), seeds)
 
 
-def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
-    """For each network of a run, the classes of which most examples are wrong."""
+def _answers(params: Params, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
+    """The class that each network of a run gives each example, and the true ones."""
 
     @jax.jit  # one program: call by call, its parts take a second to compile
-    def matrices(params: Params, data: Dataset) -> Array:
-        return jax.vmap(lambda p: confusion_matrix(p, data))(params)
+    def answers(params: Params, data: Dataset) -> tuple[Array, Array]:
+        found, truth = jax.vmap(lambda p: answers_of(p, data)[:2])(params)
+        return found, truth[0]
 
-    return [
-        [k for k, row in enumerate(matrix) if 2 * row[k] < row.sum()]
-        for matrix in np.asarray(matrices(params, data))
-    ]
+    found, truth = map(np.asarray, answers(params, data))
+    return found, truth
+
+
+def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
+    """For each network of a run, the classes of which most examples are wrong."""
+    found, truth = _answers(params, data)
+    examples = np.eye(max(data.y.shape[1], 2), dtype=int)[truth]
+    failed = 2 * (found != truth) @ examples > examples.sum(axis=0)
+    return [np.flatnonzero(row).tolist() for row in failed]
 
 
 def mistakes(params: Params, data: Dataset) -> list[dict[int, int]]:
     """For each network of a run, its wrong answers by the index of the example."""
-
-    @jax.jit
-    def answers(params: Params, data: Dataset) -> tuple[Array, Array]:
-        return jax.vmap(lambda p: answers_of(p, data)[:2])(params)
-
-    found = map(np.asarray, answers(params, data))
-    rows = zip(*found, strict=True)
-    return [{int(i): int(a[i]) for i in np.flatnonzero(a != y)} for a, y in rows]
+    found, truth = _answers(params, data)
+    return [{int(i): int(a[i]) for i in np.flatnonzero(a != truth)} for a in found]

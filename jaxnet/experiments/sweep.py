@@ -45,7 +45,7 @@ Group = Sequence[tuple[Rates, int]]  # rates and a seed for each network
 Progress = Callable[[Iterable[list["Trained"]], int, str], Iterator[list["Trained"]]]
 
 
-class Trained(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Trained(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A trained network: a line of the file of a sweep or of a claim."""
 
     seed: _Count
@@ -241,14 +241,11 @@ def _train_groups(
                     yield [*done.values(), *found]
 
 
-class _Unfinished(msgspec.Struct):
+class _Unfinished(msgspec.Struct, frozen=True):
     """The networks of a group: what a checkpoint says of them."""
 
     header: dict[str, Any]
-    group: list[tuple[dict[str, float], int]]
-    curves: list[list[float | None]]
-    validation: list[list[float | None]]
-    seconds: float = 0.0
+    networks: list[Trained]
 
 
 def _train(
@@ -261,53 +258,48 @@ def _train(
     seeds = [seed for _, seed in group]
     names = [name for name in runner.varied if name in group[0][0]]
     rates = {name: [each[name] for each, _ in group] for name in names}
-    pairs = [(dict(rates), seed) for rates, seed in group]
-    curves, validation = ([[] for _ in group] for _ in range(2))
-    now = _Unfinished(log.header if log else {}, pairs, curves, validation)
-    folder, resume = log.beside(pairs) if log else None, None
+    data = runner.evaluation if runner.test is None else runner.test
+    facts: dict[str, Any] = {"of": len(data), "seconds": 0.0, **environment()}
+    networks = [
+        Trained(seed=seed, rates=dict(rates), curve=[], failed_classes=[], **facts)
+        for rates, seed in group
+    ]
+    now = _Unfinished(log.header if log else {}, networks)
+    folder, resume = log.beside(group) if log else None, None
     if folder and folder.is_dir():
         arrays, before, _ = checkpoint.load(folder, _Unfinished)
-        if (before.header, before.group) == (now.header, now.group):
+        same = [n.identity for n in before.networks] == [n.identity for n in networks]
+        if same and before.header == now.header:
             like = shapes(runner.experiment, len(group))
-            networks = checkpoint.restore(folder, arrays, like)
-            now, resume = before, (len(before.curves[0]), networks)
+            done = len(before.networks[0].curve)
+            now, resume = before, (done, checkpoint.restore(folder, arrays, like))
     whole = int if runner.measure is None else float  # counts are exact
     epoch, saved = None, time.monotonic()
     for epoch in runner(seeds, rates, resume):
-        now.seconds += epoch.record.seconds / len(group)
-        for curve, value in zip(now.curves, epoch.measured.tolist(), strict=True):
-            curve.append(None if np.isnan(value) else whole(value))
-        if runner.test is not None:
-            for curve, n in zip(now.validation, epoch.record.correct, strict=True):
-                curve.append(n)
+        found = zip(epoch.measured.tolist(), epoch.record.correct, strict=True)
+        for network, (value, count) in zip(now.networks, found, strict=True):
+            network.curve.append(None if np.isnan(value) else whole(value))
+            if runner.test is not None:
+                network.validation.append(count)
+            network.seconds += epoch.record.seconds / len(group)
         over = epoch.record.epoch == runner.experiment.reports - 1
         if over or not any(epoch.record.going):
             break
         if folder and time.monotonic() - saved > _PAUSE:
             arrays = checkpoint.by_path(epoch.networks())
-            checkpoint.save(folder, len(now.curves[0]), arrays, now)
+            checkpoint.save(folder, epoch.record.epoch + 1, arrays, now)
             saved = time.monotonic()
         yield []
     assert epoch is not None
-    measured_on = runner.evaluation if runner.test is None else runner.test
-    failed = failed_classes(epoch.params, measured_on)
-    wrong: list[dict[int, int]] = [{}] * len(group)
+    for network, classes in zip(
+        now.networks, failed_classes(epoch.params, data), strict=True
+    ):
+        network.failed_classes, network.seconds = classes, round(network.seconds, 3)
     if runner.test is not None:
-        wrong = mistakes(epoch.params, measured_on)
-    here = environment()
-    yield [
-        Trained(
-            seed=seed,
-            rates=rates,
-            curve=now.curves[i],
-            validation=now.validation[i],
-            of=len(measured_on),
-            failed_classes=failed[i],
-            mistakes=wrong[i],
-            seconds=round(now.seconds, 3),
-            **here,
-        )
-        for i, (rates, seed) in enumerate(pairs)
-    ]
+        for network, wrong in zip(
+            now.networks, mistakes(epoch.params, data), strict=True
+        ):
+            network.mistakes = wrong
+    yield now.networks
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
