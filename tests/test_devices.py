@@ -67,47 +67,34 @@ def test_eight_devices_learn_the_same_by_networks_and_by_rows():
     assert python(EIGHT_DEVICES) == "equal"
 
 
+XLA = "--xla_cpu_prefer_vector_width=512"
+
+
 @pytest.mark.parametrize(
-    ("networks", "sizes", "batch_size", "before", "threads"),
+    ("name", "networks", "sizes", "batch_size", "info", "before", "after"),
     [
-        (1, [784, 30, 10], 10, "2", "2"),
-        (1, [784, 30, 10], 10, None, "1"),
-        (1, [784, 1000, 1000, 10], 10, None, None),
-        (1, [784, 30, 10], 1000, None, None),
-        (9, [784, 30, 10], 10, None, "1"),
+        ("NPROC", 1, [784, 30, 10], 10, "", "2", "2"),
+        ("NPROC", 1, [784, 30, 10], 10, "", None, "1"),
+        ("NPROC", 1, [784, 1000, 1000, 10], 10, "", None, None),
+        ("NPROC", 1, [784, 30, 10], 1000, "", None, None),
+        ("NPROC", 9, [784, 30, 10], 10, "", None, "1"),
+        ("XLA_FLAGS", 1, [784, 10], 10, "flags: avx avx2 avx512f", None, XLA),
+        ("XLA_FLAGS", 1, [784, 10], 10, "flags: avx avx512f", "--mine", "--mine"),
+        ("XLA_FLAGS", 1, [784, 10], 10, "flags: avx avx2", None, None),
     ],
 )
-def test_one_network_uses_one_thread_only_if_it_is_small(
-    monkeypatch, networks, sizes, batch_size, before, threads
+def test_a_small_network_uses_one_thread_and_all_of_avx512_unless_told_otherwise(
+    monkeypatch, tmp_path, name, networks, sizes, batch_size, info, before, after
 ):
-    monkeypatch.setenv("NPROC", before or "")
+    monkeypatch.setenv(name, before or "")
     if before is None:
-        monkeypatch.delenv("NPROC")
+        monkeypatch.delenv(name)
+    (tmp_path / "cpuinfo").write_text(info)
+    monkeypatch.setattr(devices, "CPU_INFO", tmp_path / "cpuinfo")
     count = jax.device_count()
     devices.prepare(networks, sizes, batch_size)
-    assert os.environ.get("NPROC") == threads
+    assert os.environ.get(name) == after
     assert jax.device_count() == count, "too late once JAX has started"
-
-
-@pytest.mark.parametrize(
-    ("info", "before", "flags"),
-    [
-        ("flags: avx avx2 avx512f", None, "--xla_cpu_prefer_vector_width=512"),
-        ("flags: avx avx512f avx512dq", "--mine", "--mine"),
-        (None, None, None),
-    ],
-)
-def test_xla_uses_all_of_avx512_unless_told_otherwise(
-    monkeypatch, tmp_path, info, before, flags
-):
-    monkeypatch.setenv("XLA_FLAGS", before or "")
-    if before is None:
-        monkeypatch.delenv("XLA_FLAGS")
-    file = tmp_path / "cpuinfo"
-    file.write_text(info or "flags: avx avx2")
-    monkeypatch.setattr(devices, "CPU_INFO", file)
-    devices.prepare(1, [784, 30, 10], 10)
-    assert os.environ.get("XLA_FLAGS") == flags
 
 
 PREPARE = """

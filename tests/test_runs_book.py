@@ -47,8 +47,6 @@ def test_the_books_file_is_read_and_predicts_as_the_book_says(tmp_path, x64):
     for w, b in zip(SMALL["weights"], SMALL["biases"], strict=True):
         a = 1 / (1 + np.exp(-(np.array(w) @ a + np.array(b))))
     assert_close(jaxnet.predict(params, jnp.asarray(x[:, 0])), a[:, 0], 1e-14)
-    quadratic = write(tmp_path / "net", changed("cost", to="QuadraticCost"))
-    assert load(str(quadratic)).cost is jaxnet.quadratic
 
 
 def test_what_is_saved_has_the_books_layout(tmp_path):
@@ -82,8 +80,6 @@ SIGMOIDS, NAN = problem([2, 3, 1])[0], jnp.full(1, jnp.nan)
 NOT_SAVED = {
     "linear_quadratic": (SIGMOIDS, jaxnet.linear_quadratic, "a cost that the book's f"),
     "tanh": (problem([2, 3, 1], hidden=jaxnet.tanh)[0], None, "got tanh, sigmoid"),
-    "nothing": ([], None, "a network"),
-    "two networks": (jax.tree.map(lambda p: jnp.stack([p, p]), SIGMOIDS), None, "vmap"),
     "nan": ([SIGMOIDS[0], jaxnet.Layer(SIGMOIDS[1].w, NAN)], None, "finite weights"),
 }
 
@@ -92,21 +88,20 @@ NOT_SAVED = {
     ("params", "cost", "message"), NOT_SAVED.values(), ids=NOT_SAVED
 )
 def test_what_the_books_file_cannot_hold_is_not_saved(tmp_path, params, cost, message):
-    with pytest.raises((TypeError, ValueError), match=f"Expected .*{message}"):
+    with pytest.raises(ValueError, match=f"Expected .*{message}"):
         save(tmp_path / "net", params, cost or jaxnet.quadratic)
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("function", ["fsync", "replace"])
 @pytest.mark.parametrize("trouble", [OSError(28, "No space left"), KeyboardInterrupt()])
-def test_the_previous_file_survives(tmp_path, monkeypatch, function, trouble):
+def test_the_previous_file_survives(tmp_path, monkeypatch, trouble):
     path = write(tmp_path / "net", SMALL)
 
     def fail(*_):
         raise trouble
 
     with monkeypatch.context() as patched:
-        patched.setattr(os, function, fail)
+        patched.setattr(os, "replace", fail)
         with pytest.raises((StorageError, KeyboardInterrupt)) as info:
             save(path, SIGMOIDS)
     assert info.type is KeyboardInterrupt or "No space left" in str(info.value)
@@ -115,45 +110,26 @@ def test_the_previous_file_survives(tmp_path, monkeypatch, function, trouble):
 
 REFUSED = {
     "empty": (b"", "got an error: Input data was truncated"),
-    "not Unicode": (b'{"\xff": 1}', "got an error: "),
     "a pickle": (b"\x80\x02}q\0.", "got an error: JSON is malformed"),
-    "two documents": (TEXT * 2, "trailing characters"),
-    "a list": (b"[1, 2]", "`object`, got `array`"),
-    "no biases": ({**SMALL, "biases": 1}, "`array`, got `int` - at `..biases`"),
     "deep objects": (b'{"a":' * 10**5, "got an error: maximum recursion"),
-    "endless integer": (b'{"sizes": ' + b"9" * 10**4 + b"}", "got an error: Number ou"),
     "long cost": (changed("cost", to="H" * 1000), "CrossEntropyCost, got 'HHH"),
-    "no cost": (changed("cost", to=None), "`str`, got `null` - at `..cost`"),
-    "one size": (changed("sizes", to=[2]), "length >= 2 - at `..sizes`"),
-    "no neurons": (changed("sizes", 2, to=0), "`int` >= 1 - at `..sizes.2.`"),
     "huge size": (changed("sizes", 0, to=10**4000), "`int` <= .* at `..sizes.0.`"),
     "other sizes": (changed("sizes", 1, to=4), "4 rows of 2 in weights.0., got 3 rows"),
     "more sizes": (changed("sizes", to=[2, 3, 1, 1]), "3 layers in weights, got 2"),
     "ragged": (changed("weights", 0, 1, to=[1]), "in weights.0., got .* different len"),
     "flat bias": (changed("biases", 1, to=[-1.5]), "got `float` - at `..biases.1..0.`"),
-    "text": (changed("biases", 1, 0, 0, to="1"), "got `str` - at `..biases.1..0..0.`"),
-    "nan": (changed("weights", 0, 0, 0, to=np.nan), "got an error: JSON is malformed"),
     "1e39": (changed("biases", 1, 0, 0, to=1e39), "finite float32 numbers in biases.1"),
     "1e999": (TEXT.replace(b"3.0", b"1e999"), "out of range - at `..weights.0..2..1.`"),
     "not all": ({"sizes": [2, 3, 1]}, "required field `weights"),
+    "large": (TEXT + b" " * 300, f"at most {len(TEXT) + 100} bytes, got "),
 }
 
 
 @pytest.mark.parametrize(("content", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_bad_file_is_refused_by_name(tmp_path, content, message):
+def test_a_bad_file_is_refused_by_name(tmp_path, monkeypatch, content, message):
     path = write(tmp_path / "some-file", content)
+    if "at most" in message:  # too large to be parsed
+        monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT) + 100)
     with pytest.raises(StorageError, match=f"some-file: expected .*{message}") as info:
         load(path)
     assert len(str(info.value).splitlines()) == 1 and len(str(info.value)) < 400
-    assert isinstance(info.value, ValueError)
-
-
-def test_a_file_too_large_is_not_parsed(tmp_path, monkeypatch):
-    path = write(tmp_path / "net", SMALL)
-    monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT))
-    load(path)
-    monkeypatch.setattr(book, "_MAX_BYTES", len(TEXT) - 1)
-    with pytest.raises(
-        StorageError, match=f"at most {len(TEXT) - 1} bytes, got {len(TEXT)}"
-    ):
-        load(path)

@@ -27,58 +27,36 @@ def outputs(params, x):
     return np.stack([compiled(jaxnet.predict)(params, a) for a in np.asarray(x)])
 
 
-@pytest.mark.parametrize("output", [jaxnet.sigmoid, jaxnet.softmax], ids=str)
-def test_a_network_in_a_file_predicts_any_number_of_examples(output, tmp_path):
+def small_images():
+    sizes = [jaxnet.Image(8, 9, 2), jaxnet.convolution(3, 3), jaxnet.max_pool(1), 4]
+    key = jax.random.key(0)
+    params = jaxnet.init(key, sizes, jaxnet.tanh, jaxnet.softmax, jaxnet.scaled_layer)
+    return params, np.random.default_rng(0).uniform(size=(6, 144)).astype(np.float32)
+
+
+def of_all_kinds():
     hidden = [jaxnet.sigmoid, jaxnet.tanh, jaxnet.relu, jaxnet.linear]
-    params, x, _ = problem([5, 4, 4, 4, 4, 3], 6, hidden=hidden, output=output)
+    return problem([5, 4, 4, 4, 4, 3], 6, hidden=hidden)[:2]
+
+
+@pytest.mark.parametrize("network", [of_all_kinds, small_images])
+def test_a_network_in_a_file_predicts_any_number_of_examples(network, tmp_path):
+    params, x = network()
+    x = np.asarray(x, np.float32)
     save_function(tmp_path / "new" / "net.jax", params)
     function = load_function(tmp_path / "new" / "net.jax")
-    save_onnx(tmp_path / "new" / "net.onnx", params)
+    save_onnx(tmp_path / "new" / "net.onnx", params, ["cat", "dog", "eel"])
     onnx: Any = importlib.import_module("onnx.reference")
     machine = onnx.ReferenceEvaluator(str(tmp_path / "new" / "net.onnx"))
     for m in (1, 6):
         expected = outputs(params, x[:m])
-        np.testing.assert_allclose(function(x[:m]), expected, rtol=1e-5, atol=1e-7)
-        [found] = machine.run(None, {"input": np.asarray(x[:m], np.float32)})
+        found = function(jax.device_put(x[:m]))
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-7)
+        [found] = machine.run(None, {"input": x[:m]})
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert machine.proto_.metadata_props[0].value == "cat\ndog\neel"
     names = sorted(path.name for path in (tmp_path / "new").iterdir())
     assert names == ["net.jax", "net.onnx"]
-
-
-def test_a_convolutional_network_in_a_file_predicts_the_same(tmp_path):
-    image = jaxnet.Image(8, 9, 2)
-    sizes = [image, jaxnet.convolution(3, 3), jaxnet.max_pool(1), 4]
-    key = jax.random.key(0)
-    params = jaxnet.init(key, sizes, jaxnet.tanh, jaxnet.softmax, jaxnet.scaled_layer)
-    x = np.random.default_rng(0).uniform(size=(3, 144)).astype(np.float32)
-    save_function(tmp_path / "net.jax", params)
-    save_onnx(tmp_path / "net.onnx", params)
-    expected = outputs(params, x)
-    function = load_function(tmp_path / "net.jax")
-    np.testing.assert_allclose(function(jax.device_put(x)), expected, rtol=1e-5)
-    onnx: Any = importlib.import_module("onnx.reference")
-    machine = onnx.ReferenceEvaluator(str(tmp_path / "net.onnx"))
-    [found] = machine.run(None, {"input": x})
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-
-
-def test_a_page_has_the_fields_of_convolutions_and_pools(tmp_path):
-    sizes = [jaxnet.Image(28, 28), jaxnet.convolution(2, 5), jaxnet.max_pool(2), 10]
-    save_page(tmp_path / "net.html", jaxnet.init(jax.random.key(0), sizes))
-    page = (tmp_path / "net.html").read_text()
-    first, pool, last = re.findall(r'{"kind":.*?"activation":"\w+".*?}', page)
-    assert '"Convolution"' in first and '"shape":[2,1,5,5]' in first
-    assert '"shape_in":[1,28,28]' in first and '"activation":"linear"' in first
-    expected = '"MaxPool","shape_in":[2,24,24],"size":2,"activation":"sigmoid"'
-    assert expected in pool
-    assert '"Layer"' in last and '"shape":[10,288]' in last
-
-
-def test_an_activation_of_one_s_own_is_refused_by_onnx(tmp_path):
-    params, _, _ = problem([5, 4, 3], hidden=jaxnet.Activation(jnp.sin, jnp.cos))
-    with pytest.raises(ValueError, match="which ONNX has too"):
-        save_onnx(tmp_path / "net.onnx", params)
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -101,29 +79,37 @@ def test_another_file_is_no_function(tmp_path, content):
 
 
 def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
-    params = jaxnet.init(jax.random.key(0), [784, 3, 10])
+    params, x, _ = problem([784, 3, 10])
     network = tmp_path / "net.json"
     jaxnet.save_book_network(network, params)
-    for name in ("a.jax", "b.json", "b.onnx", "b.html"):
+    for name in ("a.jax", "a.json", "a.onnx", "a.html"):
         assert main(["export", str(network), str(tmp_path / name)]) == 0
-    x = jax.random.uniform(jax.random.key(1), (2, 784))
     found = load_function(tmp_path / "a.jax")(x)
     np.testing.assert_allclose(found, outputs(params, x), rtol=1e-5)
-    assert (tmp_path / "b.json").read_bytes() == network.read_bytes()
-    save_onnx(tmp_path / "expected.onnx", params)
-    onnx = (tmp_path / "expected.onnx").read_bytes()
-    assert (tmp_path / "b.onnx").read_bytes() == onnx
-    save_page(tmp_path / "expected.html", params)
-    page = (tmp_path / "expected.html").read_bytes()
-    assert (tmp_path / "b.html").read_bytes() == page
+    assert (tmp_path / "a.json").read_bytes() == network.read_bytes()
+    for save, name in ((save_onnx, "a.onnx"), (save_page, "a.html")):
+        save(tmp_path / "expected", params)
+        expected = (tmp_path / "expected").read_bytes()
+        assert (tmp_path / name).read_bytes() == expected
     assert main(["export", str(network), str(tmp_path / "c.txt")]) == 2
     assert "ends in .html, .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err
 
 
+def test_a_page_has_the_fields_of_convolutions_and_pools(tmp_path):
+    sizes = [jaxnet.Image(28, 28), jaxnet.convolution(2, 5), jaxnet.max_pool(2), 10]
+    save_page(tmp_path / "net.html", jaxnet.init(jax.random.key(0), sizes))
+    page = (tmp_path / "net.html").read_text()
+    first, pool, last = re.findall(r'{"kind":.*?"activation":"\w+".*?}', page)
+    assert '"Convolution"' in first and '"shape":[2,1,5,5]' in first
+    assert '"shape_in":[1,28,28]' in first and '"activation":"linear"' in first
+    expected = '"MaxPool","shape_in":[2,24,24],"size":2,"activation":"sigmoid"'
+    assert expected in pool
+    assert '"Layer"' in last and '"shape":[10,288]' in last
+
+
 def test_a_page_is_small_and_may_load_nothing(tmp_path):
     for hidden, largest in ((30, 200_000), (100, 500_000)):
-        params, _, _ = problem([784, hidden, 10])
-        save_page(tmp_path / "page.html", params)
+        save_page(tmp_path / "page.html", problem([784, hidden, 10])[0])
         page = (tmp_path / "page.html").read_text()
         assert len(page.encode()) < largest
     assert "default-src 'none'; img-src data:; script-src 'sha256-" in page
@@ -132,28 +118,24 @@ def test_a_page_is_small_and_may_load_nothing(tmp_path):
     )
 
 
-def test_other_networks_have_no_page(tmp_path, capsys):
-    path = tmp_path / "page.html"
-    for sizes, message in (
-        ([4, 10], "inputs of shape"),
-        ([784, 3], "10 outputs, got 3"),
+def test_other_networks_have_no_page_or_onnx(tmp_path, capsys):
+    path, own = tmp_path / "page.html", jaxnet.Activation(jnp.sin, jnp.cos)
+    params, sine = problem([784, 10])[0], problem([784, 3, 10], hidden=own)[0]
+    kind = jax.tree_util.register_dataclass(type("Own", (jaxnet.Layer,), {}))
+    cost = jaxnet.Cost(jaxnet.sigmoid, jaxnet.quadratic.value, jaxnet.quadratic.delta)
+    for network, *cost_, message in (
+        (problem([4, 10])[0], "inputs of shape"),
+        (problem([784, 3])[0], "10 outputs, got 3"),
+        (params, jaxnet.log_likelihood, "outputs of softmax for the cost"),
+        (params, cost, "a cost of jaxnet.costs, got cost"),
+        (sine, "which the page has too"),
+        ([kind(*params[0])], "MaxPool, got Own"),
+        ([jaxnet.Layer(params[0].w * jnp.nan, params[0].b)], "finite weights and bia"),
     ):
         with pytest.raises(ValueError, match=message):
-            save_page(path, problem(sizes)[0])
-    params, _, _ = problem([784, 10])
-    with pytest.raises(ValueError, match="outputs of softmax for the cost"):
-        save_page(path, params, jaxnet.log_likelihood)
-    own = jaxnet.Activation(jnp.sin, jnp.cos)
-    with pytest.raises(ValueError, match="which the page has too"):
-        save_page(path, problem([784, 3, 10], hidden=own)[0])
-    kind = jax.tree_util.register_dataclass(type("Own", (jaxnet.Layer,), {}))
-    with pytest.raises(ValueError, match="MaxPool, got Own"):
-        save_page(path, [kind(params[0].w, params[0].b)])
-    with pytest.raises(ValueError, match="finite weights and biases"):
-        save_page(path, [jaxnet.Layer(params[0].w * jnp.nan, params[0].b)])
-    own = jaxnet.Cost(jaxnet.sigmoid, jaxnet.quadratic.value, jaxnet.quadratic.delta)
-    with pytest.raises(ValueError, match="a cost of jaxnet.costs, got cost"):
-        save_page(path, params, own)
+            save_page(path, network, *cost_)
+    with pytest.raises(ValueError, match="which ONNX has too"):
+        save_onnx(path, sine)
     assert not path.exists()
     jaxnet.save_book_network(tmp_path / "small.json", problem([4, 3])[0])
     assert main(["export", str(tmp_path / "small.json"), str(path)]) == 2

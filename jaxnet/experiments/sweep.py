@@ -70,14 +70,9 @@ class Trained(msgspec.Struct, kw_only=True, omit_defaults=True):
         return identity(self.rates, self.seed)
 
     @property
-    def values(self) -> Float[np.ndarray, " epochs"]:
-        """The curve, nan where the network has diverged."""
-        return np.array(self.curve, float)
-
-    @property
     def accuracy(self) -> Float[np.ndarray, " epochs"]:
-        """The curve of correct answers as fractions."""
-        return self.values / self.of
+        """The curve of correct answers as fractions, nan once it has diverged."""
+        return np.array(self.curve, float) / self.of
 
 
 def curves(
