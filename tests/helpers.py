@@ -170,8 +170,8 @@ _RUNNERS: dict = {}
 def cached_runner(e, train, evaluation, networks=1, varied=(), measure=None, **options):
     """A `Runner`, compiled once for all experiments that differ in epochs and eta."""
     data = (train, evaluation, options.get("test"))
-    key = (replace(e, epochs=e.evaluate_every, eta=1.0), networks, *varied, measure)
-    key += (options.get("rows"), jnp.result_type(float))
+    key = (replace(e, epochs=e.evaluate_every, eta=1.0), networks, measure)
+    key += (*sorted({"eta", *varied}), options.get("rows"), jnp.result_type(float))
     key += tuple(leaf.shape for leaf in jax.tree.leaves(data))
     if key not in _RUNNERS:
         runner = Runner(e, train, evaluation, networks, varied, measure, **options)

@@ -24,7 +24,7 @@ from jaxnet.experiments import (
 )
 from jaxnet.experiments import runner as runners
 from jaxnet.experiments.experiment import NAMES, described, from_description
-from tests.helpers import assert_close
+from tests.helpers import assert_close, compiled
 
 SMALL = Experiment(sizes=(784, 4, 10), epochs=2)
 
@@ -105,15 +105,12 @@ def test_a_seed_beside_others_learns_what_a_loop_over_epoch_does(
 ):
     train, _, test = small_mnist_data
 
-    def learn():
-        key = jax.random.key(6)
-        state = jaxnet.start(SMALL.init(key))
-        for number in range(2):
-            key_ = jax.random.fold_in(key, number)
-            state = jaxnet.epoch(key_, state, train, **SMALL.options())
-        return state.params, jaxnet.accuracy(state.params, test)
-
-    expected, accuracy = jax.jit(learn)()
+    key = jax.random.key(6)
+    state = jaxnet.start(jax.jit(SMALL.init)(key))
+    for number in range(2):
+        epoch_key = jax.random.fold_in(key, number)
+        state = jaxnet.epoch(epoch_key, state, train, **SMALL.options())
+    expected, accuracy = state.params, compiled(jaxnet.accuracy)(state.params, test)
     before, after = of_two([5, 6], {"l2": [0.0, 0.0]})
     assert (before.record.epoch, after.record.epoch) == (0, 1)
     assert_close(jax.tree.map(lambda a: a[1], after.params), expected, rtol=1e-5)

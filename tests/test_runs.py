@@ -19,7 +19,7 @@ from jaxnet.experiments import StorageError, checkpoint
 from jaxnet.experiments.experiment import NAMES
 from jaxnet.experiments.files import locked
 from jaxnet.runs.run import Manifest
-from tests.helpers import assert_lines, cached_runner, refused
+from tests.helpers import assert_lines, cached_runner, compiled, refused
 from tests.hostile import write_run
 
 SMALL = ("--sizes", "784,4,10", "--cost", "cross_entropy", "--eta", "0.5")
@@ -59,15 +59,14 @@ def records(folder: Path) -> list[runs.Record]:
     return [replaced(record, seconds=0.0) for record in found]
 
 
-QUICK = {
+QUICK = {"momentum": "--momentum 0.5 --eta 0.1 --schedule 2 --dropout 0.3"}
+SLOW = {
     "adam": "--optimizer adam --eta 0.1 --schedule 1 --early-stop 5 --seeds 2 --seed 3 "
     "--hidden relu --cost log_likelihood --train-on 50 --dropout 0.2 --l2 0.1 "
     "--monitor speeds",
-}
-SLOW = {
     "diverging": "--seeds 2 --l2 2420",
     "sgd": "--schedule 1 --eta 3 --l2 0.5 --expand rotations --sizes 784,10",
-    "momentum": "--momentum 0.5 --dropout 0.3 --l2 1 --sizes 784,4,4,10 --batch-size 7",
+    "batches": "--momentum 0.5 --dropout 0.3 --l2 1 --sizes 784,4,4,10 --batch-size 7",
     "nesterov": "--optimizer nesterov --momentum 0.5 --gradient autodiff --hidden tanh "
     "--init scaled --eta 0.1 --expand elastic --seeds 3 --schedule 1",
     "adagrad": "--optimizer adagrad --seeds 3 --early-stop 1 --eta 1 --expand shifts",
@@ -309,14 +308,12 @@ def test_a_run_in_float64_gives_networks_of_the_default_precision(tmp_path):
     assert (np.asarray(params[0].w, float) != np.asarray(exact[0].w)).all()
 
 
-def test_a_run_is_evaluated_by_its_seed(kept, small_mnist, capsys):
+def test_a_network_of_a_run_is_had_by_its_seed(kept, small_mnist_data, capsys):
     one, last = kept / "one", runs.read(kept / "one").history[:, -1]
-    for options, accuracy in (((), last[0]), (("--seed", "2"), last[1])):
-        capsys.readouterr()
-        words = ["evaluate", str(one), "--data", small_mnist, "--json", *options]
-        assert main(words) == 0
-        found = json.loads(capsys.readouterr().out)["accuracy"]
-        assert found == pytest.approx(accuracy)
+    for seed, expected in ((None, last[0]), (1, last[0]), (2, last[1])):
+        params, cost = runs.load_network(one, seed)
+        found = compiled(jaxnet.accuracy)(params, small_mnist_data.test)
+        assert found == pytest.approx(expected) and cost is jaxnet.cross_entropy
     assert "got 3" in refused(capsys, "evaluate", one, "--seed", "3")
 
 
