@@ -129,7 +129,7 @@ def test_other_networks_have_no_page_or_onnx(tmp_path, capsys):
         (params, jaxnet.log_likelihood, "outputs of softmax for the cost"),
         (params, cost, "a cost of jaxnet.costs, got cost"),
         (sine, "which the page has too"),
-        ([kind(*params[0])], "MaxPool, got Own"),
+        ([kind(params[0].w, params[0].b)], "MaxPool, got Own"),
         ([jaxnet.Layer(params[0].w * jnp.nan, params[0].b)], "finite weights and bia"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -168,7 +168,7 @@ def _curves(records: Sequence[runs.Record], seeds: int) -> dict[str, np.ndarray]
     """What was measured after each epoch, nan where it was not recorded."""
     names = max((record.measured or {} for record in records), key=len)
     unknown = dict.fromkeys(names, [None] * seeds)
-    found = [record.measured or unknown for record in records]
+    found = [{**unknown, **(record.measured or {})} for record in records]
     return {name: np.array([row[name] for row in found], float).T for name in names}
 
 
