@@ -109,27 +109,22 @@ class Claim:
     measure: Measure = ACCURACY
 
 
-_STATISTICS = {
-    each.name: each for each in (LAST, BEST, BEST_OF_THREE, AT_BEST_OF_THREE)
-}
-_MEASURES = {
-    each.name: each
-    for each in (
-        *(ACCURACY, TEST_ACCURACY, TRAINING_ACCURACY, TRAINING_COST, EVALUATION_COST),
-    )
-}
+_KNOWN = (LAST, BEST, BEST_OF_THREE, AT_BEST_OF_THREE)
+_STATISTICS = {statistic.name: statistic for statistic in _KNOWN}
+_TAKEN = (ACCURACY, TEST_ACCURACY, TRAINING_ACCURACY, TRAINING_COST, EVALUATION_COST)
+_MEASURES = {measure.name: measure for measure in _TAKEN}
 
 
 def _claims() -> Iterator[tuple[str, Claim]]:
     """The rows of the table in claims.md."""
-    text = Path(__file__).with_name("claims.md").read_text()
+    text = Path(__file__).with_name("claims.md").read_text("utf-8")
     _, _, *rows = (line for line in text.splitlines() if line.startswith("|"))
     for row in rows:
         name, section, number, measure, statistic, words = (
             cell.strip() for cell in row.strip("|").split("|")
         )
         options = dict(word.split("=") for word in words.split())
-        e = Experiment(**{key: parse(key, text) for key, text in options.items()})
+        e = Experiment(**{key: parse(key, value) for key, value in options.items()})
         stated = None if number == "-" else float(number)
         facts = (stated, _STATISTICS[statistic], section, _MEASURES[measure])
         yield name, Claim(e, *facts)
