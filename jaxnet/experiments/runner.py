@@ -8,6 +8,7 @@ Devices may belong to several processes, which then all make the same calls.
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Annotated, Any, NamedTuple
@@ -200,12 +201,19 @@ class Runner:
         learned = e.expand(learned) if e.expand else learned
         self._shared = self._place(jax.device_get((learned, evaluation, test)))
         began = time.perf_counter()
-        self._begin = spread(partial(begin, e))
         # Rates are traced, so others compile nothing.
         seeds, rates = self._arguments([0], dict.fromkeys(self.varied, [0.0]))
-        example = (seeds, rates, self._begin(seeds)), self._place(np.asarray(0))
-        lowered = spread(partial(next_epoch, e, measure)).lower(*example, *self._shared)
-        self._epoch = lowered.compile()
+        first = spread(partial(begin, e)).lower(seeds)
+        places = NamedSharding(self.mesh, P("networks"))
+        networks_there = jax.tree.map(
+            lambda a: jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=places),
+            first.out_info,
+        )
+        example = (seeds, rates, networks_there), self._place(np.asarray(0))
+        after = spread(partial(next_epoch, e, measure)).lower(*example, *self._shared)
+        lowered = first, after
+        with ThreadPoolExecutor() as pool:  # XLA compiles a program on one core
+            self._begin, self._epoch = pool.map(jax.stages.Lowered.compile, lowered)
         self.compile_seconds = time.perf_counter() - began
 
     def __call__(
