@@ -60,16 +60,15 @@ def run(args: argparse.Namespace) -> int:
     except ValueError as error:
         raise UsageError(f"{source}: {error}") from error
     found = measure(trained, data, max(args.mistakes, _DRAWN if args.figure else 0))
-    drawn, found["mistakes"] = found["mistakes"], found["mistakes"][: args.mistakes]
-    about = {"network": args.network, "data": str(source), "part": part}
+    shown = {**found, "mistakes": found["mistakes"][: args.mistakes]}
     if args.json:
-        print_json({**about, "classes": names, **found})
+        about = {"network": args.network, "data": str(source), "part": part}
+        print_json({**about, "classes": names, **shown})
     else:
-        for line in _lines(found, f"{part} images of {source}", names):
+        for line in _lines(shown, f"{part} images of {source}", names):
             print(printable(line))
     if args.figure:
         title = f"{args.network} on {part} images of {source}"
-        found["mistakes"] = drawn
         for path in _draw(trained, data, found, names, title, args.figure):
             tell(f"wrote {path}")
     return 0

@@ -421,27 +421,29 @@ def shapes(e: Experiment, networks: int) -> Network:
     return jax.eval_shape(jax.vmap(partial(begin, e)), seeds)
 
 
-def _answers(params: Params, data: Dataset) -> tuple[np.ndarray, np.ndarray]:
-    """The class that each network of a run gives each example, and the true ones."""
+def graded(
+    params: Params, data: Dataset
+) -> tuple[list[list[int]], list[dict[int, int]]]:
+    """For each network of a run, the classes it failed, and its wrong answers by index.
+
+    It failed a class of which most examples are wrong.
+    """
 
     @jax.jit  # one program: call by call, its parts take a second to compile
     def answers(params: Params, data: Dataset) -> tuple[Array, Array]:
-        found, truth = jax.vmap(lambda p: answers_of(p, data)[:2])(params)
-        return found, truth[0]
+        return jax.vmap(lambda p: answers_of(p, data)[:2])(params)
 
-    found, truth = map(np.asarray, answers(params, data))
-    return found, truth
+    found, (truth, *_) = map(np.asarray, answers(params, data))
+    wrong = found != truth
+    examples = np.eye(max(data.y.shape[1], 2), dtype=int)[truth]
+    failed = 2 * wrong @ examples > examples.sum(axis=0)
+    mistakes = [
+        {int(i): int(a[i]) for i in np.flatnonzero(w)}
+        for a, w in zip(found, wrong, strict=True)
+    ]
+    return [np.flatnonzero(row).tolist() for row in failed], mistakes
 
 
 def failed_classes(params: Params, data: Dataset) -> list[list[int]]:
     """For each network of a run, the classes of which most examples are wrong."""
-    found, truth = _answers(params, data)
-    examples = np.eye(max(data.y.shape[1], 2), dtype=int)[truth]
-    failed = 2 * (found != truth) @ examples > examples.sum(axis=0)
-    return [np.flatnonzero(row).tolist() for row in failed]
-
-
-def mistakes(params: Params, data: Dataset) -> list[dict[int, int]]:
-    """For each network of a run, its wrong answers by the index of the example."""
-    found, truth = _answers(params, data)
-    return [{int(i): int(a[i]) for i in np.flatnonzero(a != truth)} for a in found]
+    return graded(params, data)[0]

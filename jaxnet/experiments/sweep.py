@@ -28,8 +28,7 @@ from jaxnet.experiments.runner import (
     Runner,
     capacity,
     check_rates,
-    failed_classes,
-    mistakes,
+    graded,
     shapes,
 )
 from jaxnet.layers import Dataset
@@ -286,15 +285,10 @@ def _train(
             saved = time.monotonic()
         yield []
     assert epoch is not None
-    for network, classes in zip(
-        now.networks, failed_classes(epoch.params, data), strict=True
-    ):
-        network.failed_classes, network.seconds = classes, round(network.seconds, 3)
-    if runner.test is not None:
-        for network, wrong in zip(
-            now.networks, mistakes(epoch.params, data), strict=True
-        ):
-            network.mistakes = wrong
+    each = zip(now.networks, *graded(epoch.params, data), strict=True)
+    for network, failed, wrong in each:
+        network.failed_classes, network.seconds = failed, round(network.seconds, 3)
+        network.mistakes = wrong if runner.test is not None else {}
     yield now.networks
     if folder:
         shutil.rmtree(folder, ignore_errors=True)
