@@ -104,24 +104,14 @@ def mean_products(a, error):
 # 3.1 to 3.3: why a neuron learns slowly, and the cost with which it does not
 
 
-def test_3_1_the_quadratic_cost_of_one_neuron(x64):
-    for w, b, x, y in itertools.product(
-        (0.6, 2.0, -3.0), (0.9, 2.0), (1.0, 0.3), GOALS
-    ):
-        params = [layer_of([[w]], [b])]
-        a = 1 / (1 + math.exp(-w * x - b))
-        actual = loss(params, column([x]), column([y]), jaxnet.quadratic)
-        assert float(actual) == pytest.approx((y - a) ** 2 / 2, rel=1e-13)
-
-
-def test_3_2_and_3_3_the_derivatives_have_the_factor_sigma_prime(x64):
-    """(a - y) sigma'(z) x by w, and without x by b: a sigma'(z) where x = 1, y = 0."""
-    neurons, examples = ((0.6, 0.9), (2.0, 2.0), (-1.0, 0.5)), ((1.0, 0.0), (-0.7, 0.3))
-    for (w, b), (x, y) in itertools.product(neurons, examples):
-        params, z = [layer_of([[w]], [b])], w * x + b
-        slope = (sigma(z) - y) * sigma_prime(z)
-        cost = jaxnet.quadratic
-        assert_both(params, column([x]), [y], cost, w=[[slope * x]], b=[slope])
+def test_3_1_to_3_3_the_quadratic_cost_of_one_neuron(neuron):
+    """Its derivatives have the factor sigma'(z): times x_j by w_j, without it by b."""
+    params, x, y, z, a = neuron
+    actual = loss(params, x, column(y), jaxnet.quadratic)
+    assert float(actual) == pytest.approx(np.mean((y - a) ** 2 / 2), rel=1e-13)
+    slope = (a - y) * sigma_prime(z)
+    w, b = [(column(slope) * x).mean(axis=0)], [slope.mean()]
+    assert_both(params, x, y, jaxnet.quadratic, w=w, b=b)
 
 
 @pytest.mark.parametrize("sizes", [[3, 1], SIZES], ids=str)
@@ -134,8 +124,6 @@ def test_3_4_and_3_9_the_cross_entropy_of_one_neuron_and_of_many(x64, sizes):
         total += goal * math.log(output) + (1 - goal) * math.log(1 - output)
     actual = loss(params, x, y, cross_entropy)
     assert float(actual) == pytest.approx(-total / 6, rel=1e-13)
-    by_formula = for_each(formula_of(cross_entropy))(a, y)
-    assert np.mean(by_formula) == pytest.approx(-total / 6, rel=1e-13)
 
 
 def test_3_4_is_positive_and_tends_to_zero_as_the_output_becomes_right(x64):
@@ -238,10 +226,8 @@ def test_3_11_to_3_16_and_web_81_82_and_84_what_output_neurons_learn(x64, cost, 
 def test_3_14_the_quadratic_cost_of_linear_outputs(x64):
     params, x, y = network(SIZES, output=jaxnet.linear)
     outputs = np.stack([predict(params, one) for one in x])
-    cost, expected = jaxnet.linear_quadratic, np.sum((outputs - y) ** 2) / 12
-    assert float(loss(params, x, y, cost)) == pytest.approx(expected, rel=1e-13)
-    by_formula = for_each(formula_of(cost))(outputs, y)
-    assert np.mean(by_formula) == pytest.approx(expected, rel=1e-13)
+    actual, expected = loss(params, x, y, jaxnet.linear_quadratic), (outputs - y) ** 2
+    assert float(actual) == pytest.approx(np.sum(expected) / 12, rel=1e-13)
 
 
 @pytest.mark.parametrize("y", [0.0, 1.0])

@@ -30,10 +30,9 @@ def classify(mnist):
     def features(x):
         return np.maximum(x @ w + b, 0)
 
-    h = features(np.asarray(mnist.train.x[:20_000]))
-    y = np.asarray(mnist.train.y[:20_000])
-    v = 10 * np.linalg.solve(h.T @ h + 10 * np.eye(1000), h.T @ (y - 0.5))
-    v = v.astype(np.float32)
+    x, y = (np.asarray(a[:10_000]) for a in (mnist.train.x, mnist.train.y))
+    h, regularization = features(x), 10 * np.eye(1000, dtype=np.float32)
+    v = 10 * np.linalg.solve(h.T @ h + regularization, h.T @ (y - 0.5))
     return lambda x: 1 / (1 + np.exp(-features(x) @ v))
 
 
@@ -56,16 +55,12 @@ def likeness(one, other):
 
 
 @pytest.mark.parametrize(("size", "least"), [(1, 0.999), (5, 0.97)])
-def test_a_digit_comes_back_as_itself(digits, size, least):
+def test_a_digit_comes_back_as_itself_in_mnist_s_form(digits, size, least):
     """Larger ones only nearly, since strokes of unusual widths are made less so."""
-    images = [prepare(on_paper(digit, size)).image for digit in digits[:20]]
+    images = [prepare(on_paper(digit, size)).image for digit in digits[:12]]
     found = [likeness(*pair) for pair in zip(images, digits, strict=False)]
     assert np.median(found) > least and min(found) > 0.65
-
-
-def test_an_image_has_mnist_s_form(digits):
-    for digit in digits[:20]:
-        image = prepare(on_paper(digit, 3)).image
+    for image in images:
         rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         assert image.shape == (28, 28) and image.max() == 255 / 256
@@ -75,7 +70,7 @@ def test_an_image_has_mnist_s_form(digits):
             assert abs(centre - 14) <= 0.5 + 1e-4
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     number=st.integers(0, 199),
     size=st.sampled_from([1, 2, 3]),
@@ -88,7 +83,7 @@ def test_place_and_size_do_not_matter(digits, number, size, margins):
     assert likeness(prepare(on_paper(digits[number], 6)).image, plain) > 0.9
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(number=st.integers(0, 199), slope=st.floats(-30, 30), least=st.floats(0.4, 1))
 def test_uneven_light_and_faint_ink_do_not_matter(digits, number, slope, least):
     levels = 40 + 180 * (1 - least * digits[number].clip(max=1))
@@ -113,7 +108,7 @@ def test_strokes_come_half_way_to_the_usual_width(pen, width):
     np.testing.assert_allclose(widths, width, atol=0.3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     levels=arrays(
         np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), fill=st.nothing()
@@ -277,18 +272,18 @@ def test_the_book_s_504192_is_read(mnist, classify, gap):
 def test_an_isolated_shape_is_read_at_least_as_well_as_with_one(
     mnist, digits, classify
 ):
-    labels = np.asarray(mnist.test.y[:40]).argmax(axis=1)
+    labels = np.asarray(mnist.test.y[:20]).argmax(axis=1)
     correct = np.zeros(2, int)
     for digit, label in zip(digits, labels, strict=False):
         for k, one in enumerate((False, True)):
             pieces = segment(on_paper(digit), classify, one=one)
             correct[k] += [piece.digit for piece in pieces] == [label]
-    assert correct[0] >= correct[1] - 1 and correct[1] >= 36
+    assert correct[0] >= correct[1] - 1 and correct[1] >= 18
 
 
 def test_a_digit_without_margin_is_read_with_the_same_confidence(digits, classify):
     changes = []
-    for digit in digits[:20]:
+    for digit in digits[:8]:
         rows, columns = (np.flatnonzero(digit.any(axis=axis)) for axis in (1, 0))
         cropped = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         tight, wide = (
@@ -326,7 +321,7 @@ def with_shadow(levels):
     ids=["ruled", "squared", "framed", "in a shadow"],
 )
 def test_lines_frames_and_shadows_are_paper(digits, changed):
-    for digit in digits[:3]:
+    for digit in digits[:2]:
         levels = on_paper(digit, 8, ((40, 40), (40, 40)))
         image = prepare(changed(levels)).image
         assert likeness(image, prepare(levels).image) > 0.9
@@ -361,7 +356,7 @@ def test_what_is_unlike_known_digits_lowers_the_confidence(mnist, digits, classi
         pairs = zip(plain, less, strict=True)
         return np.array([low.confidence / high.confidence for high, low in pairs])
 
-    assert np.mean(lowered(digits[:10])) > 0.85 and np.mean(lowered(letters)) < 0.6
+    assert np.mean(lowered(digits[:6])) > 0.85 and np.mean(lowered(letters)) < 0.6
 
 
 def test_a_box_is_where_the_digit_is(digits, classify):
@@ -385,7 +380,7 @@ def test_what_cannot_be_cut_is_rejected(classify):
 
 @pytest.mark.slow
 def test_the_script_measures_what_it_claims(tmp_path):
-    found = script.main(out=tmp_path, pictures=200, others=8, hidden=30, epochs=1)
+    found = script.main(out=tmp_path, pictures=60, others=3, hidden=30, epochs=1)
     assert found["test image, as it is"]["change"] > -0.05
     assert found["photograph"]["read"] > 0.6 > found["photograph made 28 x 28"]["read"]
     lines = [each["digits"] for name, each in found.items() if "line" in name]
