@@ -154,6 +154,18 @@ REFUSED = {
         "backprop(hidden_softmax, x, y)",
     ],
     "activation with an elementwise derivative, got none": ["softmax.prime(x[0])"],
+    # Oracles
+    "101 x 100 x 100 = 1,010,000. Use fewer neurons": [
+        "oracles.path_sum(init(key, [3, 101, 100, 100]), x, zeros((7, 100)))"
+    ],
+    "Expected activations with a complex derivative": [
+        "oracles.complex_step(init(key, [3, 4, 2], relu), x, y)",
+        "oracles.complex_step(init(key, [3, 4, 2], Activation(tanh.fn, tanh.prime)), x, y)",
+    ],
+    "Expected a cost with a formula": [
+        f"oracles.{f}(params, x, y, Cost(sigmoid, quadratic.value, quadratic.delta))"
+        for f in ("matrix_product", "path_sum", "complex_step")
+    ],
     # Optimizers
     "no eta with a ready-made": ["learn(optimizer=optax.adam(1.0))"],
     "not optax.adam(1e-3)": ["learn(optimizer=optax.adam(1.0))"],

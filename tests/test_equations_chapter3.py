@@ -319,8 +319,8 @@ def test_web_78_softmax(x64):
     np.testing.assert_allclose(soft(EXAMPLE), [0.315, 0.009, 0.633, 0.043], atol=5e-4)
 
 
-def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
-    """And stay one as z_4 grows: a_4 gains what the others lose."""
+def test_web_79_and_exercise_outputs_of_softmax_are_a_distribution(x64):
+    """And stay one as z_4 grows: a_4 gains what the others lose. Sigmoids are not."""
     z = np.tile(EXAMPLE, (21, 1))
     z[:, 3] = np.linspace(-5, 5, 21)
     a = for_each(jaxnet.softmax.fn)(z)
@@ -328,12 +328,9 @@ def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
     change = np.diff(a, axis=0)
     assert (change[:, 3] > 0).all() and (change[:, :3] < 0).all()
     assert change[:, 3] == pytest.approx(-change[:, :3].sum(axis=1), rel=1e-10)
-
-
-def test_exercise_sigmoid_outputs_need_not_sum_to_one(x64):
     outputs = predict([layer_of(np.eye(4), np.zeros(4))], np.array(EXAMPLE))
-    expected = sum(1 / (1 + math.exp(-z)) for z in EXAMPLE)
-    assert np.sum(outputs) == pytest.approx(expected, rel=1e-13) and expected > 2.7
+    np.testing.assert_allclose(outputs, sigma(np.array(EXAMPLE)), rtol=1e-13)
+    assert np.sum(outputs) > 2.7
 
 
 def test_exercise_softmax_is_monotonic_and_not_local(x64):
@@ -353,16 +350,6 @@ def test_exercise_softmax_is_monotonic_and_not_local(x64):
         jaxnet.softmax.prime(jnp.array(EXAMPLE))
 
 
-def test_exercise_inverting_softmax(x64):
-    """z_j = ln a_j + C, with one C for all j, which softmax does not see."""
-    softmax = for_each(jaxnet.softmax.fn)
-    [a] = softmax(np.array([EXAMPLE]))
-    total = math.log(sum(map(math.exp, EXAMPLE)))
-    np.testing.assert_allclose(EXAMPLE - np.log(a), total, rtol=1e-14)
-    for constant in (-3.0, 0.0, 7.0):
-        np.testing.assert_allclose(softmax(np.log([a]) + constant), [a], rtol=1e-13)
-
-
 def test_web_80_log_likelihood(x64):
     """C = -ln a_y, where y is the right digit; from z, also where a_y is 0."""
     cost = jaxnet.log_likelihood
@@ -380,15 +367,22 @@ def test_web_80_log_likelihood(x64):
     assert np.isinf(by_formula(np.eye(2)[[0]], y[2:])).all()
 
 
-def test_web_83_softness(x64):
-    """As c grows, e^(c z_j) / sum_k e^(c z_k) leaves all to the largest z_j."""
+def test_web_83_and_exercise_softness_and_the_inverse_of_softmax(x64):
+    """As c grows, e^(c z_j) / sum_k e^(c z_k) leaves all to the largest z_j.
+
+    The inverse is z_j = ln a_j + C, with one C for all j, which softmax does not see.
+    """
     softmax, z = for_each(jaxnet.softmax.fn), np.array(EXAMPLE)
     scaled = np.outer([0.1, 1, 3, 10, 30], z)
     a = softmax(scaled)
     np.testing.assert_allclose(a, list(map(soft, scaled)), rtol=1e-13)
     assert (np.diff(a[:, 2]) > 0).all()
+    total = math.log(sum(map(math.exp, EXAMPLE)))
+    np.testing.assert_allclose(z - np.log(a[1]), total, rtol=1e-13)
+    inverses = np.add.outer([-3.0, 0, 7, 0, 0], np.log(a[1]))
+    np.testing.assert_allclose(softmax(inverses), a[[1] * 5], rtol=1e-13)
     tie = [3.2, -1.0, 3.2, 0.5]
-    ends = softmax(np.array([5000 * z, np.multiply(5000, tie), 1e-9 * z]))
+    ends = softmax(np.array([5000 * z, np.multiply(5000, tie), 1e-9 * z, z, z]))
     np.testing.assert_array_equal(ends[:2], [[0, 0, 1, 0], [0.5, 0, 0.5, 0]])
     np.testing.assert_allclose(ends[2], 0.25, rtol=1e-8)
 
@@ -569,23 +563,24 @@ def tanh(z):
 
 
 @pytest.mark.parametrize(
-    ("activation", "expected"),
-    [(jaxnet.tanh, tanh), (jaxnet.relu, partial(max, 0.0))],
+    ("activation", "expected", "slope"),
+    [
+        (jaxnet.tanh, tanh, [0, *[1 / math.cosh(0.1) ** 2] * 2, 0]),
+        (jaxnet.relu, partial(max, 0.0), [0, 0, 1, 1]),
+    ],
     ids=["tanh", "relu"],
 )
 def test_web_109_110_and_112_a_tanh_neuron_and_a_rectified_linear_one(
-    neuron, activation, expected
+    neuron, activation, expected, slope
 ):
+    """The slope of the second stays 1, however large z is."""
     params, x, _, zs, _ = neuron
     assert min(zs) < 0 < max(zs)
     for one, z in zip(x, zs, strict=True):
         [actual] = predict(with_outputs(activation, params), one)
         assert float(actual) == pytest.approx(expected(z), rel=1e-13)
-
-
-def test_web_112_the_slope_of_a_rectified_linear_neuron_stays_1(x64):
-    slopes = for_each(jaxnet.relu.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
-    np.testing.assert_array_equal(slopes, [0, 0, 1, 1])
+    slopes = for_each(activation.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
+    np.testing.assert_allclose(slopes, slope, rtol=1e-12)
 
 
 def test_web_111_the_sigmoid_is_a_rescaled_tanh(x64):

@@ -66,15 +66,12 @@ def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
 # The order of the examples
 
 
-@pytest.mark.parametrize("n", [2, 2**18, 2**18 + 1])
-def test_an_order_is_a_permutation(n):
-    order = np.asarray(jax.jit(fast.shuffle, static_argnums=1)(jax.random.key(n), n))
-    np.testing.assert_array_equal(np.sort(order), np.arange(n))
-    assert n < 4 or (order != np.arange(n)).any()
-
-
-def test_all_orders_are_equally_likely():
+def test_an_order_is_a_permutation_and_all_are_equally_likely():
     """All six orders of three numbers are as frequent, by chi squared at 1 in 10^4."""
+    for n in (0, 1, 2**18, 2**18 + 1):
+        order = jax.jit(fast.shuffle, static_argnums=1)(jax.random.key(n), n)
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+        assert n < 2 or not np.array_equal(order, np.arange(n))
     keys = jax.random.split(jax.random.key(0), 60_000)
     orders = np.asarray(jax.jit(jax.vmap(lambda key: fast.shuffle(key, 3)))(keys))
     _, counts = np.unique(orders, axis=0, return_counts=True)
@@ -295,27 +292,6 @@ def test_the_network_of_the_loop_is_turned_and_padded(monkeypatch):
     shapes.clear()
     fast.fold(load, learn, state, batches, jaxnet.autodiff, sgd.gradient_descent)
     assert shapes[:3] == [(17, 300), (5, 17), (4, 5)]
-
-
-def test_a_network_that_diverges_becomes_infinite_at_the_same_places(without_fast):
-    params, data = wide(jaxnet.linear, jaxnet.relu)
-    cost, state, places = jaxnet.linear_quadratic, jaxnet.start(params), []
-    run = {"batch_size": 10, "eta": 1e6, "cost": cost}
-
-    def finite():
-        after, found = state, []
-        for number in range(4):
-            key = jax.random.fold_in(jax.random.key(0), number)
-            after = jaxnet.epoch(key, after, data, **run)
-            found.append([np.isfinite(leaf) for leaf in jax.tree.leaves(after)])
-        return found
-
-    places.append(finite())
-    without_fast()
-    places.append(finite())
-    jax.tree.map(np.testing.assert_array_equal, *places)
-    assert all(leaf.all() for leaf in places[0][0])
-    assert not all(leaf.all() for leaf in places[0][-1])
 
 
 TRAIN_WITHOUT_FAST = """
