@@ -5,10 +5,8 @@ import os
 import re
 import shutil
 from functools import partial
-from io import BytesIO
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from PIL import Image
@@ -266,9 +264,12 @@ def test_a_finger_draws_on_a_phone_and_does_not_scroll(phone, page):
 
 
 def test_a_picture_is_read_as_predict_reads_it(page, network, mnist, tmp_path):
-    for number in range(4):
+    """Of any size and place, in colours, light on dark or dark on light."""
+    rng = np.random.default_rng(0)
+    for number in range(8):
         digit = np.asarray(mnist.test.x[number]).reshape(28, 28)
-        ink = np.pad(np.kron(digit, np.ones((9, 9))), ((80, 20), (10, 200)))
+        ink = np.kron(digit, np.ones((rng.integers(3, 11),) * 2))
+        ink = np.pad(ink, rng.integers(10, 200, (2, 2)))
         ends = np.array([[250, 240, 60], [20, 60, 160]])[:: 1 - 2 * (number % 2)]
         colours = ends[0] + ink[..., np.newaxis] * (ends[1] - ends[0])
         path = tmp_path / f"{number}.png"
@@ -294,38 +295,3 @@ def test_a_network_that_has_learned_is_saved_for_evaluate(page, tmp_path, capsys
     assert cost == jaxnet.cross_entropy
     for array, numbers in zip(jax.tree.leaves(params), page.params, strict=True):
         np.testing.assert_array_equal(np.ravel(array), np.float32(numbers))
-
-
-def test_accuracy_on_pictures_is_that_of_predict(page, network, mnist):
-    """Of test digits, scaled and shifted, as PNG files."""
-    rng = np.random.default_rng(0)
-    labels = np.asarray(mnist.test.y[:50]).argmax(axis=1)
-    pictures, images = [], []
-    for digit in np.asarray(256 * mnist.test.x[:50]).reshape(-1, 28, 28):
-        side = int(rng.integers(60, 281))
-        left, top = (int(n) for n in rng.integers(0, 281 - side, 2))
-        ink = Image.new("L", (280, 280))
-        ink.paste(
-            Image.fromarray(digit.astype(np.uint8)).resize((side, side)), (left, top)
-        )
-        paper = Image.eval(ink, lambda level: 255 - level)
-        images.append(prepare(np.asarray(paper)).image.ravel())
-        file = BytesIO()
-        paper.save(file, "png", compress_level=1)
-        pictures.append(base64.b64encode(file.getvalue()).decode())
-    script = """
-        (async () => {
-          const answers = [];
-          for (const picture of arguments[0]) {
-            const bytes = Uint8Array.from(atob(picture), c => c.charCodeAt(0));
-            await openPicture(new Blob([bytes]));
-            answers.push(Number($("digit").textContent));
-          }
-          arguments[1](answers);
-        })();
-    """
-    answers = np.array(page.driver.execute_async_script(script, pictures))
-    outputs = jax.vmap(partial(jaxnet.predict, network))(jnp.stack(images))
-    expected = np.asarray(outputs).argmax(axis=1)
-    assert (answers == expected).mean() >= 0.98
-    assert (answers == labels).mean() > 0.9

@@ -83,8 +83,8 @@ def test_images_by_a_script_that_runs_alone(tmp_path, monkeypatch, drawn, capsys
 
 
 def test_digits_by_a_convolutional_network(small_mnist):
-    found = main("ch6_digits", small_mnist, ["one convolution"], epochs=40, seeds=1)
-    assert found["one convolution"][0] > 0.4
+    found = main("ch6_digits", small_mnist, ["one convolution"], epochs=15, seeds=1)
+    assert found["one convolution"][0] > 0.2
 
 
 def test_seconds_to_an_accuracy(small_mnist):
@@ -143,9 +143,9 @@ def test_no_hidden_layer(small_mnist):
 
 
 def test_ten_or_four_outputs(small_mnist):
-    results = main("ch1_ten_or_four_outputs", small_mnist, epochs=10, seeds=3)
+    results = main("ch1_ten_or_four_outputs", small_mnist, epochs=10, seeds=2)
     ten, four = results.values()
-    assert ten.shape == four.shape == (10, 3)
+    assert ten.shape == four.shape == (10, 2)
     assert ten[-1].mean() > four[-1].mean() > 0.2
 
 
@@ -159,7 +159,7 @@ def test_mini_batches(small_mnist):
 
 def test_baselines():
     """Those of the book exactly; for the darkness of images a quick test stays."""
-    correct = main("ch1_baselines")
+    correct = main("ch1_baselines", gammas=(0.025,))
     assert correct["average darkness"] == 2225
     assert correct["nearest mean image"] == 8200
     assert abs(correct["guessing"] - 1000) < 150
@@ -246,7 +246,7 @@ def test_l1_and_l2(small_mnist, tmp_path, drawn):
 
 
 def test_hyperparameters(small_mnist):
-    options = {"epochs": 4, "quick_epochs": 3, "seeds": 2, "batch_sizes": (10, 50)}
+    options = {"epochs": 3, "quick_epochs": 3, "seeds": 1, "batch_sizes": (10,)}
     results = main("ch3_hyperparameters", small_mnist, **options)
     assert np.isnan(results["bad start"]).all(), "1 - eta lambda/n = -19"
     stripped = results["stripped"].mean(axis=(1, 2))
