@@ -223,10 +223,9 @@ def brighter(key, x):
 REGULARIZED = {"l1": 0.1, "l2": 0.1, "dropout": 0.3, "augment": brighter}
 WAYS_TO_TRAIN: dict[str, dict[str, Any]] = {
     "momentum": REGULARIZED | {"optimizer": MOMENTUM},
-    "adam": {"optimizer": optax.adam, "eta": 0.01},
+    "adam": {"optimizer": optax.adam, "eta": 0.01, "cost": jaxnet.log_likelihood},
     "adagrad": {"optimizer": optax.adagrad},
     "rmsprop": {"optimizer": optax.rmsprop, "eta": 0.001},
-    "softmax": {"cost": jaxnet.log_likelihood},
 }
 
 
