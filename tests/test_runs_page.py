@@ -170,7 +170,7 @@ def test_a_lesson_is_a_step_of_gradient_descent(opened, cost, sizes, hidden):
     for array, numbers in zip(jax.tree.leaves(expected), page.params, strict=True):
         np.testing.assert_allclose(numbers, np.ravel(array), atol=1e-5)
     after = page.run("return [...forward(layers, x).at(-1)]")
-    said = [float(number) for number in re.findall(r"-?\d+\.\d+(?:e[+-]\d+)?", page.says)]
+    said = list(map(float, re.findall(r"-?\d+\.\d+(?:e[+-]\d+)?", page.says)))
     np.testing.assert_allclose(said, [before[7], after[7]], rtol=0.06, atol=0.01)
     page.find("#reset").click()
     reset = page.run("return [...forward(layers, x).at(-1)]")
