@@ -9,46 +9,56 @@ import inspect
 import sys
 import types
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from importlib import import_module
 from typing import Any
 
 
+@dataclass(frozen=True, eq=False)
 class _Same:
-    """An object that is equal only to itself, whatever it holds."""
+    """An object equal to itself, whatever it holds, or to one of equal items."""
 
-    def __init__(self, value: Any):
-        self.value = value
+    value: Any
+    items: Hashable = None
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Same) and self.value is other.value
+        if not isinstance(other, _Same):
+            return False
+        equal = self.items is not None and self.items == other.items
+        return self.value is other.value or equal
 
     def __hash__(self) -> int:
-        return id(self.value)
+        return hash(type(self.value))
 
 
 def content(value: Any, *, values: bool = True, seen: tuple[int, ...] = ()) -> Hashable:
     """A hashable value, equal for two objects that do the same.
 
     Functions are compared by their code, defaults and closures and by the global names
-    they use, tuples by their items, and what can change, such as arrays and lists, by
-    identity. Without `values`, all but functions is compared only by type and name.
+    they use, containers by their items, arrays by identity. Without `values`, numbers,
+    arrays and other objects are compared only by their types and names.
     """
     if id(value) in seen:  # a function that calls itself
         return "recursive", seen.index(id(value))
-    inner = functools.partial(content, values=values, seen=(*seen, id(value)))
+    seen = (*seen, id(value))
+    inner = functools.partial(content, values=values, seen=seen)
     if isinstance(value, types.FunctionType):
-        state = (value.__defaults__, *sorted((value.__kwdefaults__ or {}).items()))
-        used = tuple(_globals(value, inner)) if values else ()
-        return value.__code__, inner(state), inner(tuple(_closure(value))), used
+        state = (value.__defaults__, value.__kwdefaults__, *_closure(value))
+        used = tuple(_globals(value, value.__code__, seen)) if values else ()
+        return value.__code__, inner(state), used
     if isinstance(value, functools.partial):
-        keywords = tuple(sorted(value.keywords.items()))
-        return type(value), inner((value.func, value.args, keywords))
+        return type(value), inner((value.func, value.args, value.keywords))
     if isinstance(value, types.MethodType):
         return inner((value.__func__, value.__self__))
     if isinstance(value, tuple):
         return type(value), *map(inner, value)
+    if isinstance(value, list):
+        return _Same(value, (list, *map(inner, value)))
+    if isinstance(value, set | frozenset):
+        return _Same(value, (set, frozenset(map(inner, value))))
+    if isinstance(value, Mapping):
+        return _Same(value, (dict, *((key, inner(value[key])) for key in value)))
     if not values:
         return type(value), getattr(value, "name", getattr(value, "__name__", None))
     try:
@@ -67,21 +77,21 @@ def _closure(function: types.FunctionType) -> Iterator[Any]:
 
 
 def _globals(
-    function: types.FunctionType, inner: Callable[[Any], Hashable]
+    function: types.FunctionType, code: types.CodeType, seen: tuple[int, ...]
 ) -> Iterator[tuple[str, Hashable]]:
-    """The global names that are used, with constants by value, the rest by identity.
+    """The global names in the code, with constants by value and the rest by identity.
 
     Without them, a function that reads a global would count as unchanged after the
     global has been given another value.
     """
-    codes = [function.__code__]
-    for code in codes:
-        codes += [c for c in code.co_consts if isinstance(c, types.CodeType)]
-        for name in code.co_names:
-            if name in function.__globals__:
-                value = function.__globals__[name]
-                constant = isinstance(value, int | float | complex | str | tuple)
-                yield name, inner(value) if constant else _Same(value)
+    for name in code.co_names:
+        if name in function.__globals__:
+            value = function.__globals__[name]
+            constant = isinstance(value, int | float | complex | str | tuple)
+            yield name, content(value, seen=seen) if constant else _Same(value)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _globals(function, constant, seen)
 
 
 class _Static:
@@ -170,7 +180,7 @@ def warn_if_rebuilt(caller: str, shapes: Hashable, **functions: Any) -> None:
     They are then built anew for each call, and not equal by content: say, because each
     has an array of its own in its closure. To be called while JAX traces.
     """
-    code = content(tuple(functions.values()), values=False)
+    code = content(functions, values=False)
     before = _compiled.setdefault((caller, shapes, code), [])
     new = {name: ByContent(value) for name, value in functions.items()}
     if new in before:

@@ -118,7 +118,7 @@ def test_a_step_goes_through_other_kinds_of_layers(x64):
 
 def test_the_first_layer_need_not_have_weights(x64):
     [layer], x, y = problem([4, 3])
-    x = np.random.default_rng(0).uniform(size=(7, 1, 4, 4))
+    x = jnp.asarray(np.random.default_rng(0).uniform(size=(7, 1, 4, 4)))
     params = [MaxPool((1, 4, 4), 2), layer]
     expected = compiled(central_difference)(params, x, y)
     for gradient in (jaxnet.backprop, jaxnet.autodiff):
