@@ -333,7 +333,7 @@ def test_lines_frames_and_shadows_are_paper(digits, change):
 
 
 def test_what_is_unlike_known_digits_lowers_the_confidence(mnist, digits, classify):
-    known = np.asarray(mnist.train.x[:10_000])
+    known = np.asarray(mnist.train.x[:4000])
     rng = np.random.default_rng(0)
     letters = [penned(strokes, 30, rng) for strokes in list(LETTERS.values())[:6]]
 
