@@ -30,7 +30,7 @@ def pytest_configure(config):
     """Configure JAX where tests run, which is not where two workers are started.
 
     The quick tests are compiled without optimizations, since compiling is most of them.
-    Other processes, and the slow tests (`-m slow`, `-m ""`), compile as users do.
+    Other processes, and the slow tests but those of scripts, compile as users do.
     """
     if config.getoption("numprocesses", None):
         return
