@@ -187,7 +187,7 @@ class MaxPool:
         """The error of each square, at its first largest activation  (BP2)."""
         squares = by_square(a.reshape(self.shape_in), self.size)
         first = jnp.argmax(squares, axis=1, keepdims=True)
-        here = jnp.arange(self.size**2)[:, None] == first
+        here = jnp.arange(self.size**2)[None, :, None] == first
         errors = jnp.where(here, delta.reshape(first.shape), 0)
         return from_squares(errors, self.shape_in, self.size).reshape(a.shape)
 

@@ -11,6 +11,7 @@ import jax
 import numpy as np
 
 from jaxnet import load_mnist
+from jaxnet.checks import require
 from jaxnet.cli.console import script
 
 
@@ -27,14 +28,8 @@ def means_of(values: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def support_vector_machine(x: np.ndarray, labels: np.ndarray, **settings):
     """A support vector machine that has learnt the labels of the rows of x."""
-    try:
-        from sklearn.svm import SVC
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "The support vector machine needs scikit-learn: "
-            'python -m pip install ".[baselines]".'
-        ) from error
-    return SVC(cache_size=2000, **settings).fit(x, labels)
+    svm = require("sklearn.svm", "baselines", "Support vector machines")
+    return svm.SVC(cache_size=2000, **settings).fit(x, labels)
 
 
 def main(

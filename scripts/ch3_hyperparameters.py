@@ -75,8 +75,10 @@ def find_threshold(experiment, data, seed, low=0.01, high=100.0):
         etas = np.geomspace(low, high, points).tolist()
         costs = training_costs(experiment, data, seed, etas)
         falls = np.cumprod((np.diff(costs, axis=1) < 0).all(axis=1))
+        if falls.all():  # no upper end to be found in this range
+            return high
         best = max(int(falls.sum()) - 1, 0)
-        low, high = etas[best], etas[min(best + 1, points - 1)]
+        low, high = etas[best : best + 2]
     print(f"  the cost still falls at eta {low:.2g}; take half of that")
     return float(low)
 

@@ -32,6 +32,7 @@ def names():
         **{"params": params, "x": x, "y": y, "key": key, "state": state, "data": data},
         **{"run": run, "column": jnp.zeros((7, 1)), "row": jnp.zeros(7)},
         "learn": lambda **options: jaxnet.epoch(key, state, data, **run | options),
+        "own": jaxnet.Activation(jax.nn.softplus, jax.nn.sigmoid),
         "one_output": problem([3, 4, 1])[0],
         "conv": jaxnet.Convolution(jnp.zeros((2, 1, 2, 2)), jnp.zeros(2), (1, 5, 5)),
         "hidden_softmax": problem([3, 4, 2], hidden=jaxnet.softmax)[0],
@@ -154,6 +155,18 @@ REFUSED = {
         "backprop(hidden_softmax, x, y)",
     ],
     "activation with an elementwise derivative, got none": ["softmax.prime(x[0])"],
+    # Oracles
+    "101 x 100 x 100 = 1,010,000. Use fewer neurons": [
+        "oracles.path_sum(init(key, [3, 101, 100, 100]), x, zeros((7, 100)))"
+    ],
+    "Expected activations with a complex derivative": [
+        "oracles.complex_step(init(key, [3, 4, 2], relu), x, y)",
+        "oracles.complex_step(init(key, [3, 4, 2], own), x, y)",
+    ],
+    "Expected a cost with a formula": [
+        f"oracles.{f}(params, x, y, Cost(sigmoid, quadratic.value, quadratic.delta))"
+        for f in ("matrix_product", "path_sum", "complex_step")
+    ],
     # Optimizers
     "no eta with a ready-made": ["learn(optimizer=optax.adam(1.0))"],
     "not optax.adam(1e-3)": ["learn(optimizer=optax.adam(1.0))"],

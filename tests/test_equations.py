@@ -76,7 +76,10 @@ def test_1_1_threshold_rule():
 
 
 def test_1_2_bias_is_minus_the_threshold():
-    """Both forms are one function, at equality too."""
+    """Both forms are one function, at equality too; without inputs it is constant.
+
+    Footnote 2 of 1.2: the step function drawn there is 1 at 0, a perceptron is 0.
+    """
     rng = np.random.default_rng(0)
     w, x = rng.integers(-5, 6, (2, 1000, 3)).astype(float)
     for excess in (-7.0, -1.0, 0.0, 1.0, 7.0):
@@ -84,11 +87,9 @@ def test_1_2_bias_is_minus_the_threshold():
         expected = np.full(1000, excess > 0)
         np.testing.assert_array_equal(by_threshold(w, x, threshold), expected)
         np.testing.assert_array_equal(by_bias(w, x, -threshold), expected)
-
-
-def test_1_2_step_is_zero_at_zero():
-    """Footnote 2 of 1.2: the step function drawn there is 1 at 0, a perceptron 0."""
     np.testing.assert_array_equal(step.fn(jnp.array([-1.0, 0, 1])), [0, 0, 1])
+    constant = by_bias(np.zeros((3, 0)), np.zeros((3, 0)), np.array([1.0, -1, 0]))
+    np.testing.assert_array_equal(constant, [1, 0, 0])
 
 
 def test_nand_and_or_gates():
@@ -112,11 +113,6 @@ def test_half_adder_from_nand_gates():
     merged = outputs(single, np.array([[0.0], [1.0]]))
     double = outputs(gate(-2.0, -2.0, 3.0), all_inputs(2))
     np.testing.assert_array_equal(merged, double[np.array([0, 3])])
-
-
-def test_a_perceptron_without_inputs_is_constant():
-    constant = by_bias(np.zeros((3, 0)), np.zeros((3, 0)), np.array([1.0, -1, 0]))
-    np.testing.assert_array_equal(constant, [1, 0, 0])
 
 
 # Chapter 1.2: sigmoid neurons
@@ -228,9 +224,6 @@ FUNCTIONS = {
     ),
     "many": (waves, SIX, -MATRIX.T @ np.sin(MATRIX @ SIX) + 2 * SIX),
 }
-each_function = pytest.mark.parametrize(
-    ("cost", "v", "slope"), FUNCTIONS.values(), ids=FUNCTIONS
-)
 
 
 def downhill(cost, v, eta=1.0):
@@ -239,29 +232,22 @@ def downhill(cost, v, eta=1.0):
     return np.asarray(path[1] - path[0])
 
 
-@each_function
-def test_1_8_and_1_13_gradient_is_the_vector_of_partial_derivatives(
+@pytest.mark.parametrize(("cost", "v", "slope"), FUNCTIONS.values(), ids=FUNCTIONS)
+def test_1_7_to_1_10_and_1_12_to_1_14_the_gradient_and_what_a_step_changes(
     x64, cost, v, slope
 ):
+    """It is the partial derivatives: the change is the sum of those by each variable.
+
+    It is as exact as the square of the step. Against the gradient it is
+    -eta ||grad C||^2 <= 0, to first order.
+    """
     np.testing.assert_allclose(-downhill(cost, v), slope, rtol=1e-14)
-
-
-@each_function
-def test_1_7_1_9_and_1_12_the_change_is_the_gradient_times_the_step(
-    x64, cost, v, slope
-):
-    """The sum of the changes by each variable, as exact as the square of the step."""
     wrong = []
     for h in (1e-3, 1e-4):
         dv = h * np.sin(1 + np.arange(len(v)))
         by_each = sum(-downhill(cost, v)[j] * dv[j] for j in range(len(v)))
         wrong.append(abs(float(cost(v + dv)) - float(cost(v)) - by_each))
     assert wrong[0] / wrong[1] == pytest.approx(100, rel=0.1)
-
-
-@each_function
-def test_1_10_and_1_14_stepping_against_the_gradient_goes_down(x64, cost, v, slope):
-    """The change of C is -eta ||grad C||^2 <= 0, to first order."""
     bend = 10 if len(v) == 2 else 100  # a bound on its second order
     for eta in (1e-4, 1e-5):
         change = float(cost(v + downhill(cost, v, eta))) - float(cost(v))

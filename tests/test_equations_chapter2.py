@@ -89,24 +89,18 @@ def slopes(one, gradient):
 # 2.1 to 2.3: notation, and what is asked of a cost
 
 
-def test_2_1_an_activation_by_components(one):
-    _, activations = forward(one.params, one.x)
+def test_2_1_and_2_3_activations_by_components_and_in_matrix_form(one):
+    zs, activations = forward(one.params, one.x)
     for l in (1, 2, 3):
         for j, actual in enumerate(np.asarray(activations[l])):
             total = sum(w * a for w, a in zip(one.w[l][j], one.a[l - 1], strict=True))
-            expected = 1 / (1 + math.exp(-total - one.b[l][j]))
-            close(actual, expected, rtol=1e-14)
+            close(actual, 1 / (1 + math.exp(-total - one.b[l][j])), rtol=1e-14)
+        close(zs[l - 1], one.w[l] @ one.a[l - 1] + one.b[l])
+        close(activations[l], sigma(one.z[l]))
 
 
 def test_2_2_a_vectorized_function_acts_on_each_element():
     np.testing.assert_array_equal(SQUARE.fn(jnp.array([2.0, 3.0])), [4, 9])
-
-
-def test_2_3_activations_in_matrix_form(one):
-    zs, activations = forward(one.params, one.x)
-    for l in (1, 2, 3):
-        close(zs[l - 1], one.w[l] @ one.a[l - 1] + one.b[l])
-        close(activations[l], sigma(one.z[l]))
 
 
 def test_2_4_the_cost_is_a_mean_over_examples(x64):
@@ -123,8 +117,7 @@ def test_2_4_the_cost_is_a_mean_over_examples(x64):
 def test_2_5_the_cost_is_a_function_of_the_outputs(one):
     expected = sum((one.y[j] - one.a[3][j]) ** 2 for j in range(2)) / 2
     close(loss(one.params, *alone(one)), expected, rtol=1e-14)
-    by_formula = formula_of(jaxnet.quadratic)(one.a[3], one.y)
-    close(by_formula, expected, rtol=1e-14)
+    close(formula_of(jaxnet.quadratic)(one.a[3], one.y), expected, rtol=1e-14)
 
 
 def test_2_6_hadamard_product():

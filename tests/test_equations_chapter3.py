@@ -104,24 +104,14 @@ def mean_products(a, error):
 # 3.1 to 3.3: why a neuron learns slowly, and the cost with which it does not
 
 
-def test_3_1_the_quadratic_cost_of_one_neuron(x64):
-    for w, b, x, y in itertools.product(
-        (0.6, 2.0, -3.0), (0.9, 2.0), (1.0, 0.3), GOALS
-    ):
-        params = [layer_of([[w]], [b])]
-        a = 1 / (1 + math.exp(-w * x - b))
-        actual = loss(params, column([x]), column([y]), jaxnet.quadratic)
-        assert float(actual) == pytest.approx((y - a) ** 2 / 2, rel=1e-13)
-
-
-def test_3_2_and_3_3_the_derivatives_have_the_factor_sigma_prime(x64):
-    """(a - y) sigma'(z) x by w, and without x by b: a sigma'(z) where x = 1, y = 0."""
-    neurons, examples = ((0.6, 0.9), (2.0, 2.0), (-1.0, 0.5)), ((1.0, 0.0), (-0.7, 0.3))
-    for (w, b), (x, y) in itertools.product(neurons, examples):
-        params, z = [layer_of([[w]], [b])], w * x + b
-        slope = (sigma(z) - y) * sigma_prime(z)
-        cost = jaxnet.quadratic
-        assert_both(params, column([x]), [y], cost, w=[[slope * x]], b=[slope])
+def test_3_1_to_3_3_the_quadratic_cost_of_one_neuron(neuron):
+    """Its derivatives have the factor sigma'(z): times x_j by w_j, without it by b."""
+    params, x, y, z, a = neuron
+    actual = loss(params, x, column(y), jaxnet.quadratic)
+    assert float(actual) == pytest.approx(np.mean((y - a) ** 2 / 2), rel=1e-13)
+    slope = (a - y) * sigma_prime(z)
+    w, b = [(column(slope) * x).mean(axis=0)], [slope.mean()]
+    assert_both(params, x, y, jaxnet.quadratic, w=w, b=b)
 
 
 @pytest.mark.parametrize("sizes", [[3, 1], SIZES], ids=str)
@@ -134,8 +124,6 @@ def test_3_4_and_3_9_the_cross_entropy_of_one_neuron_and_of_many(x64, sizes):
         total += goal * math.log(output) + (1 - goal) * math.log(1 - output)
     actual = loss(params, x, y, cross_entropy)
     assert float(actual) == pytest.approx(-total / 6, rel=1e-13)
-    by_formula = for_each(formula_of(cross_entropy))(a, y)
-    assert np.mean(by_formula) == pytest.approx(-total / 6, rel=1e-13)
 
 
 def test_3_4_is_positive_and_tends_to_zero_as_the_output_becomes_right(x64):
@@ -238,10 +226,8 @@ def test_3_11_to_3_16_and_web_81_82_and_84_what_output_neurons_learn(x64, cost, 
 def test_3_14_the_quadratic_cost_of_linear_outputs(x64):
     params, x, y = network(SIZES, output=jaxnet.linear)
     outputs = np.stack([predict(params, one) for one in x])
-    cost, expected = jaxnet.linear_quadratic, np.sum((outputs - y) ** 2) / 12
-    assert float(loss(params, x, y, cost)) == pytest.approx(expected, rel=1e-13)
-    by_formula = for_each(formula_of(cost))(outputs, y)
-    assert np.mean(by_formula) == pytest.approx(expected, rel=1e-13)
+    actual, expected = loss(params, x, y, jaxnet.linear_quadratic), (outputs - y) ** 2
+    assert float(actual) == pytest.approx(np.sum(expected) / 12, rel=1e-13)
 
 
 @pytest.mark.parametrize("y", [0.0, 1.0])
@@ -333,8 +319,8 @@ def test_web_78_softmax(x64):
     np.testing.assert_allclose(soft(EXAMPLE), [0.315, 0.009, 0.633, 0.043], atol=5e-4)
 
 
-def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
-    """And stay one as z_4 grows: a_4 gains what the others lose."""
+def test_web_79_and_exercise_outputs_of_softmax_are_a_distribution(x64):
+    """And stay one as z_4 grows: a_4 gains what the others lose. Sigmoids are not."""
     z = np.tile(EXAMPLE, (21, 1))
     z[:, 3] = np.linspace(-5, 5, 21)
     a = for_each(jaxnet.softmax.fn)(z)
@@ -342,12 +328,9 @@ def test_web_79_the_outputs_of_softmax_are_a_distribution(x64):
     change = np.diff(a, axis=0)
     assert (change[:, 3] > 0).all() and (change[:, :3] < 0).all()
     assert change[:, 3] == pytest.approx(-change[:, :3].sum(axis=1), rel=1e-10)
-
-
-def test_exercise_sigmoid_outputs_need_not_sum_to_one(x64):
     outputs = predict([layer_of(np.eye(4), np.zeros(4))], np.array(EXAMPLE))
-    expected = sum(1 / (1 + math.exp(-z)) for z in EXAMPLE)
-    assert np.sum(outputs) == pytest.approx(expected, rel=1e-13) and expected > 2.7
+    np.testing.assert_allclose(outputs, sigma(np.array(EXAMPLE)), rtol=1e-13)
+    assert np.sum(outputs) > 2.7
 
 
 def test_exercise_softmax_is_monotonic_and_not_local(x64):
@@ -367,16 +350,6 @@ def test_exercise_softmax_is_monotonic_and_not_local(x64):
         jaxnet.softmax.prime(jnp.array(EXAMPLE))
 
 
-def test_exercise_inverting_softmax(x64):
-    """z_j = ln a_j + C, with one C for all j, which softmax does not see."""
-    softmax = for_each(jaxnet.softmax.fn)
-    [a] = softmax(np.array([EXAMPLE]))
-    total = math.log(sum(map(math.exp, EXAMPLE)))
-    np.testing.assert_allclose(EXAMPLE - np.log(a), total, rtol=1e-14)
-    for constant in (-3.0, 0.0, 7.0):
-        np.testing.assert_allclose(softmax(np.log([a]) + constant), [a], rtol=1e-13)
-
-
 def test_web_80_log_likelihood(x64):
     """C = -ln a_y, where y is the right digit; from z, also where a_y is 0."""
     cost = jaxnet.log_likelihood
@@ -394,15 +367,22 @@ def test_web_80_log_likelihood(x64):
     assert np.isinf(by_formula(np.eye(2)[[0]], y[2:])).all()
 
 
-def test_web_83_softness(x64):
-    """As c grows, e^(c z_j) / sum_k e^(c z_k) leaves all to the largest z_j."""
+def test_web_83_and_exercise_softness_and_the_inverse_of_softmax(x64):
+    """As c grows, e^(c z_j) / sum_k e^(c z_k) leaves all to the largest z_j.
+
+    The inverse is z_j = ln a_j + C, with one C for all j, which softmax does not see.
+    """
     softmax, z = for_each(jaxnet.softmax.fn), np.array(EXAMPLE)
     scaled = np.outer([0.1, 1, 3, 10, 30], z)
     a = softmax(scaled)
     np.testing.assert_allclose(a, list(map(soft, scaled)), rtol=1e-13)
     assert (np.diff(a[:, 2]) > 0).all()
+    total = math.log(sum(map(math.exp, EXAMPLE)))
+    np.testing.assert_allclose(z - np.log(a[1]), total, rtol=1e-13)
+    inverses = np.add.outer([-3.0, 0, 7, 0, 0], np.log(a[1]))
+    np.testing.assert_allclose(softmax(inverses), a[[1] * 5], rtol=1e-13)
     tie = [3.2, -1.0, 3.2, 0.5]
-    ends = softmax(np.array([5000 * z, np.multiply(5000, tie), 1e-9 * z]))
+    ends = softmax(np.array([5000 * z, np.multiply(5000, tie), 1e-9 * z, z, z]))
     np.testing.assert_array_equal(ends[:2], [[0, 0, 1, 0], [0.5, 0, 0.5, 0]])
     np.testing.assert_allclose(ends[2], 0.25, rtol=1e-8)
 
@@ -472,37 +452,27 @@ def test_web_85_to_87_and_95_a_cost_with_l2_or_l1(slow, l1, l2):
 
 
 @PENALTIES
-def test_web_88_89_and_96_what_they_add_to_the_derivatives(slow, l1, l2):
+def test_web_88_to_92_96_and_97_what_they_add_to_slopes_and_steps(slow, l1, l2):
     """lambda/n w or lambda/n sgn(w) by a weight, nothing by a bias.
 
-    Where w is 0, |w| has no slope, and the book takes 0 for it.
+    So weights decay, by a factor of 1 - eta lambda/n with L2 and by a constant with L1,
+    and biases learn as before. Where w is 0, |w| has no slope, and the book takes 0.
     """
     params, x, y, plain = slow
-    for one, other, (w, _) in zip(
-        slope_by_hand(params, x, y, l1, l2), plain, params, strict=True
-    ):
-        expected = np.asarray(other.w) + l1 / N * np.sign(w) + l2 / N * w
-        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
-        np.testing.assert_allclose(one.b, other.b, rtol=1e-13)
+    by_hand, after, plain = jax.tree.map(
+        np.asarray,
+        (slope_by_hand(params, x, y, l1, l2), after_step(params, x, y, l1, l2), plain),
+    )
+    for slope, one, other, (w, b) in zip(by_hand, after, plain, params, strict=True):
+        expected = other.w + l1 / N * np.sign(w) + l2 / N * w
+        np.testing.assert_allclose(slope.w, expected, rtol=1e-12)
+        np.testing.assert_allclose(slope.b, other.b, rtol=1e-13)
+        shrunk = (1 - ETA * l2 / N) * w - ETA * l1 / N * np.sign(w)
+        np.testing.assert_allclose(one.w, shrunk - ETA * other.w, rtol=1e-12)
+        np.testing.assert_allclose(one.b, b - ETA * other.b, rtol=1e-12)
     params, *_ = network(SIZES)  # whose weights are not 0 anywhere
     by_hand = slope_by_hand(params, x, y, l1, l2)
     assert_close(by_hand, automatic_slope(params, x, y, l1, l2), rtol=1e-12)
-
-
-@PENALTIES
-def test_web_90_to_92_and_97_weights_decay_and_biases_learn_as_before(slow, l1, l2):
-    """By a factor of 1 - eta lambda/n with L2, and by a constant with L1."""
-    params, x, y, plain = slow
-    after, without = (after_step(params, x, y, *r) for r in ((l1, l2), (0.0, 0.0)))
-    for one, other, (w, b), by in zip(
-        *jax.tree.map(np.asarray, (after, without)), params, plain, strict=True
-    ):
-        shrunk = (1 - ETA * l2 / N) * w - ETA * l1 / N * np.sign(w)
-        expected = shrunk - ETA * np.asarray(by.w)
-        np.testing.assert_allclose(one.w, expected, rtol=1e-12)
-        np.testing.assert_array_equal(one.b, other.b)
-        np.testing.assert_allclose(one.b, b - ETA * np.asarray(by.b), rtol=1e-12)
-    assert after[0].w[1, 2] == without[0].w[1, 2]
 
 
 def test_web_93_and_94_l2_in_stochastic_gradient_descent(x64):
@@ -583,23 +553,24 @@ def tanh(z):
 
 
 @pytest.mark.parametrize(
-    ("activation", "expected"),
-    [(jaxnet.tanh, tanh), (jaxnet.relu, partial(max, 0.0))],
+    ("activation", "expected", "slope"),
+    [
+        (jaxnet.tanh, tanh, [0, *[1 / math.cosh(0.1) ** 2] * 2, 0]),
+        (jaxnet.relu, partial(max, 0.0), [0, 0, 1, 1]),
+    ],
     ids=["tanh", "relu"],
 )
 def test_web_109_110_and_112_a_tanh_neuron_and_a_rectified_linear_one(
-    neuron, activation, expected
+    neuron, activation, expected, slope
 ):
+    """The slope of the second stays 1, however large z is."""
     params, x, _, zs, _ = neuron
     assert min(zs) < 0 < max(zs)
     for one, z in zip(x, zs, strict=True):
         [actual] = predict(with_outputs(activation, params), one)
         assert float(actual) == pytest.approx(expected(z), rel=1e-13)
-
-
-def test_web_112_the_slope_of_a_rectified_linear_neuron_stays_1(x64):
-    slopes = for_each(jaxnet.relu.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
-    np.testing.assert_array_equal(slopes, [0, 0, 1, 1])
+    slopes = for_each(activation.prime)(np.array([-100.0, -0.1, 0.1, 100.0]))
+    np.testing.assert_allclose(slopes, slope, rtol=1e-12)
 
 
 def test_web_111_the_sigmoid_is_a_rescaled_tanh(x64):

@@ -76,18 +76,6 @@ def test_the_book_s_network_agrees_in_float32():
     assert_close(by_hand, automatic, rtol=1e-5)
 
 
-@pytest.mark.parametrize("m", [1, 17])
-def test_bp3_and_bp4_average_over_the_mini_batch(x64, m):
-    """With linear outputs, whose error is z - y."""
-    params, x, y = problem([3, 4], m, output=jaxnet.linear)
-    [actual] = backprop(params, x, y, jaxnet.linear_quadratic)
-    w, b, x, y = map(np.asarray, (*params[0], x, y))
-    delta = x @ w.T + b - y
-    expected = np.einsum("xj,xk->jk", delta, x) / m
-    np.testing.assert_allclose(actual.w, expected, rtol=1e-12, atol=1e-15)
-    np.testing.assert_allclose(actual.b, delta.mean(axis=0), rtol=1e-12, atol=1e-15)
-
-
 SHARDED = """
 import jax
 jax.config.update("jax_num_cpu_devices", 2)

@@ -1,5 +1,7 @@
 """Costs, accuracy and confusion, on networks whose answers are known."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +34,15 @@ def test_saturated_outputs_do_not_tie():
     data = Dataset(jnp.array([[30.0, 40.0, 0.0]]), jnp.eye(3)[1:2])
     a = compiled(jaxnet.predict)(COPY, data.x[0])
     assert a[0] == a[1] and compiled(jaxnet.accuracy)(COPY, data) == 1
+
+
+def test_a_network_with_a_broken_output_has_no_accuracy():
+    """Nan counts as the largest output."""
+    data = Dataset(jnp.eye(3)[:1], jnp.eye(3)[:1])
+    for b, answer in (((0, np.nan, 0), 1), ((np.inf, 0, 0), 0)):
+        broken = [replace(COPY[0], b=jax.device_put(np.array(b, np.float32)))]
+        accuracy, matrix = accuracy_and_confusion(broken, data)
+        assert np.isnan(accuracy) and matrix[0].argmax() == answer
 
 
 def test_a_single_output_answers_1_above_one_half():

@@ -1,7 +1,5 @@
 """The slow ways to the gradient: where they are exact, where not, what they refuse."""
 
-from dataclasses import replace
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,38 +47,15 @@ def test_exact_ones_equal_jax_grad_to_1e_12(x64, gradient, sizes, hidden, cost):
     assert_close(actual, expected, rtol=1e-12)
 
 
-FLOAT32 = {
-    oracles.backprop_by_matrix: 1e-5,
-    oracles.path_sum: 1e-5,
-    oracles.complex_step: 1e-5,
-    oracles.forward_difference: 5e-2,
-}
-
-
-# To 1e-3 only where XLA optimizes, as it does in the slow tests.
-CENTRAL = pytest.param(oracles.central_difference, marks=pytest.mark.slow)
-
-
-@pytest.mark.parametrize("gradient", [*FLOAT32, CENTRAL], ids=name_of)
-def test_they_are_as_exact_as_float32_is(gradient):
-    """And bytes stand for byte / 256."""
-    params, _, y = problem([4, 3, 2], m=4)
-    pixels = np.random.default_rng(0).integers(0, 256, (4, 4), np.uint8)
-    cost = jaxnet.cross_entropy
-    expected = compiled(jaxnet.autodiff)(params, pixels / np.float32(256), y, cost)
-    actual = compiled(gradient)(params, pixels, y, cost)
-    assert_close(actual, expected, rtol=FLOAT32.get(gradient, 1e-3))
-
-
 @pytest.mark.parametrize(
     ("gradient", "rtol"), [(INEXACT[0], 1e-6), (INEXACT[1], 1e-8)], ids=name_of
 )
 def test_differences_choose_a_step_that_suits_float64(x64, gradient, rtol):
-    params, x, y = problem([4, 3, 2], m=4)
-    actual, expected = (
-        compiled(way)(params, x, y) for way in (gradient, jaxnet.autodiff)
-    )
-    assert_close(actual, expected, rtol=rtol)
+    """And bytes stand for byte / 256."""
+    params, _, y = problem([4, 3, 2], m=4)
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 4), np.uint8)
+    actual = compiled(gradient)(params, pixels, y)
+    assert_close(actual, compiled(jaxnet.autodiff)(params, pixels / 256, y), rtol=rtol)
 
 
 def test_any_of_them_trains_in_the_place_of_backprop(x64):
@@ -94,14 +69,6 @@ def test_any_of_them_trains_in_the_place_of_backprop(x64):
     ]
     assert_close(*after, rtol=1e-12)
     assert relative_error(params, after[1]) > 1e-3
-
-
-def test_complex_step_refuses_what_has_no_complex_derivative(x64):
-    own = jaxnet.Activation(jax.nn.softplus, jax.nn.sigmoid)
-    for hidden in (jaxnet.relu, own):
-        params, x, y = problem([4, 3, 2], m=2, hidden=hidden)
-        with pytest.raises(ValueError, match="complex derivative"):
-            oracles.complex_step(params, x, y)
 
 
 def test_complex_step_is_exact_at_saturated_neurons(x64):
@@ -118,17 +85,3 @@ def test_complex_step_is_exact_at_saturated_neurons(x64):
         for way in (oracles.complex_step, jaxnet.autodiff)
     )
     assert error < 1e-12 < of_autodiff
-
-
-def test_too_many_paths_are_refused():
-    params, x, y = problem([1, 101, 100, 100], m=1)
-    with pytest.raises(ValueError, match=r"101 x 100 x 100 = 1,010,000.*fewer neurons"):
-        oracles.path_sum(params, x, y)
-
-
-def test_a_cost_without_a_formula_is_refused_where_one_is_needed():
-    params, x, y = problem([4, 3, 2], m=2)
-    own = replace(jaxnet.quadratic, formula=None)
-    for gradient in (*MATRICES, oracles.complex_step):
-        with pytest.raises(ValueError, match="cost with a formula"):
-            jax.eval_shape(gradient, params, x, y, own)

@@ -1,6 +1,7 @@
 """Pictures come back as the MNIST digits they were made of, and lines are cut apart."""
 
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -30,10 +31,9 @@ def classify(mnist):
     def features(x):
         return np.maximum(x @ w + b, 0)
 
-    h = features(np.asarray(mnist.train.x[:20_000]))
-    y = np.asarray(mnist.train.y[:20_000])
-    v = 10 * np.linalg.solve(h.T @ h + 10 * np.eye(1000), h.T @ (y - 0.5))
-    v = v.astype(np.float32)
+    x, y = (np.asarray(a[:10_000]) for a in (mnist.train.x, mnist.train.y))
+    h, regularization = features(x), 10 * np.eye(1000, dtype=np.float32)
+    v = 10 * np.linalg.solve(h.T @ h + regularization, h.T @ (y - 0.5))
     return lambda x: 1 / (1 + np.exp(-features(x) @ v))
 
 
@@ -56,16 +56,12 @@ def likeness(one, other):
 
 
 @pytest.mark.parametrize(("size", "least"), [(1, 0.999), (5, 0.97)])
-def test_a_digit_comes_back_as_itself(digits, size, least):
+def test_a_digit_comes_back_as_itself_in_mnist_s_form(digits, size, least):
     """Larger ones only nearly, since strokes of unusual widths are made less so."""
-    images = [prepare(on_paper(digit, size)).image for digit in digits[:20]]
+    images = [prepare(on_paper(digit, size)).image for digit in digits[:12]]
     found = [likeness(*pair) for pair in zip(images, digits, strict=False)]
     assert np.median(found) > least and min(found) > 0.65
-
-
-def test_an_image_has_mnist_s_form(digits):
-    for digit in digits[:20]:
-        image = prepare(on_paper(digit, 3)).image
+    for image in images:
         rows, columns = (np.flatnonzero(image.any(axis=axis)) for axis in (1, 0))
         assert max(np.ptp(rows), np.ptp(columns)) + 1 == 20
         assert image.shape == (28, 28) and image.max() == 255 / 256
@@ -75,7 +71,7 @@ def test_an_image_has_mnist_s_form(digits):
             assert abs(centre - 14) <= 0.5 + 1e-4
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(
     number=st.integers(0, 199),
     size=st.sampled_from([1, 2, 3]),
@@ -88,7 +84,7 @@ def test_place_and_size_do_not_matter(digits, number, size, margins):
     assert likeness(prepare(on_paper(digits[number], 6)).image, plain) > 0.9
 
 
-@settings(max_examples=12)
+@settings(max_examples=6)
 @given(number=st.integers(0, 199), slope=st.floats(-30, 30), least=st.floats(0.4, 1))
 def test_uneven_light_and_faint_ink_do_not_matter(digits, number, slope, least):
     levels = 40 + 180 * (1 - least * digits[number].clip(max=1))
@@ -113,7 +109,7 @@ def test_strokes_come_half_way_to_the_usual_width(pen, width):
     np.testing.assert_allclose(widths, width, atol=0.3)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(
     levels=arrays(
         np.uint8, st.tuples(st.integers(1, 12), st.integers(1, 12)), fill=st.nothing()
@@ -165,22 +161,18 @@ COLOURS = {
     "black on saturated blue": ((0, 0, 0), (0, 0, 255)),
     "yellow on white": ((255, 235, 0), (255, 255, 255)),
     "red on green": ((200, 0, 0), (0, 130, 0)),
-    "white on black": ((255, 255, 255), (0, 0, 0)),
+    "black on nothing": ((0, 0, 0, 255), (0, 0, 0, 0)),
+    "white on nothing": ((255, 255, 255, 255), (255, 255, 255, 0)),
 }
 
 
 @pytest.mark.parametrize(("ink", "paper"), COLOURS.values(), ids=COLOURS)
-def test_coloured_ink_is_read(digits, tmp_path, ink, paper):
+def test_coloured_ink_is_read_and_what_is_transparent_is_paper(
+    digits, tmp_path, ink, paper
+):
     part = np.kron(digits[0], np.ones((3, 3)))[..., np.newaxis]
     levels = np.array(paper) + part * np.subtract(ink, paper)
     assert likeness(read_back(tmp_path, levels.astype(np.uint8)), digits[0]) > 0.9
-
-
-@pytest.mark.parametrize("level", [0, 255])
-def test_what_is_drawn_on_a_transparent_background_is_ink(digits, tmp_path, level):
-    alpha = (256 * digits[0]).astype(np.uint8)
-    levels = np.stack([*[np.full_like(alpha, level)] * 3, alpha], axis=-1)
-    assert likeness(read_back(tmp_path, levels), digits[0]) > 0.99
 
 
 UPRIGHT = {
@@ -197,19 +189,19 @@ UPRIGHT = {
 
 @pytest.mark.parametrize("orientation", UPRIGHT)
 def test_a_photograph_is_turned_upright(digits, tmp_path, orientation):
-    """Half of the eight EXIF orientations are mirrored; as stored they read so."""
+    """Half of the eight EXIF orientations are mirrored; as stored they read so.
+
+    Of a stereo photograph, the first picture is read.
+    """
     stored = UPRIGHT[orientation](on_paper(digits[0], 3)).astype(np.uint8)
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = read_back(tmp_path, stored, kind="jpg", exif=exif, quality=95)
     assert likeness(image, digits[0]) > 0.9
-
-
-def test_of_a_stereo_photograph_the_first_picture_is_read(digits, tmp_path):
-    levels = on_paper(digits[0], 3).astype(np.uint8)
-    options = {"save_all": True, "append_images": [Image.new("L", (90, 90))]}
-    image = read_back(tmp_path, levels, kind="mpo", quality=95, **options)
-    assert likeness(image, digits[0]) > 0.9
+    if orientation == 1:
+        options = {"save_all": True, "append_images": [Image.new("L", (90, 90))]}
+        image = read_back(tmp_path, stored, kind="mpo", quality=95, **options)
+        assert likeness(image, digits[0]) > 0.9
 
 
 def saved(picture):
@@ -260,35 +252,50 @@ def line_of(digits, gap):
     return on_paper(np.concatenate(parts, axis=1), 2, ((9, 9), (9, 9)))
 
 
+@pytest.fixture(scope="module")
+def six(mnist):
+    """The book's 504192."""
+    return np.asarray(mnist.train.x[:6]).reshape(6, 28, 28)
+
+
 @pytest.mark.parametrize("gap", [0, 8])
-def test_the_book_s_504192_is_read(mnist, classify, gap):
-    first = np.asarray(mnist.train.x[:6]).reshape(6, 28, 28)
-    for levels in (line_of(first, gap), 255 - line_of(first, gap)):
+def test_the_book_s_504192_is_read(six, classify, gap):
+    for levels in (line_of(six, gap), 255 - line_of(six, gap)):
         pieces = segment(levels, classify)
         assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
         lefts = [piece.box[1] for piece in pieces]
         assert lefts == sorted(lefts)
-        for piece, digit in zip(pieces, first, strict=True):
+        for piece, digit in zip(pieces, six, strict=True):
             assert 0 < piece.confidence <= 1
             if gap:
                 assert likeness(piece.image, digit) > 0.85
 
 
+def test_lines_of_digits_are_read_one_by_one(six, classify):
+    lines = [line_of(part, 8) for part in (six[:3], six[3:])]
+    width = max(line.shape[1] for line in lines)
+    margins = [((0, 0), (0, width - line.shape[1])) for line in lines]
+    padded = [np.pad(*each, mode="edge") for each in zip(lines, margins, strict=True)]
+    pieces = segment(np.concatenate(padded), classify)
+    assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
+    assert [piece.line for piece in pieces] == [0, 0, 0, 1, 1, 1]
+
+
 def test_an_isolated_shape_is_read_at_least_as_well_as_with_one(
     mnist, digits, classify
 ):
-    labels = np.asarray(mnist.test.y[:40]).argmax(axis=1)
+    labels = np.asarray(mnist.test.y[:20]).argmax(axis=1)
     correct = np.zeros(2, int)
     for digit, label in zip(digits, labels, strict=False):
         for k, one in enumerate((False, True)):
             pieces = segment(on_paper(digit), classify, one=one)
             correct[k] += [piece.digit for piece in pieces] == [label]
-    assert correct[0] >= correct[1] - 1 and correct[1] >= 36
+    assert correct[0] >= correct[1] - 1 and correct[1] >= 18
 
 
 def test_a_digit_without_margin_is_read_with_the_same_confidence(digits, classify):
     changes = []
-    for digit in digits[:20]:
+    for digit in digits[:8]:
         rows, columns = (np.flatnonzero(digit.any(axis=axis)) for axis in (1, 0))
         cropped = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
         tight, wide = (
@@ -299,56 +306,34 @@ def test_a_digit_without_margin_is_read_with_the_same_confidence(digits, classif
     assert np.median(changes) < 0.01 and np.mean(changes) < 0.1
 
 
-def with_rules(levels, every=40, squared=False):
-    levels = levels.copy()
-    levels[5::every] = np.minimum(levels[5::every], 150)
+def with_rules(levels, squared=False):
+    levels[5::40] = np.minimum(levels[5::40], 150)
     if squared:
-        levels[:, 7::every] = np.minimum(levels[:, 7::every], 150)
-    return levels
+        with_rules(levels.T)
 
 
 def with_frame(levels):
-    levels = levels.copy()
-    levels[8:12, 8:-8] = levels[-12:-8, 8:-8] = 0
-    levels[8:-8, 8:12] = levels[8:-8, -12:-8] = 0
-    return levels
+    for turned in (levels, levels[::-1], levels.T, levels.T[::-1]):
+        turned[8:12, 8:-8] = 0
 
 
 def with_shadow(levels):
-    levels = levels.copy()
     levels[:, levels.shape[1] // 2 :] *= 0.6
-    return levels
 
 
 @pytest.mark.parametrize(
-    "changed",
-    [with_rules, lambda x: with_rules(x, squared=True), with_frame, with_shadow],
-    ids=["ruled", "squared", "framed", "in a shadow"],
+    "change", [with_rules, partial(with_rules, squared=True), with_frame, with_shadow]
 )
-def test_lines_frames_and_shadows_are_paper(digits, changed):
-    for digit in digits[:3]:
+def test_lines_frames_and_shadows_are_paper(digits, change):
+    for digit in digits[:2]:
         levels = on_paper(digit, 8, ((40, 40), (40, 40)))
-        image = prepare(changed(levels)).image
-        assert likeness(image, prepare(levels).image) > 0.9
-
-
-def test_lines_of_digits_are_read_one_by_one(mnist, classify):
-    first = np.asarray(mnist.train.x[:6]).reshape(6, 28, 28)
-    upper, lower = (line_of(part, 8) for part in (first[:3], first[3:]))
-    width = max(upper.shape[1], lower.shape[1])
-    page = np.concatenate(
-        [
-            np.pad(part, ((0, 0), (0, width - part.shape[1])), constant_values=255)
-            for part in (upper, lower)
-        ]
-    )
-    pieces = segment(page, classify)
-    assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
-    assert [piece.line for piece in pieces] == [0, 0, 0, 1, 1, 1]
+        expected = prepare(levels).image
+        change(levels)
+        assert likeness(prepare(levels).image, expected) > 0.9
 
 
 def test_what_is_unlike_known_digits_lowers_the_confidence(mnist, digits, classify):
-    known = np.asarray(mnist.train.x[:10_000])
+    known = np.asarray(mnist.train.x[:4000])
     rng = np.random.default_rng(0)
     letters = [penned(strokes, 30, rng) for strokes in list(LETTERS.values())[:6]]
 
@@ -361,7 +346,7 @@ def test_what_is_unlike_known_digits_lowers_the_confidence(mnist, digits, classi
         pairs = zip(plain, less, strict=True)
         return np.array([low.confidence / high.confidence for high, low in pairs])
 
-    assert np.mean(lowered(digits[:10])) > 0.85 and np.mean(lowered(letters)) < 0.6
+    assert np.mean(lowered(digits[:6])) > 0.85 and np.mean(lowered(letters)) < 0.6
 
 
 def test_a_box_is_where_the_digit_is(digits, classify):
@@ -385,7 +370,7 @@ def test_what_cannot_be_cut_is_rejected(classify):
 
 @pytest.mark.slow
 def test_the_script_measures_what_it_claims(tmp_path):
-    found = script.main(out=tmp_path, pictures=200, others=8, hidden=30, epochs=1)
+    found = script.main(out=tmp_path, pictures=60, others=3, hidden=30, epochs=1)
     assert found["test image, as it is"]["change"] > -0.05
     assert found["photograph"]["read"] > 0.6 > found["photograph made 28 x 28"]["read"]
     lines = [each["digits"] for name, each in found.items() if "line" in name]

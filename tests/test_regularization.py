@@ -1,40 +1,16 @@
-"""L2, L1 and dropout: the rules for the weights, in both gradients. See the ledger."""
+"""Dropout, in both gradients. L1, L2 and momentum are in the ledger of chapter 3."""
 
 from dataclasses import replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 import jaxnet
-from jaxnet.regularization import with_dropout, with_penalty
-from tests.equations import layer_of
-from tests.helpers import assert_close, compiled, numpy_gradient, problem
+from jaxnet.regularization import with_dropout
+from tests.helpers import compiled, problem
 
 backprop = compiled(jaxnet.backprop)
-
-
-def test_momentum_is_the_book_s(x64):
-    """Web 107, 108: v' = mu v - eta grad C and w' = w + v', the penalty in grad C."""
-    params, x, y = problem([3, 4, 2], m=5)
-    optimizer = partial(optax.sgd, momentum=0.9)
-    options = {"optimizer": optimizer, "gradient": with_penalty(backprop, l2_rate=0.2)}
-    state = jaxnet.start(params, optimizer)
-    w = jax.tree.map(np.asarray, params)
-    v = jax.tree.map(np.zeros_like, w)
-    for _ in range(4):
-        state = compiled(jaxnet.step)(state, x, y, eta=0.1, **options)
-        plain = numpy_gradient(w, x, y, "quadratic")
-        for l, (by_w, by_b) in enumerate(plain):
-            slope = layer_of(by_w + 0.2 * w[l].w, by_b)
-            v[l] = jax.tree.map(lambda v, dw: 0.9 * v - 0.1 * dw, v[l], slope)
-        w = jax.tree.map(np.add, w, v)
-    assert_close(state.params, w, rtol=1e-13)
-
-
-# Dropout
 
 
 @jax.jit

@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,15 +66,12 @@ def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
 # The order of the examples
 
 
-@pytest.mark.parametrize("n", [2, 2**18, 2**18 + 1])
-def test_an_order_is_a_permutation(n):
-    order = np.asarray(jax.jit(fast.shuffle, static_argnums=1)(jax.random.key(n), n))
-    np.testing.assert_array_equal(np.sort(order), np.arange(n))
-    assert n < 4 or (order != np.arange(n)).any()
-
-
-def test_all_orders_are_equally_likely():
+def test_an_order_is_a_permutation_and_all_are_equally_likely():
     """All six orders of three numbers are as frequent, by chi squared at 1 in 10^4."""
+    for n in (0, 1, 2**18, 2**18 + 1):
+        order = jax.jit(fast.shuffle, static_argnums=1)(jax.random.key(n), n)
+        np.testing.assert_array_equal(np.sort(order), np.arange(n))
+        assert n < 2 or not np.array_equal(order, np.arange(n))
     keys = jax.random.split(jax.random.key(0), 60_000)
     orders = np.asarray(jax.jit(jax.vmap(lambda key: fast.shuffle(key, 3)))(keys))
     _, counts = np.unique(orders, axis=0, return_counts=True)
@@ -175,8 +173,7 @@ def test_train_is_a_loop_over_epochs():
 # Optimizers
 
 
-def momentum(eta):
-    return optax.sgd(eta, momentum=0.9)
+MOMENTUM = partial(optax.sgd, momentum=0.9)
 
 
 def many_parts():
@@ -187,19 +184,12 @@ def many_parts():
     return optax.MultiSteps(update, 2).gradient_transformation()
 
 
-OPTIMIZERS = {
-    "momentum": momentum,
-    "many parts": many_parts(),
-    "rprop": optax.rprop(0.1),
-}
-
-
 @pytest.mark.parametrize(
-    "name", ["momentum", "many parts", pytest.param("rprop", marks=pytest.mark.slow)]
+    "optimizer", [MOMENTUM, many_parts()], ids=["function", "ready"]
 )
-def test_an_optimizer_learns_what_an_optax_loop_learns(x64, name):
+def test_an_optimizer_learns_what_an_optax_loop_learns(x64, optimizer):
     """And keeps its memory from epoch to epoch."""
-    (params, data), optimizer = data_of(20), OPTIMIZERS[name]
+    params, data = data_of(20)
     options: Any = {"batch_size": 5, "optimizer": optimizer}
     reference: Any = optimizer
     if not hasattr(optimizer, "update"):
@@ -223,18 +213,6 @@ def test_an_optimizer_learns_what_an_optax_loop_learns(x64, name):
     assert_close(state.params, expected, rtol=1e-12)
 
 
-def test_a_gradient_of_one_s_own_may_return_pairs():
-    params, data = data_of(20)
-
-    def pairs(params, x, y, cost):
-        return [(dw, db) for dw, db in jaxnet.backprop(params, x, y, cost)]
-
-    key, state = jax.random.key(0), jaxnet.start(params)
-    expected = jaxnet.epoch(key, state, data, **RUN)
-    learnt = jaxnet.epoch(key, state, data, gradient=pairs, **RUN)
-    assert_close(learnt.params, expected.params, rtol=1e-6)
-
-
 # With and without fast.py
 
 
@@ -242,15 +220,13 @@ def brighter(key, x):
     return x * jax.random.uniform(key, (), x.dtype)
 
 
+REGULARIZED = {"l1": 0.1, "l2": 0.1, "dropout": 0.3, "augment": brighter}
 WAYS_TO_TRAIN: dict[str, dict[str, Any]] = {
-    "l1, l2, dropout": {"l1": 0.1, "l2": 0.1, "dropout": 0.3, "augment": brighter},
-    "momentum": {"optimizer": momentum, "dropout": 0.3},
-    "adam": {"optimizer": optax.adam, "eta": 0.01},
+    "momentum": REGULARIZED | {"optimizer": MOMENTUM},
+    "adam": {"optimizer": optax.adam, "eta": 0.01, "cost": jaxnet.log_likelihood},
     "adagrad": {"optimizer": optax.adagrad},
     "rmsprop": {"optimizer": optax.rmsprop, "eta": 0.001},
-    "softmax": {"cost": jaxnet.log_likelihood},
 }
-QUICK = ("l1, l2, dropout", "momentum")
 
 
 def wide(output=jaxnet.sigmoid, hidden=jaxnet.sigmoid):
@@ -273,8 +249,8 @@ def without_fast(monkeypatch):
 @pytest.mark.parametrize(
     "name",
     [
-        n if n in QUICK else pytest.param(n, marks=pytest.mark.slow)
-        for n in WAYS_TO_TRAIN
+        "momentum",
+        *(pytest.param(n, marks=pytest.mark.slow) for n in list(WAYS_TO_TRAIN)[1:]),
     ],
 )
 def test_fast_training_equals_plain_training(x64, without_fast, name):
@@ -317,27 +293,6 @@ def test_the_network_of_the_loop_is_turned_and_padded(monkeypatch):
     assert shapes[:3] == [(17, 300), (5, 17), (4, 5)]
 
 
-def test_a_network_that_diverges_becomes_infinite_at_the_same_places(without_fast):
-    params, data = wide(jaxnet.linear, jaxnet.relu)
-    cost, state, places = jaxnet.linear_quadratic, jaxnet.start(params), []
-    run = {"batch_size": 10, "eta": 1e6, "cost": cost}
-
-    def finite():
-        after, found = state, []
-        for number in range(4):
-            key = jax.random.fold_in(jax.random.key(0), number)
-            after = jaxnet.epoch(key, after, data, **run)
-            found.append([np.isfinite(leaf) for leaf in jax.tree.leaves(after)])
-        return found
-
-    places.append(finite())
-    without_fast()
-    places.append(finite())
-    jax.tree.map(np.testing.assert_array_equal, *places)
-    assert all(leaf.all() for leaf in places[0][0])
-    assert not all(leaf.all() for leaf in places[0][-1])
-
-
 TRAIN_WITHOUT_FAST = """
 import jax, jax.numpy as jnp
 import jaxnet
@@ -354,6 +309,7 @@ print(jaxnet.__file__)
 """
 
 
+@pytest.mark.slow
 def test_without_fast_py_training_still_works(tmp_path):
     """`fast.py` and one line of `__init__.py` may be deleted."""
     package = tmp_path / "jaxnet"

@@ -4,7 +4,6 @@ Expected values are Python's decimal numbers, which have no largest and no small
 the book's loops in float64.
 """
 
-from dataclasses import replace
 from decimal import Decimal, getcontext
 from functools import partial
 from itertools import product
@@ -15,7 +14,7 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Dataset, Layer, descent, fast, oracles, perceptrons, regularization
+from jaxnet import Dataset, Layer, oracles, perceptrons, regularization
 from tests.helpers import assert_close, compiled, numpy_gradient
 
 getcontext().prec = 50
@@ -209,86 +208,7 @@ def test_gradients_reach_through_layers_that_let_little_through(dtype):
         assert all(map(all_zero, all_gradients([*params[:-1], last], x, y)))
 
 
-def test_differences_see_no_slope_where_a_step_is_lost_in_a_large_weight():
-    saturated = chain(np.float32, layers=3, w=float(np.finfo(np.float32).max))
-    for gradient in (oracles.forward_difference, oracles.central_difference):
-        assert all_zero(compiled(gradient)(*saturated))
-
-
-def test_one_example_is_learnt():
-    """From a slope of nearly 0, with an eta that makes up for it."""
-    params, x, y = chain(np.float32, layers=3, w=0.01)
-    data, run = Dataset(x, y), {"batch_size": 1, "eta": 1000.0}
-    slopes = book(params, x, y)
-    expected = jax.tree.map(lambda p, g: np.asarray(p) - 1000 * g, params, slopes)
-    learnt, _ = jaxnet.train(jax.random.key(0), params, data, epochs=1, **run)
-    assert_close(learnt, expected, rtol=200 * float(np.finfo(np.float32).eps))
-    unchanged, _ = jaxnet.train(jax.random.key(0), params, data, epochs=0, **run)
-    assert_close(unchanged, params, rtol=0)
-
-
-def test_no_numbers_and_one_have_one_order():
-    shuffle = jax.jit(fast.shuffle, static_argnums=1)
-    assert shuffle(jax.random.key(0), 0).shape == (0,)
-    assert shuffle(jax.random.key(0), 1).tolist() == [0]
-
-
-# Initialisation and files
-
-
-def test_the_smallest_layers_are_drawn(x64):
-    for layer in (jaxnet.large_layer, jaxnet.scaled_layer):
-        w, b = layer(jax.random.key(0), 1, 1)
-        assert w.shape == (1, 1) and b.shape == (1,) and w.dtype == b.dtype == float
-        assert 0 < abs(w[0, 0]) < 6 and 0 < abs(b[0]) < 6
-
-
-def test_a_file_keeps_the_bits_of_any_finite_number(dtype, tmp_path):
-    z = ends(np.float32).astype(dtype)  # the book's programs are given float32
-    params = [Layer(jnp.asarray(z[:, None]), jnp.asarray(z))]
-    jaxnet.save_book_network(tmp_path / "net", params)
-    loaded, _ = jaxnet.load_book_network(tmp_path / "net")
-    for kept in (loaded[0].w.ravel(), loaded[0].b):
-        assert np.asarray(kept).tobytes() == z.astype(kept.dtype).tobytes()
-
-
-# Metrics
-
-accuracy = jax.jit(jaxnet.accuracy)
-confusion_matrix = jax.jit(jaxnet.confusion_matrix)
-
-
-def same(dtype=np.float32, w=((1, 0), (0, 1)), b=(0, 0)):
-    """A network whose weighted inputs are its inputs, unless others are given."""
-    return [Layer(jnp.asarray(np.array(w, dtype)), jnp.asarray(np.array(b, dtype)))]
-
-
-def test_answers_are_read_at_both_ends(dtype):
-    """The largest input is the answer; a tie, of signed zeros too, the lowest class."""
-    info = np.finfo(dtype)
-    numbers = [-info.max, -1e4, -info.tiny, 0.0, info.tiny, 1e4, info.max]
-    x = np.array([*product(numbers, repeat=2), (-0.0, 0.0)], dtype)
-    first = x[:, 0] >= x[:, 1]
-    y = np.stack([first, ~first], axis=1).astype(dtype)
-    data = Dataset(jnp.asarray(x), jnp.asarray(y))
-    assert accuracy(same(dtype), data) == 1
-    expected = np.diag([first.sum(), (~first).sum()])
-    np.testing.assert_array_equal(confusion_matrix(same(dtype), data), expected)
-
-
-def test_a_broken_output_is_no_answer():
-    """Nan counts as the largest output, but a network with one has no accuracy."""
-    x = y = jnp.array([[1.0, 0.0]])
-    data = Dataset(x, y)
-    broken = same(b=(0, np.nan))
-    assert confusion_matrix(broken, data).tolist() == [[0, 1], [0, 0]]
-    assert np.isnan(accuracy(broken, data))
-    assert np.isnan(accuracy(same(b=(np.inf, 0)), data))
-    two_infinite_outputs = same(w=np.full((2, 2), np.finfo(np.float32).max))
-    assert accuracy(two_infinite_outputs, replace(data, x=2 * data.y)) == 1  # a tie
-
-
-# Regularization
+# Penalties, where a weight has no square
 
 penalty = jax.jit(regularization.penalty, static_argnums=3)
 
@@ -301,68 +221,6 @@ def test_a_rate_of_0_costs_nothing_however_large_the_weights(dtype):
     assert penalty(params, 0.5, 0.0, 1) == largest / 2
     infinite = penalty(params, 0.0, 1.0, 1)
     assert infinite == np.inf and infinite.dtype == dtype
-
-
-def test_a_network_of_float32_has_a_penalty_of_float32_beside_float64():
-    params, x, y = chain(np.float32, layers=2)
-    expected = penalty(params, 1.0, 1.0, 2)
-    with jax.enable_x64(True):
-        assert penalty(params, 1.0, 1.0, 2) == expected
-        total = jaxnet.total_cost(params, Dataset(x, y), l2=1.0, n=2)
-        assert total.dtype == expected.dtype == np.float32
-
-
-def test_all_or_none_of_the_neurons_may_be_dropped():
-    """And a network without hidden neurons has none to drop."""
-
-    @jax.jit
-    def dropped(params, x, y, rate):
-        key = jax.random.key(0)
-        gradient = regularization.with_dropout(jaxnet.backprop, key, rate)
-        return gradient(params, x, y), jaxnet.backprop(params, x, y)
-
-    examples, shallow = (chain(np.float32, layers=layers) for layers in (3, 1))
-    for found, expected in (dropped(*examples, 0.0), dropped(*shallow, 1.0)):
-        assert_close(found, expected, rtol=0)
-    *leaves, last_b = jax.tree.leaves(dropped(*examples, 1.0)[0])
-    assert last_b != 0 and all_zero(leaves)
-
-
-# Gradient descent
-
-
-@pytest.mark.parametrize("method", [jaxnet.descend, descent.newton])
-def test_descent_begins_anywhere_and_may_stay_there(method):
-    def square(v):
-        return jnp.sum(v**2) / 2
-
-    v = jnp.array([np.finfo(np.float32).max / 4, -1e4, -0.0, 1.0])
-    path = method(square, v, eta=1.0, steps=2)
-    np.testing.assert_array_equal(path, np.outer([1, 0, 0], v))
-    np.testing.assert_array_equal(method(square, v[:1], eta=1.0, steps=0), [v[:1]])
-    with pytest.raises(ValueError, match="eta finite, got nan"):
-        method(square, v, eta=jnp.nan, steps=1)
-
-
-# Perceptrons
-
-
-@jax.jit
-def both_rules(w, x, b):
-    return perceptrons.threshold_rule(w, x, -b), perceptrons.perceptron(w, x, b)
-
-
-def test_a_perceptron_weighs_the_largest_and_the_smallest(dtype):
-    info = np.finfo(dtype)
-    for w, b, answer in (
-        ([info.max, -info.max], 0.0, 0),
-        ([info.max, -info.max], float(info.tiny), 1),
-        ([-0.0, 0.0], -0.0, 0),
-        ([info.max, 0.0], -float(info.max / 2), 1),
-        ([np.nan, 0.0], 0.0, 0),  # nan is not above 0
-    ):
-        for found in both_rules(np.array(w, dtype), np.ones(2, dtype), b):
-            assert found == answer and found.dtype == dtype
 
 
 # Nan and infinity, as the README has it
