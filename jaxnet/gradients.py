@@ -46,7 +46,7 @@ def loss(
 
 def autodiff(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> Params:
     """The gradient of `loss`, by `jax.grad`. Raises as `loss` does."""
-    return jax.grad(loss)(params, x, y, cost)
+    return on_any_mesh(jax.grad(partial(loss, cost=cost)), params, x, y)
 
 
 def errors(
