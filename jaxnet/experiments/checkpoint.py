@@ -87,16 +87,20 @@ def restore(
     return jax.tree.unflatten(structure, [jnp.asarray(arrays[p]) for p in kinds])
 
 
-def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
-    with reported(path, "a checkpoint"):
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file.
+
+    Raises StorageError if it cannot be read.
+    """
+    with reported(path, "a safetensors file"):
         if not path.is_file():  # reading a pipe might never end
             raise OSError("not a file")
         size = path.stat().st_size
         expect(size <= _MAX_BYTES, path, f"at most {_MAX_BYTES} bytes", str(size))
         try:
             with safetensors.safe_open(path, framework="np") as file:
-                metadata = file.metadata() or {}
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+                return arrays, file.metadata() or {}
         except OSError:
             raise
         except Exception as error:  # what the decoder meets in foreign bytes is its own
@@ -104,6 +108,10 @@ def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
                 f"{path}: expected safetensors, got others or a part of them "
                 f"({type(error).__name__})."
             ) from error
+
+
+def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
+    arrays, metadata = read_arrays(path)
     text = metadata.get("manifest", "")
     same = metadata.get("sha256") == _checksum(arrays, text)
     expect(same, path, "a checkpoint as it was saved", "a damaged or another file")
