@@ -88,6 +88,14 @@ def test_bp3_and_bp4_average_over_the_mini_batch(x64, m):
     np.testing.assert_allclose(actual.b, delta.mean(axis=0), rtol=1e-12, atol=1e-15)
 
 
+def test_a_mean_in_float16_is_finite_where_its_sum_is_not():
+    params = [jaxnet.Layer(jnp.ones((2, 3)), jnp.zeros(2), jaxnet.linear)]
+    arrays = params, jnp.full((999, 3), 10.0), jnp.full((999, 2), 21.0)
+    arrays = jax.tree.map(jnp.float16, arrays)
+    [slope] = compiled(jaxnet.backprop)(*arrays, jaxnet.linear_quadratic)
+    assert slope.w.dtype == jnp.float16 and (slope.w == 90).all()
+
+
 SHARDED = """
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
@@ -104,11 +112,13 @@ assert_close(jaxnet.backprop(params, *rows), expected, 1e-14)
 assert_close(jaxnet.autodiff(params, *rows), expected, 1e-14)
 run, key = {"batch_size": 3, "eta": 1.0}, jax.random.key(0)
 data = jaxnet.Dataset(*rows), jaxnet.Dataset(x, y)
-for learn in (
-    lambda part: jaxnet.epoch(key, jaxnet.start(params), part, **run).params,
-    lambda part: jaxnet.train(key, params, part, epochs=1, **run)[0],
-):
-    assert_close(*map(learn, data), 1e-12)
+def train(part):
+    cost = jax.tree_util.Partial(jaxnet.total_cost, data=part)
+    return jaxnet.train(key, params, part, epochs=1, evaluate=cost, **run)
+
+found, expected = (jaxnet.epoch(key, jaxnet.start(params), d, **run) for d in data)
+assert_close(found.params, expected.params, 1e-12)
+assert_close(*map(train, data), 1e-12)
 found, expected = (jaxnet.confusion_matrix(params, part) for part in data)
 assert (found == expected).all()
 """
