@@ -61,13 +61,17 @@ if TYPE_CHECKING:
     from jaxnet import compare as compare
     from jaxnet.compare import compare_gradients as compare_gradients
     from jaxnet.compare import diagnose as diagnose
+    from jaxnet.runs import load as load
     from jaxnet.runs import load_book_network as load_book_network
+    from jaxnet.runs import save as save
     from jaxnet.runs import save_book_network as save_book_network
 
 _LAZY = {
     "compare_gradients": "jaxnet.compare",
     "diagnose": "jaxnet.compare",
+    "load": "jaxnet.runs",
     "load_book_network": "jaxnet.runs",
+    "save": "jaxnet.runs",
     "save_book_network": "jaxnet.runs",
 }
 

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, quadratic
-from jaxnet.layers import Params
+from jaxnet.layers import Params, dtype_of
 from jaxnet.network import forward
 
 Inputs = Float[Array, "m ..."] | UInt8[Array, "m ..."]
@@ -46,7 +46,7 @@ def loss(
 
 def autodiff(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> Params:
     """The gradient of `loss`, by `jax.grad`. Raises as `loss` does."""
-    return jax.grad(loss)(params, x, y, cost)
+    return on_any_mesh(jax.grad(partial(loss, cost=cost)), params, x, y)
 
 
 def errors(
@@ -88,8 +88,12 @@ def backprop(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> P
 
     def gradient(params: Params, x: Array, y: Array) -> Params:
         deltas, activations = jax.vmap(partial(errors, params, cost=cost))(x, y)
+        half = dtype_of(params) == jnp.float16  # whose range a sum may exceed
+        if half:
+            deltas, activations = jax.tree.map(jnp.float32, (deltas, activations))
         layers = zip(params, deltas, activations, strict=True)
-        return [layer.gradient(delta, a) for layer, delta, a in layers]  # (BP3), (BP4)
+        found = [layer.gradient(delta, a) for layer, delta, a in layers]  # (BP3), (BP4)
+        return jax.tree.map(jnp.float16, found) if half else found
 
     return on_any_mesh(gradient, params, x, y)
 

@@ -14,7 +14,7 @@ from jaxtyping import Array, Float, Int, Shaped
 
 from jaxnet.checks import check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import backprop, loss
+from jaxnet.gradients import backprop, loss, on_any_mesh
 from jaxnet.layers import Dataset, Layer, Params, Scalar
 from jaxnet.network import forward
 from jaxnet.regularization import penalty
@@ -153,4 +153,5 @@ def confusion_matrix(params: Params, data: Dataset) -> Int[Array, "classes class
     """
     answers, truth, _ = answers_of(params, data)
     n = max(data.y.shape[1], 2)
-    return jnp.zeros((n, n), int).at[truth, answers].add(1)
+    count = jnp.zeros((n, n), int).at
+    return on_any_mesh(lambda *pair: count[pair].add(1), truth, answers)

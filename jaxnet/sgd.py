@@ -363,17 +363,23 @@ def train(
     """
     check_integer("the number of epochs", epochs, 0)
     rates, *static = _plan(params, data, **options)
-    rate = rates.get("dropout", 0)
+    optimizer = options.get("optimizer", gradient_descent)
+    is_tree = isinstance(evaluate, jax.tree_util.Partial)  # with data, perhaps sharded
 
-    def one_epoch(state: State, number: Int[Array, ""]) -> tuple[State, Any]:
-        epoch_key = jax.random.fold_in(key, number)
-        state = _epoch(epoch_key, state, data, rates, *static, engine)
-        params = without_dropout(state.params, rate)
-        return state, None if evaluate is None else evaluate(params)
+    def run(
+        key: Array, params: Params, data: Dataset, rates: dict[str, Array], tree: Any
+    ) -> tuple[Params, Any]:
+        measure = tree if is_tree else evaluate
+        rate = rates.get("dropout", 0)
 
-    update = _transformation(
-        options.get("optimizer", gradient_descent), rates.get("eta")
-    )
-    first = _first_state(params, update)
-    state, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
-    return without_dropout(state.params, rate), history
+        def one_epoch(state: State, number: Int[Array, ""]) -> tuple[State, Any]:
+            epoch_key = jax.random.fold_in(key, number)
+            state = _epoch(epoch_key, state, data, rates, *static, engine)
+            params = without_dropout(state.params, rate)
+            return state, None if measure is None else measure(params)
+
+        first = _first_state(params, _transformation(optimizer, rates.get("eta")))
+        state, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
+        return without_dropout(state.params, rate), history
+
+    return on_any_mesh(run, key, params, data, rates, evaluate if is_tree else None)

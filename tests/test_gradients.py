@@ -76,6 +76,14 @@ def test_the_book_s_network_agrees_in_float32():
     assert_close(by_hand, automatic, rtol=1e-5)
 
 
+def test_a_mean_in_float16_is_finite_where_its_sum_is_not():
+    params = [jaxnet.Layer(jnp.ones((2, 3)), jnp.zeros(2), jaxnet.linear)]
+    arrays = params, jnp.full((999, 3), 10.0), jnp.full((999, 2), 21.0)
+    arrays = jax.tree.map(jnp.float16, arrays)
+    [slope] = compiled(jaxnet.backprop)(*arrays, jaxnet.linear_quadratic)
+    assert slope.w.dtype == jnp.float16 and (slope.w == 90).all()
+
+
 SHARDED = """
 import jax
 jax.config.update("jax_num_cpu_devices", 2)
@@ -89,17 +97,23 @@ params, x, y = problem([3, 2], m=4)
 rows = jax.device_put((x, y), NamedSharding(mesh, P("data")))
 expected = compiled(jaxnet.backprop)(params, x, y)
 assert_close(jaxnet.backprop(params, *rows), expected, 1e-14)
-run = {"batch_size": 3, "eta": 1.0}
-found, expected = (
-    jaxnet.epoch(jax.random.key(0), jaxnet.start(params), data, **run).params
-    for data in (jaxnet.Dataset(*rows), jaxnet.Dataset(x, y))
-)
-assert_close(found, expected, 1e-12)
+assert_close(jaxnet.autodiff(params, *rows), expected, 1e-14)
+run, key = {"batch_size": 3, "eta": 1.0}, jax.random.key(0)
+data = jaxnet.Dataset(*rows), jaxnet.Dataset(x, y)
+def train(part):
+    cost = jax.tree_util.Partial(jaxnet.total_cost, data=part)
+    return jaxnet.train(key, params, part, epochs=1, evaluate=cost, **run)
+
+found, expected = (jaxnet.epoch(key, jaxnet.start(params), d, **run) for d in data)
+assert_close(found.params, expected.params, 1e-12)
+assert_close(*map(train, data), 1e-12)
+found, expected = (jaxnet.confusion_matrix(params, part) for part in data)
+assert (found == expected).all()
 """
 
 
 @pytest.mark.slow
-def test_backprop_and_epoch_work_on_rows_sharded_over_an_explicit_mesh():
+def test_learning_works_on_rows_sharded_over_an_explicit_mesh():
     subprocess.run([sys.executable, "-c", SHARDED], check=True, cwd=ROOT)
 
 

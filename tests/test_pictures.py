@@ -260,7 +260,8 @@ def six(mnist):
 
 @pytest.mark.parametrize("gap", [0, 8])
 def test_the_book_s_504192_is_read(six, classify, gap):
-    for levels in (line_of(six, gap), 255 - line_of(six, gap)):
+    line = line_of(six, gap)
+    for levels in (line, 255 - line, with_shadow(line.copy())):
         pieces = segment(levels, classify)
         assert [piece.digit for piece in pieces] == [5, 0, 4, 1, 9, 2]
         lefts = [piece.box[1] for piece in pieces]
@@ -318,7 +319,10 @@ def with_frame(levels):
 
 
 def with_shadow(levels):
-    levels[:, levels.shape[1] // 2 :] *= 0.6
+    rows, columns = np.indices(levels.shape)
+    slanting = 3 * rows + columns
+    levels[slanting > slanting.mean()] *= 0.4
+    return levels
 
 
 @pytest.mark.parametrize(

@@ -4,14 +4,19 @@ import ast
 import importlib
 import inspect
 import re
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
 import pytest
 
 import jaxnet
 from jaxnet.cli import main
+from tests.helpers import problem
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -65,6 +70,51 @@ def test_the_gradient_with_a_bug_is_told_its_equation_as_shown(
     with jax.numpy_rank_promotion("allow"):  # as in a process of its own
         assert main([*command.split(), "--epochs", "0", "--skip-edges"]) == 1
     assert capsys.readouterr().out == shown
+
+
+RECIPES = re.findall(
+    r"```python\n([^`]*)```", (ROOT / "scripts" / "README.md").read_text()
+)
+NAMES = {"np": np, "jnp": jnp, "jax": jax, "optax": optax, "jaxnet": jaxnet}
+
+
+def test_the_recipes_run_and_do_what_they_say(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    params, x, y = problem([5, 4, 3], m=20)
+    data, key = jaxnet.Dataset(x, y), jax.random.key(0)
+    names: dict[str, Any] = {**NAMES, "params": params, "data": data, "key": key}
+    exec(RECIPES[0], names)
+    first, second = names["costs"]
+    assert second < first < jaxnet.total_cost(params, data)
+    jaxnet.epoch(key, names["state"], data, **names["options"])
+    with pytest.raises(ValueError, match=r"expected float32\[4,5\] in .*, got none"):
+        jaxnet.load("state.safetensors", like=params)
+    found = jaxnet.total_cost(names["half"], names["half_data"])
+    assert found.dtype == jnp.bfloat16
+    assert float(found) == pytest.approx(float(second), rel=0.02)
+
+
+@pytest.mark.parametrize("package", ["torch", "flax.nnx"])
+def test_weights_come_from_other_packages_and_go_back(package):
+    module: Any = pytest.importorskip(package)
+    if package == "torch":
+        layers = [module.nn.Linear(5, 4), module.nn.Linear(4, 3)]
+        model = module.nn.Sequential(layers[0], module.nn.Sigmoid(), layers[1])
+        outputs, recipe = lambda x: model(module.tensor(x)).detach(), RECIPES[1]
+    else:
+        rngs = module.Rngs(0)
+        layers = [module.Linear(5, 4, rngs=rngs), module.Linear(4, 3, rngs=rngs)]
+        model = module.Sequential(layers[0], module.sigmoid, layers[1])
+        outputs, recipe = model, RECIPES[2]
+    params, x, _ = problem([5, 4, 3])
+    names = {**NAMES, "model": model, "torch": module, "nnx": module}
+    take, give = recipe.split("\n\n")
+    exec(take, names)
+    for ours in (names["params"], params):
+        names["params"] = ours
+        exec(give, names)
+        zs, _ = jax.vmap(partial(jaxnet.forward, ours))(x)
+        np.testing.assert_allclose(outputs(np.asarray(x)), zs[-1], rtol=1e-5)
 
 
 @pytest.mark.parametrize("folder", FOLDERS)

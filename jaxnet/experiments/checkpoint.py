@@ -92,22 +92,34 @@ def restore(
     return jax.tree.unflatten(structure, [jnp.asarray(arrays[p]) for p in kinds])
 
 
-def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
+def read_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The arrays and the metadata of a safetensors file.
+
+    Raises StorageError if it cannot be read.
+    """
     content = read_file(path, _MAX_BYTES)
     try:
         arrays = safetensors.numpy.load(content)
         end = 8 + int.from_bytes(content[:8], "little")
-        metadata = msgspec.json.decode(content[8:end])["__metadata__"]
-        text, checksum = metadata["manifest"], metadata["sha256"]
-        same = checksum == _checksum(arrays, text)
-        expect(same, path, "a checkpoint as it was saved", "a damaged one")
-        return arrays, msgspec.json.decode(text, type=kind)
-    except StorageError:
-        raise
+        return arrays, msgspec.json.decode(content[8:end]).get("__metadata__", {})
     except Exception as error:  # what decoders meet in foreign bytes is their own
-        why = f"{type(error).__name__}: {str(error)[:100]}"
         raise StorageError(
-            f"{path}: expected a checkpoint of this jaxnet, got an error: {why}."
+            f"{path}: expected safetensors, got others or a part of them "
+            f"({type(error).__name__})."
+        ) from error
+
+
+def _read(path: Path, kind: type[M]) -> tuple[dict[str, np.ndarray], M]:
+    arrays, metadata = read_arrays(path)
+    text = metadata.get("manifest", "")
+    same = metadata.get("sha256") == _checksum(arrays, text)
+    expect(same, path, "a checkpoint as it was saved", "a damaged or another file")
+    try:
+        return arrays, msgspec.json.decode(text, type=kind)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise StorageError(
+            f"{path}: expected a manifest of this jaxnet, got an error: "
+            f"{str(error)[:100]}."
         ) from error
 
 

@@ -31,7 +31,6 @@ _MIN_LINE = 0.4  # part of the highest line's height
 _THIN = 0.5  # columns with less ink may be cut
 _MIN_HEIGHT, _MAX_WIDTH = 0.4, 1.6  # of a digit
 _BRIDGE = 1.0  # subtracted from a piece's score for each empty place in it
-_MAX_SHAPE = 1.3  # width of the only shape, up to which it is not cut
 _MAX_CUTS = 20  # in a digit; stripes have hundreds, and would take minutes
 _FRAGMENT = 0.1  # part of a piece's largest blot that a neighbour may have left in it
 

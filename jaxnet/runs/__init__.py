@@ -8,6 +8,8 @@ page to draw digits on.
 
 from jaxnet.experiments.files import StorageError as StorageError
 from jaxnet.experiments.runner import Record as Record
+from jaxnet.runs.arrays import load as load
+from jaxnet.runs.arrays import save as save
 from jaxnet.runs.book import BookNetwork as BookNetwork
 from jaxnet.runs.book import load_book_network as load_book_network
 from jaxnet.runs.book import save_book_network as save_book_network
