@@ -169,7 +169,7 @@ def test_mini_batches(small_mnist):
 
 def test_baselines():
     """Those of the book exactly; for the darkness of images a quick test stays."""
-    correct = main("ch1_baselines", gammas=(0.025,))
+    correct = main("ch1_baselines", gammas=(0.03,))
     assert correct["average darkness"] == 2225
     assert correct["nearest mean image"] == 8200
     assert abs(correct["guessing"] - 1000) < 150
