@@ -201,7 +201,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, change)
     assert newest(tmp_path) == 1
     *_, [reason] = checkpoint.load(tmp_path, Manifest)
     message = (
-        "00000002.safetensors: expected a checkpoint (of this jaxnet|as it was saved)"
+        "00000002.safetensors: expected (safetensors|a checkpoint as it was saved)"
     )
     assert re.search(message, reason) and len(reason.splitlines()) == 1
     damage(1)
