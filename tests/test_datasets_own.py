@@ -224,7 +224,7 @@ def test_a_file_of_pixels_only_has_no_labels(tmp_path):
 BAD_CSV = {
     "blank": (b"\n \n", "lines of numbers and a label, got none"),
     "short row": (b"1,2,3\n\n1,2\n", "line 3: expected 3 columns as in line 1, got 2"),
-    "spaces": (b"1 2 3\n0 1 2\n", "line 2: .*with commas"),
+    "spaces": (b"1 2 3\n0 1 2\n", "line 1: .*with commas"),
     "digits without end": (b"1," + b"9" * 9999 + b"\n0,1\n1,1", "finite inputs"),
     "a fraction as label": (b"label,a\n0.5,1\n1,1\n", "integers or names .*got 0.5"),
     "a broken first row": (b"x5,0,0\n5,0,0\n", "all names, got 'x5' .* and 5 in"),

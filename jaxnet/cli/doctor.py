@@ -76,12 +76,15 @@ def run(args: argparse.Namespace) -> int:
 
 def versions() -> Finding:
     """What is installed, and whether it is what jaxnet requires."""
-    needed = map(Requirement, metadata.requires("jaxnet") or [])
+    shown = ("jax", "jaxlib", "numpy", "optax")
+    found = [f"Python {platform.python_version()}", f"jaxnet {jaxnet.__version__}"]
+    found += [f"{name} {metadata.version(name)}" for name in shown]
+    try:
+        needed = map(Requirement, metadata.requires("jaxnet") or [])
+    except metadata.PackageNotFoundError:
+        return True, ", ".join([*found, "in a checkout that is not installed"]), ""
     got = {str(n): metadata.version(n.name) for n in needed if not n.marker}
     wrong = [n for n in got if not Requirement(n).specifier.contains(got[n], True)]
-    found = [f"Python {platform.python_version()}"]
-    shown = ("jax", "jaxlib", "numpy", "optax")
-    found += [f"{name} {metadata.version(name)}" for name in shown]
     found += [f"expected {n}, got {got[n]}" for n in wrong]
     install = " ".join(f'"{n}"' for n in wrong)
     return not wrong, ", ".join(found), f"python -m pip install {install}"

@@ -31,11 +31,13 @@ class DataError(ValueError):
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """A context where a DataError about arrays becomes one about the file at `path`."""
+    """A context in which the message of a DataError begins with the path."""
     try:
         yield
     except DataError as error:
         message = str(error)
+        if message.startswith((f"{path}:", f"{path},", f"{path}{os.sep}")):
+            raise
         raise DataError(f"{path}: {message[0].lower()}{message[1:]}") from None
 
 
