@@ -87,12 +87,13 @@ CASES: dict[Callable[[Path], hostile.Case], int] = {
 @pytest.mark.parametrize("seed", SEEDS)
 def test_changed_files_are_read_or_refused(tmp_path, case, seed):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    write, read, name = case(tmp_path)
+    files = case(tmp_path)
+    path = tmp_path / next(iter(files.files))
     draw, done = np.random.default_rng(seed), []
     for i in range(CASES[case] if seed else FEW):
-        write(draw)
+        files.write(tmp_path, draw)
         try:
-            done.append(read_or_refused(read, name))
+            done.append(read_or_refused(lambda: files.read(path), files.name))
         except BaseException as error:
             error.add_note(f"This was input {i} of seed {seed}.")
             raise

@@ -93,6 +93,11 @@ class Summary:
                     "stopped": None if layer else epoch,
                 }
             )
+        book = claim and {
+            "accuracy": (claim.number or np.nan) / 100,
+            "statistic": claim.statistic.name,
+            "section": claim.section,
+        }
         return {
             "runs": rows,
             "best": summary_statistics(self.best),
@@ -102,12 +107,7 @@ class Summary:
             "advice": list(self.advice),
             "seconds_per_epoch": self._seconds,
             "compile_seconds": self.compile_seconds,
-            "book": claim
-            and {
-                "accuracy": (claim.number or np.nan) / 100,
-                "statistic": claim.statistic.name,
-                "section": claim.section,
-            },
+            "book": book,
         }
 
     def lines(self) -> Iterator[str]:
