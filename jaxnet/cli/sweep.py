@@ -108,7 +108,8 @@ def run(args: argparse.Namespace) -> int:
     if interrupted and not found:
         raise KeyboardInterrupt
     if first:
-        _report(args, found, many, names, interrupted)
+        title = f"{'-'.join(map(str, e.sizes))}, {e.cost} cost, on {source}"
+        _report(args, found, many, names, interrupted, title)
     return 130 if interrupted else 0
 
 
@@ -133,6 +134,7 @@ def _report(
     networks: int,
     names: Sequence[str],
     interrupted: bool,
+    title: str,
 ) -> None:
     rows, done = summaries(found), sum(map(len, found.values()))
     if args.json:
@@ -149,7 +151,7 @@ def _report(
         places = [list(RATES).index(name) for name in names]
         by_rates = {tuple(s[i] for i in places): row for s, row in rows.items()}
         titles = [RATES[name] for name in names]
-        tell(f"wrote {figures.sweep(by_rates, titles, args.figure)}")
+        tell(f"wrote {figures.sweep(by_rates, titles, title, args.figure)}")
 
 
 def _table(
