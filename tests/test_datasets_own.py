@@ -155,7 +155,7 @@ SAME = {
     "the label last": b"pixel1,pixel2,class\n2,3,1\n255,0,0\n",
     "the label between": b"a,Target,b\n2,1,3\n255,0,0\n",
     "a header in another encoding": b"\xe9tiquette,a,b\n1,2,3\n0,255,0\n",
-    "numbered pixels": b"digit,p1,p2\n1,2,3\n0,255,0\n",
+    "named pixels": b"digit,p1,p2\n1,2,3\n0,255,0\n",
     "quotes and fractions": b'"label","a","b"\n"1",2.0,"3"\n"0",255,0.0\n',
     "semicolons": b"1;2;3\n0;255;0\n",
     "gzip by another name": gzip.compress(b"1,2,3\n0,255,0\n"),
@@ -180,9 +180,9 @@ def test_labels_may_be_names_and_inputs_floats(tmp_path):
     np.testing.assert_array_equal(x, numbers)
     np.testing.assert_array_equal(labels, [0, 1, 0])
     assert names == ["setosa", "virginica"]
-    path.write_text("a,1,0\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
+    path.write_text("a,0,1\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
     x, labels, names = read_csv(path)
-    assert x.dtype == np.float32 and names == ["a", "b"]
+    assert x.dtype == np.float32 and names == ["a", "b"] and len(labels) == 3
 
 
 def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):

@@ -117,14 +117,15 @@ def _is_number(field: str) -> bool:
 def _header(fields: Sequence[str]) -> list[str]:
     """The names of the columns in lower case, if these fields are names.
 
-    They are if they are words, or a word and 0, 1, ..., or label or class among them.
+    They are if they are words, or a word and 0, 1, 2, ..., or have label among them.
     """
     names = [field.strip().lower() for field in fields]
     numbers = [name for name in names if _is_number(name)]
     counted = [[str(i) for i in range(k, k + len(numbers))] for k in (0, 1)]
-    named = numbers in counted and len(numbers) != 1 and not _is_number(names[0])
-    different = len(set(names)) == len(names)
-    return names if different and (named or {*names} & {*_LABELS}) else []
+    # Fewer than four might be the numbers of an example.
+    are_counted = numbers in counted and len(numbers) > 3 and not _is_number(names[0])
+    named = not numbers or are_counted or bool({*names} & {*_LABELS})
+    return names if named and len({*names}) == len(names) else []
 
 
 def _known_column(
