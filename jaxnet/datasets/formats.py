@@ -236,16 +236,18 @@ def _by_role(names: Iterable[str], read: Callable[[str], np.ndarray]) -> Example
 
 
 def _split(
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]], seed: int
+    found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], seed: int
 ) -> Split:
     """Their own test part, and the last sixth of the training part for validation.
 
     Without both, all examples are shuffled.
     """
-    for part, (_, labels) in parts.items():
+    parts = {}
+    for part, (x, labels) in found.items():
         if labels is None:
             of = f" of the {part} images" if part else ""
             raise DataError(f"Expected labels{of}, got none.")
+        parts[part] = x, labels
     if len({(x.shape[1], x.dtype) for x, _ in parts.values()}) > 1:
         raise DataError(
             "Expected images of one size and type in all parts, got others."
