@@ -24,14 +24,18 @@ def test_every_submodule_and_public_name_is_an_attribute():
         getattr(jaxnet, name)
 
 
-EXAMPLES = (
-    *("activations", "network", "gradients", "sgd", "descent"),
-    *("compare.comparison", "compare.diagnosis", "compare.functions"),
-    "universality.approximation",
+QUICK = ("activations", "descent", "compare.comparison", "compare.functions")
+SLOW = ("network", "gradients", "sgd", "compare.diagnosis")  # seconds to compile
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK,
+        "universality.approximation",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+    ],
 )
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"jaxnet.{name}")
     names = {"jax": jax, "jnp": jnp, "jaxnet": jaxnet}

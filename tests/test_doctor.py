@@ -99,7 +99,6 @@ def test_data_that_are_nearly_mnist_are_noticed(small_mnist, tmp_path):
     source = jaxnet.datasets.idx.mnist_folder()
     for name in MNIST_SHA256:
         os.symlink(source / f"{name}.gz", tmp_path / f"{name}.gz")
-    assert "SHA-256 of all four files is MNIST's" in doctor.data(Source(tmp_path))[1]
     changed = tmp_path / "t10k-labels-idx1-ubyte.gz"
     changed.unlink()
     changed.with_suffix("").write_bytes(idx(np.zeros(10_000)))

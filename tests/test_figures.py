@@ -218,6 +218,7 @@ def test_a_file_that_is_missing_or_something_else_is_named(
     assert f"left out {tmp_path / 'results_cross_entropy.png'}:\n  {reason}" in out
 
 
+@pytest.mark.slow
 def test_galleries_show_the_network_and_its_mistakes(mnist, tmp_path, drawn):
     params, *_ = problem([784, 12, 10])
     galleries.draw(params, mnist.test, tmp_path)
