@@ -68,9 +68,8 @@ def add_fields(
     The parsed arguments contain only the options that are given. Those of `lists` take
     several values.
     """
-    group = parser.add_argument_group(
-        "the experiment", argument_default=argparse.SUPPRESS
-    )
+    title, defaults = "the experiment", described(Experiment())
+    group = parser.add_argument_group(title, argument_default=argparse.SUPPRESS)
     for option in fields(Experiment):
         name, help = option.name, option.metadata["help"]
         if not help or name not in names:
@@ -80,7 +79,7 @@ def add_fields(
             metavar = f"{{{','.join(NAMES[name])}}}"
         if name in lists:
             metavar, read = f"{metavar},...", _several(read)
-        default = as_text(described(Experiment())[name])
+        default = as_text(defaults[name])
         if default == "None":
             default = "all" if name == "train_on" else "never"
         help = f"{help} (default: {default})"
