@@ -182,7 +182,7 @@ def test_labels_may_be_names_and_inputs_floats(tmp_path):
     assert names == ["setosa", "virginica"]
     path.write_text("a,0,1\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
     x, labels, names = read_csv(path)
-    assert x.dtype == np.float32 and names == ["a", "b"] and len(labels) == 3
+    assert x.dtype == np.float32 and names == ["a", "b"] and len(x) == 3
 
 
 def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):
