@@ -1,5 +1,7 @@
 """Neural Networks and Deep Learning, the book, as pure functions in JAX."""
 
+__version__ = "0.1.0"
+
 import pkgutil
 import signal
 import sys
@@ -81,8 +83,6 @@ for _function in (Activation, init, start, step):
 
 def __getattr__(name: str) -> Any:
     """Import a subpackage, or one of its functions, at its first use."""
-    if name == "__version__":
-        return import_module("importlib.metadata").version("jaxnet")
     if name in _LAZY:
         return getattr(import_module(_LAZY[name]), name)
     if name in _submodules():
@@ -92,7 +92,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """All public names, including those that are not imported yet."""
-    return sorted({*globals(), *_LAZY, *_submodules(), "__version__"})
+    return sorted({*globals(), *_LAZY, *_submodules()})
 
 
 def _submodules() -> list[str]:

@@ -8,7 +8,7 @@ import json
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import msgspec
@@ -31,17 +31,15 @@ from jaxnet.runs.run import Manifest
 from tests.helpers import idx
 
 Draw = np.random.Generator
-Fields = Sequence[tuple[int, int]]
 
 EXTREMES = [0, 1, 2, 127, 128, 255, 256, 65535, 2**24, 2**31 - 1, 2**31, 2**32 - 1]
 EXTREMES += [2**53, 2**63 - 1, 2**63, 2**64 - 1]
 TOKENS = [b"\0", b"\xff", b"\r\n", b"\n", b",", b"-", b"NaN", b"1e999"]
 TOKENS += [b"[", b"{", b'"', b"\xef\xbb\xbf", b"\xf0\x9f\x98\x80", b"\xed\xa0\x80"]
-TOKENS += [b"9" * 5000]
+TOKENS += [b"9" * 5000, b"[" * 3000]
 HEADS = [b"", b"\0", b"\x1f\x8b", b"\x1f\x8b\x08\x00", b"\x80\x02}q\0.", b"PK"]
 HEADS += [b"<html>", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"%!PS\n", b"\xff\xfe", b"P5\n"]
-NUMBERS = [0, 1, -1, 2, 0.5]
-WRONG: list[Any] = [None, True, False, 1e39, -1e308, 10**30]
+WRONG: list[Any] = [None, True, False, 1e39, -1e308, 10**30, 0, 1, -1, 2, 0.5]
 WRONG += [10**400, float("nan"), float("inf"), "", "1", "\ud800", "x" * 300]
 WRONG += [[], {}, [[]], [None]]
 WRONG += [{"": {}}, [1] * 50, -0.0, 2**63, "quadratic", "sigmoid", 1e-320]
@@ -52,12 +50,15 @@ def pick(draw: Draw, among: Sequence[Any]) -> Any:
     return among[int(draw.integers(len(among)))]
 
 
-def mutated(content: bytes, draw: Draw, fields: Fields = ()) -> bytes:
-    """The bytes after one to four changes; `fields` are numbers' places and lengths."""
+def mutated(content: bytes, draw: Draw) -> bytes:
+    """The bytes after one to four changes, some of numbers near the beginning."""
     for _ in range(int(draw.integers(1, 5))):
         i, j = sorted(draw.integers(0, len(content) + 1, 2).tolist())
         token, head, bit = pick(draw, TOKENS), pick(draw, HEADS), 1 << draw.integers(8)
         flipped = content[:i] + bytes(x ^ bit for x in content[i : i + 1])
+        where, size = int(draw.integers(64)), pick(draw, (1, 2, 4, 8))
+        order = pick(draw, ("big", "little"))
+        number = (pick(draw, EXTREMES) % 256**size).to_bytes(size, order)
         changes = [
             content[:i],
             content[:i] + content[j:],
@@ -68,23 +69,10 @@ def mutated(content: bytes, draw: Draw, fields: Fields = ()) -> bytes:
             head + content[i:],
             content[:i] + bytes(j - i) + content[j:],
             *2 * [flipped + content[i + 1 :]],
+            *2 * [content[:where] + number + content[where + size :]],
         ]
-        if fields:
-            where, size = pick(draw, fields)
-            order = pick(draw, ("big", "little"))
-            number = (pick(draw, EXTREMES) % 256**size).to_bytes(size, order)
-            changes += 2 * [content[:where] + number + content[where + size :]]
         content = pick(draw, changes)
     return content
-
-
-def mutated_gzip(content: bytes, draw: Draw, fields: Fields = ()) -> bytes:
-    """The same, packed before or after the changes, or not packed."""
-    kind = draw.integers(4)
-    if kind:
-        content = mutated(content, draw, fields)
-    packed = gzip.compress(content, 1, mtime=0) if kind < 2 else content
-    return packed if kind else mutated(packed, draw)
 
 
 def mutated_json(value: Any, draw: Draw) -> Any:
@@ -100,7 +88,7 @@ def mutated_json(value: Any, draw: Draw) -> Any:
             key = pick(draw, keys)
         kind = int(draw.integers(6))
         if kind < 3 or place is root:
-            place[key] = copy.deepcopy(pick(draw, pick(draw, (WRONG, NUMBERS))))
+            place[key] = copy.deepcopy(pick(draw, WRONG))
         elif kind == 3:
             del place[key]
         elif kind == 4:
@@ -112,130 +100,101 @@ def mutated_json(value: Any, draw: Draw) -> Any:
     return root[0]
 
 
-def mutated_text(value: Any, draw: Draw) -> bytes:
-    """JSON's bytes of a value, changed as a value, as text or as bytes."""
-    kind = int(draw.integers(8))
-    if kind < 2:
-        return mutated(json.dumps(value).encode(), draw)
-    text = json.dumps(mutated_json(value, draw))
-    if kind == 2:
-        text = text.replace("{", '{"sizes": 0, "seed": [], "epoch": null, ', 1)
-    if kind == 3:
-        text = pick(draw, ("\ufeff", "\r\n", " " * 50, "[" * 3000)) + text
-    codes = ("utf-16", "utf-32", "utf-8-sig", "cp037") if kind == 4 else ("utf-8",)
-    return text.encode(pick(draw, codes))
+def mutated_lines(content: bytes, draw: Draw) -> bytes:
+    """Lines of JSON of which one is changed, missing or there twice."""
+    lines = content.splitlines()
+    i, kind = int(draw.integers(len(lines))), int(draw.integers(6))
+    changed = json.dumps(mutated_json(json.loads(lines[i]), draw))
+    others = [changed.encode(pick(draw, ("utf-8", "utf-8", "utf-16")))]
+    lines[i : i + 1] = (
+        [pick(draw, lines), lines[i]] if kind == 0 else others[: kind - 1]
+    )
+    return pick(draw, (b"\n", b"\n", b"\r\n")).join([*lines, b""])
 
 
-def mutated_lines(values: Sequence[Any], draw: Draw) -> bytes:
-    """JSON lines, of which one or two are changed, or missing, or there twice."""
-    lines = [json.dumps(value).encode() for value in values]
-    for _ in range(int(draw.integers(1, 3))):
-        i = int(draw.integers(len(lines)))
-        others = [[pick(draw, lines), lines[i]], []]
-        others += 4 * [[mutated_text(pick(draw, values), draw)]]
-        lines[i : i + 1] = pick(draw, others)
-        lines = lines or [b""]
-    return pick(draw, (b"\n", b"\n", b"\n", b"\r\n")).join([*lines, b""])
+class Case(NamedTuple):
+    """The contents that files may have, and what reads them; errors name `name`."""
 
+    files: dict[str, list[bytes]]
+    read: Callable[[Path], Any]
+    name: str
 
-Case = tuple[Callable[[Draw], Any], Callable[[], Any], str]
-"""What writes an input, what reads it, and the name that an error must have."""
+    def write(self, folder: Path, draw: Draw) -> None:
+        """Write all files, and change one of them, or what is in its place."""
+        changed = pick(draw, list(self.files))
+        for name, contents in self.files.items():
+            path, content = folder / name, pick(draw, contents)
+            path.parent.mkdir(exist_ok=True)
+            remove(path)
+            if name == changed:
+                if draw.random() < 0.05:
+                    pick(draw, PLACES)(path)
+                    continue
+                is_json = content.startswith(b"{")
+                kind = mutated_lines if is_json and draw.random() < 0.7 else mutated
+                if draw.random() < 0.9:
+                    content = kind(content, draw)
+                if draw.random() < 0.1:
+                    content = gzip.compress(content, 1, mtime=0)
+            path.write_bytes(content)
 
 
 def idx_files(folder: Path) -> Case:
-    path, content = folder / "some-idx", idx(np.arange(200).reshape(2, 10, 10))
-    fields = [(0, 1), (1, 1), (2, 1), (3, 1), (4, 4), (8, 4), (12, 4)]
-
-    def write(draw: Draw) -> None:
-        path.write_bytes(mutated_gzip(content, draw, fields))
-
-    return write, lambda: read_idx(path), path.name
+    content = idx(np.arange(200).reshape(2, 10, 10))
+    contents = [content, gzip.compress(content, mtime=0)]
+    return Case({"some-idx": contents}, read_idx, "some-idx")
 
 
 def npz_files(folder: Path) -> Case:
-    path, contents = folder / "some.npz", []
-    arrays: dict[str, Any] = {"x": np.arange(12).reshape(3, 4), "y": np.arange(3)}
+    contents, x, y = [], np.arange(12).reshape(3, 4), np.arange(3)
     for save in (np.savez, np.savez_compressed):
-        save(path, **arrays)
-        contents.append(path.read_bytes())
-    np.save(folder / "x.npy", arrays["x"])
-    contents += 2 * [(folder / "x.npy").read_bytes()]
-
-    def write(draw: Draw) -> None:
-        path.write_bytes(mutated(pick(draw, contents), draw))
-
-    return write, lambda: read_npz(path), path.name
+        file = io.BytesIO()
+        save(file, x=x, y=y)
+        contents.append(file.getvalue())
+    np.save(file := io.BytesIO(), x)
+    return Case({"some.npz": [*contents, file.getvalue()]}, read_npz, "some.npz")
 
 
 def csv_files(folder: Path) -> Case:
-    path = folder / "some.csv"
     content = b"label,a,b\n1,2,3\n0,255,0\r\n\n2,7,7\n1,0,0\n"
-
-    def write(draw: Draw) -> None:
-        path.write_bytes(mutated_gzip(content, draw))
-
-    return write, lambda: load_data(path, as_bytes=True), path.name
+    return Case({"some.csv": [content]}, load_data, "some.csv")
 
 
 def book_files(folder: Path) -> Case:
-    path = folder / "net.json"
     weights = [[[0.5, 1], [2, 3.0], [1, 1]], [[1, 2, 3]]]
     document = {"sizes": [2, 3, 1], "weights": weights, "cost": "QuadraticCost"}
     document["biases"] = [[[1], [2], [3]], [[-1.5]]]
 
-    def write(draw: Draw) -> None:
-        path.write_bytes(mutated_text(document, draw))
-
-    def read() -> None:
+    def read(path: Path) -> None:
         params, _ = jaxnet.load_book_network(path)
         jaxnet.checks.check_params(params)
         assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
 
-    return write, read, path.name
+    return Case({"net.json": [json.dumps(document).encode()]}, read, "net.json")
 
 
 def functions(folder: Path) -> Case:
     path = folder / "network.jax"
     runs.save_function(path, jaxnet.init(jax.random.key(0), [3, 2]))
-    content = path.read_bytes()
-
-    def write(draw: Draw) -> None:
-        fields = [(int(draw.integers(len(content))), 4)]
-        path.write_bytes(mutated(content, draw, fields))
-
-    return write, lambda: runs.load_function(path), path.name
-
-
-def lines_or_bytes(values: list[Any], draw: Draw) -> bytes:
-    whole = "".join(json.dumps(value) + "\n" for value in values).encode()
-    return mutated(whole, draw) if draw.random() < 0.3 else mutated_lines(values, draw)
-
-
-def header(experiment: Experiment) -> dict[str, Any]:
-    return log_of("none", experiment).header
-
-
-LINE = {
-    "curve": [9000, None, 9100],
-    "of": 10_000,
-    "failed_classes": [1],
-    "seconds": 1.5,
-}
+    return Case({path.name: [path.read_bytes()]}, runs.load_function, path.name)
 
 
 def sweeps(folder: Path) -> Case:
-    path, e = folder / "sweep.jsonl", Experiment(epochs=3)
-    values: list[Any] = [header(e)]
+    e = Experiment(epochs=3)
+    line = {"curve": [9000, None, 9100], "of": 10_000, "failed_classes": [1]}
+    values: list[Any] = [log_of("none", e).header]
     for eta in (0.1, 3.0):
         rates = {"eta": eta, "l1": 0.0, "l2": 0.0, "dropout": 0.0}
-        values += [{"seed": seed, "rates": rates, **LINE} for seed in (1, 2)]
+        for seed in (1, 2):
+            values.append({"seed": seed, "rates": rates, **line, "seconds": 1.5})
+    content = b"".join(json.dumps(value).encode() + b"\n" for value in values)
 
-    def read() -> None:
+    def read(path: Path) -> None:
         found = log_of(path, e).read()
         rows = summaries({(float(i),): [each] for i, each in enumerate(found)})
         assert not rows or list(_table(rows, ["eta"]))
 
-    return lambda draw: path.write_bytes(lines_or_bytes(values, draw)), read, path.name
+    return Case({"sweep.jsonl": [content]}, read, "sweep.jsonl")
 
 
 def write_run(path: Path, dtype: str = "float32") -> None:
@@ -252,38 +211,24 @@ def write_run(path: Path, dtype: str = "float32") -> None:
 
 
 def kept_runs(folder: Path) -> Case:
-    path = folder / "kept"
-    write_run(path)
-    places = path / "checkpoint-00000002.safetensors", path / runs.METRICS
-    data, metrics = (place.read_bytes() for place in places)
-    arrays, manifest, _ = checkpoint.load(path, Manifest)
-    size = int.from_bytes(data[:8], "little")
-    head, numbers = json.loads(data[8 : 8 + size]), data[8 + size :]
-    lines = [json.loads(line) for line in metrics.splitlines()]
+    """Some of the changed manifests have the right checksum."""
+    write_run(folder / "kept")
+    newest, metrics = "kept/checkpoint-00000002.safetensors", f"kept/{runs.METRICS}"
+    arrays, manifest, _ = checkpoint.load(folder / "kept", Manifest)
+    draw, contents = np.random.default_rng(2), 50 * [(folder / newest).read_bytes()]
+    for _ in range(50):
+        value = json.loads(msgspec.json.encode(manifest))
+        text = json.dumps(mutated_json(value, draw))
+        sealed = {"manifest": text, "sha256": checkpoint._checksum(arrays, text)}
+        contents.append(safetensors.numpy.save(arrays, sealed))
 
-    def write(draw: Draw) -> None:
-        contents, kind = [data, metrics], int(draw.integers(6))  # the last: unchanged
-        if kind == 0:
-            contents[0] = mutated(data, draw, [(0, 8)])
-        elif kind == 1:
-            contents[1] = lines_or_bytes(lines, draw)
-        elif kind == 2:
-            changed = json.dumps(mutated_json(head, draw)).encode()
-            contents[0] = len(changed).to_bytes(8, "little") + changed + numbers
-        elif kind < 5:  # with the right checksum
-            value = json.loads(msgspec.json.encode(manifest))
-            text = json.dumps(mutated_json(value, draw))
-            sealed = {"manifest": text, "sha256": checkpoint._checksum(arrays, text)}
-            contents[0] = safetensors.numpy.save(arrays, sealed)
-        for file, content in zip(places, contents, strict=True):
-            file.write_bytes(content)
-
-    def read() -> None:
-        run = runs.read(path)
-        assert runs.load_network(path).params
+    def read(path: Path) -> None:
+        run = runs.read(path.parent)
+        assert runs.load_network(path.parent).params
         assert run.finished in (True, False) and list(_compare({"a": run, "b": run}))
 
-    return write, read, path.name
+    lines = [(folder / metrics).read_bytes()]
+    return Case({newest: contents, metrics: lines}, read, "kept")
 
 
 def pictures_bytes() -> list[bytes]:
@@ -309,36 +254,13 @@ def pictures_bytes() -> list[bytes]:
     return found
 
 
-def changed_picture(content: bytes, draw: Draw) -> bytes:
-    fields = [(int(draw.integers(64)), pick(draw, (1, 2, 4))) for _ in range(4)]
-    return mutated(content, draw, fields)
-
-
 def pictures(folder: Path) -> Case:
-    path, contents = folder / "digit.png", pictures_bytes()
-
-    def write(draw: Draw) -> None:
-        path.write_bytes(changed_picture(pick(draw, contents), draw))
-
-    return write, lambda: read_picture(path), path.name
+    return Case({"digit.png": pictures_bytes()}, read_picture, "digit.png")
 
 
 def picture_folders(folder: Path) -> Case:
-    places = [folder / "pictures" / label / f"{i}.png" for label in "ab" for i in "12"]
-    contents = pictures_bytes()
-
-    def write(draw: Draw) -> None:
-        for place in places:
-            remove(place)
-            place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(contents[0])
-        place = pick(draw, places)
-        place.write_bytes(changed_picture(pick(draw, contents), draw))
-        if draw.random() < 0.3:
-            remove(place)
-            pick(draw, PLACES)(place)
-
-    return write, lambda: load_data(folder / "pictures", as_bytes=True), "pictures"
+    files = {f"{label}/{i}.png": pictures_bytes()[:1] for label in "ab" for i in "12"}
+    return Case(files, lambda path: load_data(folder), str(folder))
 
 
 def remove(path: Path) -> None:
@@ -354,7 +276,6 @@ PLACES: list[Callable[[Path], Any]] = [
     lambda path: path.symlink_to(path),
     lambda path: path.symlink_to("/dev/zero"),
     lambda path: path.symlink_to("/dev/full"),
-    lambda path: path.symlink_to(path.parent),
     lambda path: path.touch(),
     lambda path: None,
 ]

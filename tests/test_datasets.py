@@ -77,8 +77,6 @@ def test_another_folder_of_the_same_layout_loads(folder):
     for part, floats in zip(pixels, data, strict=True):
         assert part.x.dtype == jnp.uint8 and part.y.dtype == floats.y.dtype
         np.testing.assert_array_equal(np.asarray(part.x) / 256, floats.x)
-    with jax.enable_x64(True):
-        assert load_mnist(folder).train.x.dtype == jnp.float64
 
 
 def test_the_data_of_an_installed_package_are_found(tmp_path, monkeypatch, folder):
@@ -140,16 +138,14 @@ def idx_of(array, code: int, dtype: str) -> bytes:
     return bytes([0, 0, code, array.ndim]) + sizes + array.tobytes()
 
 
-IDX_TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
-
-
-@pytest.mark.parametrize(("code", "dtype"), IDX_TYPES.items(), ids=IDX_TYPES.values())
-def test_an_idx_file_is_of_the_type_that_its_header_declares(tmp_path, code, dtype):
+def test_an_idx_file_is_of_the_type_that_its_header_declares(tmp_path):
     numbers = np.array([[[1, 2, 127], [0, 5, 7]]])
-    (tmp_path / "a").write_bytes(idx_of(numbers, code, dtype))
-    found = read_idx(tmp_path / "a")
-    assert found.dtype == np.dtype(dtype).newbyteorder("=")
-    np.testing.assert_array_equal(found, numbers)
+    types = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
+    for code, dtype in types.items():
+        (tmp_path / "a").write_bytes(idx_of(numbers, code, dtype))
+        found = read_idx(tmp_path / "a")
+        assert found.dtype == np.dtype(dtype).newbyteorder("=")
+        np.testing.assert_array_equal(found, numbers)
 
 
 NAMINGS = {
@@ -206,13 +202,6 @@ def test_of_several_sets_mnist_s_own_names_are_read_and_others_listed(folder):
         load_data(folder)
 
 
-def test_a_missing_folder_and_a_folder_in_place_of_a_file_are_rejected(tmp_path):
-    with pytest.raises(DataError, match="nowhere: expected a folder"):
-        load_mnist(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="expected a readable IDX file.*not a file"):
-        read_idx(tmp_path)
-
-
 def test_describe_counts_what_numpy_counts():
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2, (20, 4), np.uint8)
@@ -238,7 +227,6 @@ def test_describe_counts_what_numpy_counts():
             "duplicates": n - len(np.unique(some, axis=0)),
         }
     assert found["parts"]["train"]["duplicates"] >= 2  # of 8 possible rows
-    assert describe(Split(*(Dataset(p.x[:, :3], p.y) for p in split)))["shape"] is None
     for shared, (i, j) in zip(found["shared"], ((0, 1), (0, 2), (1, 2)), strict=True):
         earlier, later = x[parts[i]], x[parts[j]]
         same = (later[:, None] == earlier).all(axis=2).any(axis=1).sum()

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ def write_folder(path: Path, x, labels, names=("cat", "dog", "eel"), kind="png")
 FRACTIONS = st.floats(0.01, 0.49)
 
 
-@settings(max_examples=20)
+@settings(max_examples=10)
 @given(n=st.integers(3, 20), validation=FRACTIONS, test=FRACTIONS)
 def test_every_example_is_in_exactly_one_part(n, validation, test):
     x, labels = np.arange(2 * n, dtype=np.uint8).reshape(n, 2), np.arange(n) % 3
@@ -76,17 +77,17 @@ def test_every_example_is_in_exactly_one_part(n, validation, test):
     assert all(len(part.x) == len(part.y) >= 1 for part in split)
     assert len(split.test.x) == min(max(1, round(test * n)), n - 2)
     assert all((np.asarray(part.y).sum(axis=1) == 1).all() for part in split)
-    split = split_arrays(
-        x[:3], labels[:3], validation=validation, test=0.99 - validation
-    )
-    assert [len(part.x) for part in split] == [1, 1, 1]
 
 
-def test_60_000_are_split_as_mnist_and_classes_without_examples_have_targets():
+def test_classes_without_examples_have_targets_and_a_seed_gives_one_split():
     split = split_arrays(np.zeros((60_000, 1), np.uint8), np.arange(60_000) % 10)
     assert [part.y.shape for part in split] == [(40_000, 10)] + 2 * [(10_000, 10)]
     assert split_arrays(X, LABELS, classes=5).train.y.shape == (8, 5)
     assert split_arrays(X, LABELS + 1).train.y.shape == (8, 4)
+    first, again, other = (split_arrays(X, LABELS, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first.train.x, again.train.x)
+    assert not np.array_equal(first.train.x, other.train.x)
+    assert not np.array_equal(first.train.x, X.reshape(12, 6)[:8])
 
 
 def test_bytes_stay_bytes_and_floats_have_the_dtype_of_jax():
@@ -97,13 +98,6 @@ def test_bytes_stay_bytes_and_floats_have_the_dtype_of_jax():
         assert pixels.train.x.dtype == np.uint8
         assert numbers.train.x.dtype == pixels.train.y.dtype == dtype
         assert rows(numbers) == expected_rows(floats, LABELS)
-
-
-def test_a_seed_gives_one_split_and_another_seed_another():
-    first, again, other = (split_arrays(X, LABELS, seed=seed) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first.train.x, again.train.x)
-    assert not np.array_equal(first.train.x, other.train.x)
-    assert not np.array_equal(first.train.x, X.reshape(12, 6)[:8])
 
 
 NAN = np.where(np.arange(48).reshape(12, 4) == 29, np.nan, 1.0)
@@ -130,16 +124,14 @@ def test_arrays_that_are_no_data_set_are_rejected(arrays, options, message):
         split_arrays(*arrays, **options)
 
 
-SHAPES = [(12, 2, 3, 1), (12, 1, 2, 3), (12, 6), (12, 6, 1)]
+def test_arrays_of_the_usual_shapes_and_integer_types_are_accepted():
+    for shape in [(12, 2, 3, 1), (12, 1, 2, 3), (12, 6), (12, 6, 1)]:
+        split = split_arrays(X.reshape(shape).astype(np.int64), LABELS[:, None])
+        assert split.test.x.dtype == np.uint8
+        assert rows(split) == expected_rows(X, LABELS)
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-def test_arrays_of_the_usual_shapes_and_integer_types_are_accepted(shape):
-    split = split_arrays(X.reshape(shape).astype(np.int64), LABELS[:, None])
-    assert rows(split) == expected_rows(X, LABELS) and split.test.x.dtype == np.uint8
-
-
-@settings(max_examples=20)
+@settings(max_examples=12)
 @given(IMAGES, st.integers(0, 5), st.booleans(), st.sampled_from(("a.csv", "a.csv.gz")))
 def test_what_is_written_as_csv_is_read(tmp_path_factory, x, place, header, name):
     """The label is in any column, named by the first line or by the caller."""
@@ -163,7 +155,7 @@ SAME = {
     "the label last": b"pixel1,pixel2,class\n2,3,1\n255,0,0\n",
     "the label between": b"a,Target,b\n2,1,3\n255,0,0\n",
     "a header in another encoding": b"\xe9tiquette,a,b\n1,2,3\n0,255,0\n",
-    "numbered pixels": b"digit,p1,p2\n1,2,3\n0,255,0\n",
+    "named pixels": b"digit,p1,p2\n1,2,3\n0,255,0\n",
     "quotes and fractions": b'"label","a","b"\n"1",2.0,"3"\n"0",255,0.0\n',
     "semicolons": b"1;2;3\n0;255;0\n",
     "gzip by another name": gzip.compress(b"1,2,3\n0,255,0\n"),
@@ -188,9 +180,9 @@ def test_labels_may_be_names_and_inputs_floats(tmp_path):
     np.testing.assert_array_equal(x, numbers)
     np.testing.assert_array_equal(labels, [0, 1, 0])
     assert names == ["setosa", "virginica"]
-    path.write_text("a,1,0\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
+    path.write_text("a,0,1\nb,0,1\na,0,0\n")  # 0 and 1 are no levels of 256
     x, labels, names = read_csv(path)
-    assert x.dtype == np.float32 and names == ["a", "b"]
+    assert x.dtype == np.float32 and names == ["a", "b"] and len(x) == 3
 
 
 def test_a_label_column_that_is_in_doubt_is_asked_for(tmp_path):
@@ -224,12 +216,13 @@ def test_a_file_of_pixels_only_has_no_labels(tmp_path):
 BAD_CSV = {
     "blank": (b"\n \n", "lines of numbers and a label, got none"),
     "short row": (b"1,2,3\n\n1,2\n", "line 3: expected 3 columns as in line 1, got 2"),
-    "spaces": (b"1 2 3\n0 1 2\n", "line 2: .*with commas"),
+    "spaces": (b"1 2 3\n0 1 2\n", "line 1: .*with commas"),
     "digits without end": (b"1," + b"9" * 9999 + b"\n0,1\n1,1", "finite inputs"),
     "a fraction as label": (b"label,a\n0.5,1\n1,1\n", "integers or names .*got 0.5"),
     "a broken first row": (b"x5,0,0\n5,0,0\n", "all names, got 'x5' .* and 5 in"),
     "a broken number": (b"1,0,0\n0,1,4O\n", "line 2, column 3: .*number, got '4O'"),
     "not ASCII": ("1,2\n1,٣\n".encode(), "line 2, column 2: .*got '٣'"),
+    "no label": (b"label,a\n1,2\n,2\n", "a label in column 1 of each line"),
     "row numbers": (b",label,a\n0,1,2\n1,0,2\n", "name for each column, .*column 1"),
     "a short header": (b"label,a\n1,2,3\n0,1,2\n", "line 2: expected 2 columns as in"),
     "many names": (
@@ -259,29 +252,19 @@ def test_no_more_is_decompressed_than_is_allowed(tmp_path, monkeypatch):
         read_csv(path)
 
 
-@pytest.mark.parametrize("kind", ["png", "tif"])
-@settings(max_examples=5)
-@given(x=IMAGES)
-def test_what_is_written_as_pictures_is_read(tmp_path_factory, x, kind):
-    labels = np.repeat((0, 1, 2), (1, 1, len(x) - 2))
-    path = tmp_path_factory.mktemp("pictures")
-    read, read_labels = read_folder(write_folder(path, x, labels, kind=kind))
-    np.testing.assert_array_equal(read, x)
-    np.testing.assert_array_equal(read_labels, labels)
-
-
 def test_a_picture_is_read_as_it_is_shown_in_every_8_bit_mode(tmp_path):
     picture = Image.fromarray(X[0])
     (tmp_path / "a").mkdir()
     for mode in ("L", "RGB", "LA", "RGBA", "P"):
         picture.convert(mode).save(tmp_path / "a" / f"{mode}.png")
+    picture.save(tmp_path / "a" / "other.tif")
     exif = Image.Exif()
     exif[0x0112] = 6  # to be turned by a quarter, clockwise
     turned = Image.fromarray(np.rot90(X[0]))
     turned.save(tmp_path / "a" / "turned.png", exif=exif)
     (tmp_path / "a" / ".DS_Store").write_bytes(b"no picture")
     x, _ = read_folder(tmp_path)
-    np.testing.assert_array_equal(x, np.broadcast_to(X[0], (6, 2, 3)))
+    np.testing.assert_array_equal(x, np.broadcast_to(X[0], (7, 2, 3)))
 
 
 def test_classes_are_in_the_order_of_names_or_of_numbers(tmp_path):
@@ -322,6 +305,7 @@ BAD_FOLDERS = {
     ),
     "no pictures": (lambda path: (path / "fox").mkdir(), "fox: expected pictures"),
     "outside a class": (save(GREY, "loose.JPG"), "loose.JPG: .*in its class's folder"),
+    "no classes": (shutil.rmtree, "nothing there"),
 }
 
 
@@ -330,15 +314,6 @@ def test_a_bad_folder_is_rejected_with_its_name(tmp_path, spoil, message):
     path = write_folder(tmp_path / "a", X, LABELS)
     spoil(path)
     with pytest.raises(DataError, match=f"(?s){message}"):
-        load_data(path)
-
-
-def test_a_folder_without_two_classes_is_rejected(tmp_path):
-    for path in (tmp_path, tmp_path / "none"):
-        with pytest.raises(DataError, match=f"{path}: expected a folder of pictures"):
-            read_folder(path)
-    path = write_folder(tmp_path / "one", X[:3], [0, 0, 0], ("cat",))
-    with pytest.raises(DataError, match="one: expected 2 to 1000 classes, got 1"):
         load_data(path)
 
 
@@ -363,7 +338,6 @@ def test_load_data_reads_every_format_as_bytes_or_bytes_over_256(tmp_path, small
     np.testing.assert_array_equal(other.test.x, split_arrays(X, LABELS, seed=3).test.x)
     mine, theirs = load_data(small_mnist), load_mnist(small_mnist)
     np.testing.assert_array_equal(mine.validation.x, theirs.validation.x)
-    assert len(load_data(as_bytes=True).train.x) == 50_000
 
 
 def test_load_data_says_what_it_reads_and_what_it_got(tmp_path):

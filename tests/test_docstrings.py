@@ -5,7 +5,6 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from importlib import metadata
 
 import jax
 import jax.numpy as jnp
@@ -25,14 +24,18 @@ def test_every_submodule_and_public_name_is_an_attribute():
         getattr(jaxnet, name)
 
 
-EXAMPLES = (
-    *("activations", "network", "gradients", "sgd", "descent"),
-    *("compare.comparison", "compare.diagnosis", "compare.functions"),
-    "universality.approximation",
+QUICK = ("activations", "descent", "compare.comparison", "compare.functions")
+SLOW = ("network", "gradients", "sgd", "compare.diagnosis")  # seconds to compile
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *QUICK,
+        "universality.approximation",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+    ],
 )
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
 def test_examples_in_docstrings_run(name):
     module = importlib.import_module(f"jaxnet.{name}")
     names = {"jax": jax, "jnp": jnp, "jaxnet": jaxnet}
@@ -56,4 +59,3 @@ def test_help_shows_names_and_no_addresses():
     for function in (jaxnet.Activation, *filter(inspect.isfunction, functions)):
         assert " at 0x" not in str(inspect.signature(function)), function
     assert "init_layer: " in str(inspect.signature(jaxnet.init))
-    assert jaxnet.__version__ == metadata.version("jaxnet")

@@ -82,7 +82,7 @@ def test_every_defect_is_named_and_the_other_checks_still_run(
         "train-images-idx3-ubyte: expected 12 bytes of dimensions",
         r"4.6000 with tiny weights, expected 10 ln 2 = 6.9315\. .* Reinstall",
         r"autodiff differ by .*e-0. in float64, .* in float32\. .*jaxnet compare",
-        "10/20 correct after 1000 epochs, cost 0.0100",
+        "10/20 correct after 400 epochs, cost 0.0100",
         "the same key gives other bits, another key other bits",
     ]
     for line, pattern in zip(words, expected, strict=True):
@@ -99,7 +99,6 @@ def test_data_that_are_nearly_mnist_are_noticed(small_mnist, tmp_path):
     source = jaxnet.datasets.idx.mnist_folder()
     for name in MNIST_SHA256:
         os.symlink(source / f"{name}.gz", tmp_path / f"{name}.gz")
-    assert "SHA-256 of all four files is MNIST's" in doctor.data(Source(tmp_path))[1]
     changed = tmp_path / "t10k-labels-idx1-ubyte.gz"
     changed.unlink()
     changed.with_suffix("").write_bytes(idx(np.zeros(10_000)))

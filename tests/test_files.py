@@ -63,36 +63,34 @@ def test_a_log_cut_anywhere_keeps_its_complete_lines_and_continues(tmp_path):
         assert path.read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    "content",
-    [b"\x89PNG\r\n\x1a\n", b'{"format": "kind 2"}\n', b"[1]\n"],
-)
-def test_another_kind_of_file_is_refused_and_left_as_it_is(tmp_path, content):
+def test_files_and_lines_of_another_kind_are_refused_and_left_as_they_are(tmp_path):
     path = tmp_path / "file"
-    path.write_bytes(content)
-    with pytest.raises(StorageError, match="a first line with the format 'kind 1', go"):
-        log(path).read()
-    assert path.read_bytes() == content
+    message = "a first line with the format 'kind 1', got"
+    for content in (b"\x89PNG\r\n\x1a\n", b'{"format": "kind 2"}\n', b"[1]\n"):
+        path.write_bytes(content)
+        with pytest.raises(StorageError, match=message):
+            log(path).read()
+        assert path.read_bytes() == content
+    for line in (
+        b"{}",
+        b'{"number": "1"}',
+        b'{"number": 1e400}',
+        b"\xff",
+        b"[" * 10**5,
+    ):
+        path.write_bytes(b'{"number":1}\n' + line + b'\n{"number":3}\n')
+        with pytest.raises(StorageError, match="file: expected a valid line 2 .*, got"):
+            read_lines(path, Number)
 
 
-@pytest.mark.parametrize(
-    "line", [b"{}", b'{"number": "1"}', b'{"number": 1e400}', b"\xff", b"[" * 10**5]
-)
-def test_a_line_of_another_kind_is_refused_and_named(tmp_path, line):
+def test_a_log_is_cut_to_its_first_lines(tmp_path):
     path = tmp_path / "file"
-    path.write_bytes(b'{"number":1}\n' + line + b'\n{"number":3}\n')
-    with pytest.raises(StorageError, match="file: expected a valid line 2 .*, got"):
-        read_lines(path, Number)
-
-
-@pytest.mark.parametrize("rest", [b"", b'{"epo', b"3\n4\n5", b"\xff"])
-def test_a_log_is_cut_to_its_first_lines(tmp_path, rest):
-    path = tmp_path / "file"
-    path.write_bytes(b"1\n2\n" + rest)
-    keep_lines(path, 2)
-    assert path.read_bytes() == b"1\n2\n"
-    append_line(path, 3)
-    assert read_lines(path, int) == [1, 2, 3]
+    for rest in (b"", b'{"epo', b"3\n4\n5", b"\xff"):
+        path.write_bytes(b"1\n2\n" + rest)
+        keep_lines(path, 2)
+        assert path.read_bytes() == b"1\n2\n"
+        append_line(path, 3)
+        assert read_lines(path, int) == [1, 2, 3]
     keep_lines(path, 0)
     assert read_lines(path, int) == []
 
@@ -163,7 +161,7 @@ def files(*numbers: int) -> list[str]:
 DTYPES = ["bool", "int32", "uint8", "float16", "float32", "float64"]
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     dtype=st.sampled_from(DTYPES),
     shape=st.lists(st.integers(0, 3), max_size=3),
@@ -200,21 +198,16 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(tmp_path, change)
     damage(2)
     assert newest(tmp_path) == 1
     *_, [reason] = checkpoint.load(tmp_path, Manifest)
-    message = (
-        "00000002.safetensors: expected (safetensors|a checkpoint as it was saved)"
-    )
+    message = "00000002.safetensors: expected (safetensors|a checkpoint as it was sa)"
     assert re.search(message, reason) and len(reason.splitlines()) == 1
     damage(1)
-    with pytest.raises(StorageError) as info:
+    with pytest.raises(StorageError, match=f"^{tmp_path}: expected a folder with a ch"):
         checkpoint.load(tmp_path, Manifest)
-    assert str(info.value).startswith(
-        f"{tmp_path}: expected a folder with a checkpoint"
-    )
     save(tmp_path, 3)
     assert newest(tmp_path) == 3
 
 
-@settings(max_examples=100)
+@settings(max_examples=40)
 @given(where=st.floats(0, 1), removed=st.integers(0, 3), inserted=st.binary(max_size=3))
 def test_changed_bytes_are_seen(tmp_path_factory, where, removed, inserted):
     folder = tmp_path_factory.getbasetemp() / "changed"
@@ -283,9 +276,7 @@ def test_a_disk_that_takes_a_part_of_a_file(tmp_path):
             lambda: append_line(tmp_path / "log", "a" * 6000),
             lambda: replace_file(tmp_path / "file", b"a" * 6000),
         ):
-            with pytest.raises(
-                StorageError, match="write here, got an error: File too"
-            ):
+            with pytest.raises(StorageError, match="here, got an error: File too"):
                 use()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -303,8 +294,6 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path):
             lambda place=place: replace_file(place / "new", b""),
             lambda place=place: locked(place / "lock").__enter__(),
         ):
-            with pytest.raises(
-                StorageError, match=f"{place}.*: expected to write here"
-            ):
+            with pytest.raises(StorageError, match=f"{place}.*: expected to write h"):
                 use()
     assert os.path.getsize(tmp_path / "file") == 0

@@ -45,21 +45,25 @@ def test_ci_runs_the_readme_s_test_command():
     assert "python -m pip install . && python -m jaxnet train\n" in README
 
 
-def test_the_quickstart_prints_what_is_shown_and_learns_every_digit(capsys):
+@pytest.mark.parametrize("epochs", [1, pytest.param(5, marks=pytest.mark.slow)])
+def test_the_quickstart_prints_what_is_shown_and_learns_every_digit(capsys, epochs):
     """On another processor, some tenths of a per cent may differ."""
     quickstart = r"```python\n([^`]*)```\n\n```text\n([^`]*)```"
     [(code, shown)] = re.findall(quickstart, README)
     assert len(code.splitlines()) <= 8
     names = {}
+    code = code.replace("epochs=5", f"epochs={epochs}")
     exec(compile(code, "README.md", "exec"), names)
     printed, accuracy = capsys.readouterr().out, r"\d+\.\d+(?=%)"
     assert re.sub(accuracy, "", printed) == re.sub(accuracy, "", shown)
     [found], [expected] = (re.findall(accuracy, text) for text in (printed, shown))
-    assert float(found) == pytest.approx(float(expected), abs=1)
+    assert float(found) == pytest.approx(float(expected), abs=1 if epochs == 5 else 5)
     confusion = jaxnet.confusion_matrix(names["params"], names["mnist"].test)
-    assert (confusion.diagonal() / confusion.sum(axis=1) > 0.8).all()
+    least = 0.8 if epochs == 5 else 0.6
+    assert (confusion.diagonal() / confusion.sum(axis=1) > least).all()
 
 
+@pytest.mark.slow
 def test_the_gradient_with_a_bug_is_told_its_equation_as_shown(
     tmp_path, monkeypatch, capsys
 ):

@@ -13,9 +13,10 @@ import traceback
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from importlib.metadata import version
 from io import TextIOWrapper
 from typing import NoReturn
+
+from jaxnet import __version__
 
 _MAX_LINE = 1000  # characters of an error
 COMMANDS = {
@@ -54,7 +55,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
         description="Neural Networks and Deep Learning, the book, in JAX.",
         allow_abbrev=False,
     )
-    parser.add_argument("--version", action="version", version=version("jaxnet"))
+    parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     for name, help in COMMANDS.items():
         command = commands.add_parser(name, help=help, allow_abbrev=False)

@@ -8,7 +8,7 @@ import numpy as np
 from jaxnet.activations import relu, sigmoid, tanh
 from jaxnet.costs import quadratic
 from jaxnet.datasets import Split
-from jaxnet.datasets.summary import labels_look_random
+from jaxnet.datasets.inspection import labels_look_random
 from jaxnet.experiments import Experiment
 from jaxnet.experiments.experiment import described
 from jaxnet.network import large_layer

@@ -80,21 +80,20 @@ def add_fields(
         if name in lists:
             metavar, read = f"{metavar},...", _several(read)
         default = as_text(defaults[name])
-        if defaults[name] is None:
+        if default == "None":
             default = "all" if name == "train_on" else "never"
         help = f"{help} (default: {default})"
-        options = {"dest": name, "type": read, "metavar": metavar}
-        if name != "sizes":
-            group.add_argument(flag(name), help=help, **options)
-            continue
-        either = group.add_mutually_exclusive_group()
-        either.add_argument(flag(name), help=help, **options)
-        options |= {"type": _typed(layers), "metavar": "LAYER,..."}
-        help = (
-            "the same for images of 28x28 pixels, or of others that come first, with "
-            "convN1xN2 for N1 feature maps of N2 x N2 fields, and poolN"
+        either = group.add_mutually_exclusive_group() if name == "sizes" else group
+        either.add_argument(
+            flag(name), dest=name, type=read, metavar=metavar, help=help
         )
-        either.add_argument("--layers", help=help, **options)
+        if name == "sizes":
+            help = (
+                "the same for images of 28x28 pixels, or of others that come first, "
+                "with convN1xN2 for N1 feature maps of N2 x N2 fields, and poolN"
+            )
+            options = {"dest": name, "type": _typed(layers), "metavar": "LAYER,..."}
+            either.add_argument("--layers", help=help, **options)
     return group
 
 
@@ -105,14 +104,13 @@ def add_experiment(
     # A sweep keeps accuracies only.
     names = [name for name in TYPES if not lists or name != "monitor"]
     group = add_fields(parser, names, lists=lists)
+    add, names = group.add_argument, f"{{{','.join(_EXPANSIONS)}}}"
     help = "each image and its four shifts, or each mini-batch anew (default: none)"
-    names = f"{{{','.join(_EXPANSIONS)}}}"
-    group.add_argument("--expand", type=choice(_EXPANSIONS), metavar=names, help=help)
+    add("--expand", type=choice(_EXPANSIONS), metavar=names, help=help)
     help = "first seed (default: 1)"
-    group.add_argument("--seed", type=integer(0), metavar="K", help=help)
+    add("--seed", type=integer(0), metavar="K", help=help)
     help = "networks to train, with seeds K, K + 1, ... (default: 1)"
-    seeds = integer(1, MAX_NETWORKS)
-    group.add_argument("--seeds", type=seeds, metavar="N", help=help)
+    add("--seeds", type=integer(1, MAX_NETWORKS), metavar="N", help=help)
     add_data(group)
 
 
@@ -163,22 +161,17 @@ def data_of_network(
     They are the network's own, unless --data or --evaluate names others.
     Raises DataError if they cannot be read.
     """
-    run = read(args.network) if os.path.isdir(args.network) else None
-    source, part = source_of(args), args.evaluate or "test"
-    if run is not None and args.data is None:
-        source = run.manifest.source
-        part = args.evaluate or run.experiment.evaluate_on
-        if source.path is not None and not os.path.exists(source.path):
-            raise DataError(
-                f"{source.path}: expected the data that {args.network} learned from, "
-                "got nothing there. --data PATH names others."
-            )
+    own = args.data is None and os.path.isdir(args.network)
+    run = read(args.network) if own else None
+    source = run.manifest.source if run else source_of(args)
+    part = args.evaluate or (run.experiment.evaluate_on if run else "test")
+    if run and source.path is not None and not os.path.exists(source.path):
+        raise DataError(
+            f"{source.path}: expected the data that {args.network} learned from, got "
+            "nothing there. --data PATH names others."
+        )
     data, names = source.named(as_bytes=True)
-    if (
-        run is not None
-        and args.data is None
-        and checksum(data) != run.manifest.checksum
-    ):
+    if run and checksum(data) != run.manifest.checksum:
         tell(f"{source}: these data have changed since {args.network} was trained.")
     names = names or [str(k) for k in range(data.train.y.shape[1])]
     return source, part, data, names

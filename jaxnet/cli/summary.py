@@ -93,6 +93,11 @@ class Summary:
                     "stopped": None if layer else epoch,
                 }
             )
+        book = claim and {
+            "accuracy": (claim.number or np.nan) / 100,
+            "statistic": claim.statistic.name,
+            "section": claim.section,
+        }
         return {
             "runs": rows,
             "best": summary_statistics(self.best),
@@ -102,12 +107,7 @@ class Summary:
             "advice": list(self.advice),
             "seconds_per_epoch": self._seconds,
             "compile_seconds": self.compile_seconds,
-            "book": claim
-            and {
-                "accuracy": (claim.number or np.nan) / 100,
-                "statistic": claim.statistic.name,
-                "section": claim.section,
-            },
+            "book": book,
         }
 
     def lines(self) -> Iterator[str]:
@@ -129,26 +129,22 @@ class Summary:
         if self.claim is not None:
             number, statistic = self.claim.number, self.claim.statistic.name
             yield f"The book, section {self.claim.section}: {number:.2f}%, {statistic}."
-        stops = [
-            f"seed {seed} after epoch {epoch}"
-            for seed, (epoch, layer) in self.ends.items()
-            if not layer
-        ]
+        ends = [(seed, epoch, layer) for seed, (epoch, layer) in self.ends.items()]
+        stops = [f"seed {seed} after epoch {epoch}" for seed, epoch, l in ends if not l]
         if stops:
             yield f"Stopped, as accuracy no longer improved: {', '.join(stops)}."
-        for seed, (epoch, layer) in self.ends.items():
+        for seed, epoch, layer in ends:
             if layer:
                 yield (
                     f"Diverged, seed {seed}: in epoch {epoch} layer {layer} became nan "
                     "or infinite. Earlier epochs are kept. Lower eta, or lambda."
                 )
         # A network that has learned most classes, but not a few of them.
+        each = zip(self.seeds, last, self.failed_classes, strict=True)
         stuck = [
             f"seed {seed} never learned {' and '.join(map(str, classes))}"
-            for seed, one, classes in zip(
-                self.seeds, last, self.failed_classes, strict=True
-            )
-            if one > 0.5 and 1 <= len(classes) <= 3
+            for seed, accuracy, classes in each
+            if accuracy > 0.5 and 1 <= len(classes) <= 3
         ]
         if stuck:
             yield f"Most images of a class are wrong: {', '.join(stuck)}."

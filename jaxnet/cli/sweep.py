@@ -120,7 +120,8 @@ def run(args: argparse.Namespace) -> int:
     if args.figure and first:
         by_rates = {_of(names, setting): row for setting, row in rows.items()}
         titles = [RATES[name] for name in names]
-        tell(f"wrote {figures.sweep(by_rates, titles, args.figure)}")
+        title = f"{'-'.join(map(str, e.sizes))}, {e.cost} cost, on {source}"
+        tell(f"wrote {figures.sweep(by_rates, titles, title, args.figure)}")
     return 130 if interrupted else 0
 
 

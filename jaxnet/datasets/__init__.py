@@ -23,8 +23,8 @@ from jaxnet.datasets.idx import MNIST_SHA256 as MNIST_SHA256
 from jaxnet.datasets.idx import checksums as checksums
 from jaxnet.datasets.idx import mnist_folder as mnist_folder
 from jaxnet.datasets.idx import read_idx as read_idx
+from jaxnet.datasets.inspection import as_text as as_text
+from jaxnet.datasets.inspection import describe as describe
+from jaxnet.datasets.inspection import oddities as oddities
 from jaxnet.datasets.npz import read_npz as read_npz
 from jaxnet.datasets.picture_folders import read_folder as read_folder
-from jaxnet.datasets.summary import as_text as as_text
-from jaxnet.datasets.summary import describe as describe
-from jaxnet.datasets.summary import oddities as oddities

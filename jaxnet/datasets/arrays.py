@@ -42,15 +42,15 @@ def split_arrays(
     Raises DataError, a ValueError.
     """
     x = as_inputs(x)
-    labels = as_labels(labels, len(x), classes)
-    if len(x) < 3:
-        raise DataError(f"Expected 3 examples or more, one a part, got {len(x)}.")
+    n = len(x)
+    labels = as_labels(labels, n, classes)
+    if n < 3:
+        raise DataError(f"Expected 3 examples or more, one a part, got {n}.")
     if not (validation > 0 and test > 0 and validation + test < 1):
         raise DataError(
             "Expected fractions above 0 for validation and test, and below 1 together, "
             f"got {validation:g} and {test:g}."
         )
-    n = len(x)
     n_test = min(max(1, round(test * n)), n - 2)
     n_validation = min(max(1, round(validation * n)), n - n_test - 1)
     order = np.random.default_rng(seed).permutation(n)
@@ -132,14 +132,12 @@ def as_inputs(
             f"columns, 1), got {x.shape}.{colour} Otherwise, x.reshape(len(x), -1)."
         )
     if transpose:
-        side = math.isqrt(x.shape[1])
-        if x.ndim == 2 and side**2 == x.shape[1]:
-            x = x.reshape(-1, side, side)
-        if x.ndim == 2:
+        side = math.isqrt(x[0].size)
+        if x.ndim == 2 and side**2 != x.shape[1]:
             raise DataError(
                 f"Expected square images to transpose, got {x.shape[1]} pixels."
             )
-        x = x.swapaxes(1, 2)
+        x = (x if x.ndim == 3 else x.reshape(-1, side, side)).swapaxes(1, 2)
     x = x.reshape(len(x), -1)
     if np.issubdtype(x.dtype, np.integer) and 0 <= x.min() <= x.max() <= 255:
         return x.astype(np.uint8, copy=False)

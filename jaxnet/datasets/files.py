@@ -11,7 +11,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from gzip import GzipFile
-from io import BufferedIOBase, BufferedReader
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import numpy as np
 from jaxnet.checks import require
 
 PICTURE_FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+_NAMES = ", ".join(PICTURE_FORMATS)
 MAX_PICTURE = 64_000_000  # pixels, more than most phones' pictures have
 MAX_BYTES = 2**30  # of an array, more than any such data set in use has
 _CHUNK = 2**26
@@ -31,11 +32,13 @@ class DataError(ValueError):
 
 @contextmanager
 def naming(path: str | Path) -> Iterator[None]:
-    """A context where a DataError about arrays becomes one about the file at `path`."""
+    """A context in which the message of a DataError begins with the path."""
     try:
         yield
     except DataError as error:
         message = str(error)
+        if message.startswith((f"{path}:", f"{path},", f"{path}{os.sep}")):
+            raise
         raise DataError(f"{path}: {message[0].lower()}{message[1:]}") from None
 
 
@@ -76,25 +79,18 @@ def read_array(stream: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarr
         raise DataError(
             f"Expected 1 to {MAX_BYTES} bytes of data, and the header claims {claim}."
         )
-    content = read_up_to(stream, size + 1)
-    if len(content) != size:
-        short = len(content) < size
-        raise DataError(
-            f"Expected {claim} bytes after the header, got "
-            f"{len(content) if short else f'more than {size}'}. The file is "
-            f"{'truncated' if short else 'not what its header says'}."
-        )
-    array = np.frombuffer(content, dtype).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def read_up_to(stream: BufferedIOBase, n: int) -> bytes:
-    """The next n bytes, or as many as there are."""
-    parts = []
-    while part := stream.read(min(n, _CHUNK)):
+    parts, missing = [], size
+    while missing and (part := stream.read(min(missing, _CHUNK))):
         parts.append(part)
-        n -= len(part)
-    return b"".join(parts)  # one part, as MNIST's files are, is not copied
+        missing -= len(part)
+    if missing or stream.read(1):
+        got = f"{size - missing}" if missing else f"more than {size}"
+        raise DataError(
+            f"Expected {claim} bytes after the header, got {got}. The file is "
+            f"{'truncated' if missing else 'not what its header says'}."
+        )
+    array = np.frombuffer(b"".join(parts), dtype).reshape(shape)
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def pillow() -> Any:
@@ -105,7 +101,7 @@ def pillow() -> Any:
 @contextmanager
 def opened_picture(path: str | Path) -> Iterator[Any]:
     """A context with a picture opened by Pillow, whose errors become DataErrors."""
-    image = pillow()
+    image, expected = pillow(), f"{path}: expected a picture ({_NAMES}), got"
     try:
         check_file(path)
         with warnings.catch_warnings():
@@ -117,14 +113,10 @@ def opened_picture(path: str | Path) -> Iterator[Any]:
                 yield picture
     except image.UnidentifiedImageError:  # HEIC, PDF, SVG
         raise DataError(
-            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), got something "
-            "else, or a broken one. Convert it to PNG or JPEG."
+            f"{expected} something else, or a broken one. Convert it to PNG or JPEG."
         ) from None
     except Exception as error:  # decoders do not document what they raise
-        raise DataError(
-            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), got: "
-            f"{_reason(error)}."
-        ) from error
+        raise DataError(f"{expected}: {_reason(error)}.") from error
 
 
 def _reason(error: Exception) -> object:

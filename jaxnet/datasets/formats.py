@@ -22,7 +22,6 @@ from jaxnet.datasets.idx import MNIST_SHA256, is_idx, mnist_folder, read_idx
 from jaxnet.datasets.npz import read_npz
 from jaxnet.datasets.picture_folders import class_folders, read_folder
 
-Labels = np.ndarray | None
 _FORMATS = (
     "a folder of IDX or .npy files, a folder with one of pictures for each class, an "
     ".npz file, or a CSV file"
@@ -31,7 +30,7 @@ _KINDS = {
     "labels": r"label|target|\by(train|val|test)?\b",
     "images": r"image|img|\bdata\b|\bx(train|val|test)?\b",
 }
-_PARTS = {"train": "train", "validation": "val", "test": "test|t10k"}
+_PARTS = {"train": "train", "validation": "val", "test": "test|t10k", "": ""}
 _FEW = 100  # files in a folder that are looked into
 _OTHERS = {  # by their first bytes
     b"\x80": "a pickle, which is not read, since reading one runs code. MNIST comes "
@@ -52,7 +51,7 @@ class Examples:
     Parts are train, validation and test, or one called "". `names` are the classes'.
     """
 
-    parts: Mapping[str, tuple[np.ndarray, Labels]]
+    parts: Mapping[str, tuple[np.ndarray, np.ndarray | None]]
     names: list[str] | None = None
 
 
@@ -78,7 +77,8 @@ class Source:
         Raises DataError naming the file or folder.
         """
         path = mnist_folder() if self.path is None else Path(self.path)
-        found = _reader(path, self.label_column)(path)
+        with naming(path):
+            found = _read(path, self.label_column)
         parts = {}
         for part, (x, labels) in found.parts.items():
             with naming(f"{path}, {part}" if part else path):
@@ -95,17 +95,9 @@ class Source:
         self, *, as_bytes: bool = False, seed: int = 0
     ) -> tuple[Split, list[str] | None]:
         """The data set, and the names of its classes if they are not numbers."""
-        found, parts = self.read(), {}
+        found = self.read()
         with naming(self.path or "MNIST"):
-            for part, (x, labels) in found.parts.items():
-                if labels is None:
-                    of = f" of the {part} images" if part else ""
-                    raise DataError(f"Expected labels{of}, got none.")
-                parts[part] = x, labels
-            if {"test", "train"} <= set(parts):
-                split = _with_own_test_part(parts)
-            else:
-                split = split_arrays(*_joined(parts), seed=seed)
+            split = _split(found.parts, seed)
         return split if as_bytes else as_floats(split), found.names
 
 
@@ -142,47 +134,31 @@ def load_mnist(folder: str | Path | None = None, *, as_bytes: bool = False) -> S
     return load_data(folder, as_bytes=as_bytes)
 
 
-def _reader(path: Path, label_column: str | int | None) -> Callable[[Path], Examples]:
-    """The function that reads what is at the path."""
+def _read(path: Path, label_column: str | int | None) -> Examples:
+    """What is at the path, as it is there."""
     if os.path.isdir(path):
-        return _read_arrays if _array_files(path) else _read_pictures
+        if files := _array_files(path):
+            return _by_role(files, lambda name: _read_array(path / name))
+        names = [folder.name for folder in class_folders(path)]
+        return Examples({"": read_folder(path)}, names)
     if not os.path.exists(path):
-        raise DataError(f"{path}: expected {_FORMATS}, got nothing there.")
+        raise DataError(f"Expected {_FORMATS}, got nothing there.")
     with opened(path, "data") as stream:
         start = stream.read(1024)
     for magic, words in _OTHERS.items():
         if start.startswith(magic):
-            raise DataError(f"{path}: expected {_FORMATS}, got {words}.")
-    if start.startswith((b"PK\3\4", b"\x93NUMPY")):
-        return _read_npz
+            raise DataError(f"Expected {_FORMATS}, got {words}.")
     if is_idx(start):
-        return lambda path: Examples({"": (read_idx(path), None)})
+        return Examples({"": (read_idx(path), None)})
+    if start.startswith((b"PK\3\4", b"\x93NUMPY")):
+        arrays = read_npz(path)
+        if list(arrays) == [""]:
+            return Examples({"": (arrays[""], None)})
+        return _by_role(arrays, arrays.__getitem__)
     if b"\0" in start:
-        raise DataError(f"{path}: expected {_FORMATS}, got something else.")
-
-    def read(path: Path) -> Examples:
-        x, labels, names = read_csv(path, label_column)
-        return Examples({"": (x, labels)}, names)
-
-    return read
-
-
-def _read_pictures(path: Path) -> Examples:
-    names = [folder.name for folder in class_folders(path)]
-    return Examples({"": read_folder(path)}, names)
-
-
-def _read_npz(path: Path) -> Examples:
-    arrays = read_npz(path)
-    if list(arrays) == [""]:
-        return Examples({"": (arrays[""], None)})
-    return _by_role(path, arrays, lambda name: arrays[name])
-
-
-def _read_arrays(folder: Path) -> Examples:
-    return _by_role(
-        folder, _array_files(folder), lambda name: _read_array(folder / name)
-    )
+        raise DataError(f"Expected {_FORMATS}, got something else.")
+    x, labels, names = read_csv(path, label_column)
+    return Examples({"": (x, labels)}, names)
 
 
 def _read_array(path: Path) -> np.ndarray:
@@ -217,76 +193,76 @@ def _starts_as_idx(path: Path) -> bool:
         return False
 
 
-def _by_role(
-    where: Path, names: Iterable[str], read: Callable[[str], np.ndarray]
-) -> Examples:
+def _by_role(names: Iterable[str], read: Callable[[str], np.ndarray]) -> Examples:
     """The arrays that `read` reads, each for what its name says it is.
 
     Raises DataError if names say too little, or the same.
     """
-    found: dict[tuple[str, str], list[str]] = {}
+    roles: dict[tuple[str, str], list[str]] = {}
     for name in names:
         words = re.sub(r"[^a-z0-9]+", " ", name.lower())
+        part = next(part for part, word in _PARTS.items() if re.search(word, words))
         kinds = [kind for kind, word in _KINDS.items() if re.search(word, words)]
-        part = next((p for p, word in _PARTS.items() if re.search(word, words)), "")
         if kinds:
-            found.setdefault((part, kinds[0]), []).append(name)
-    roles = {}
-    for role, candidates in found.items():
-        known = [n for n in candidates if n.removesuffix(".gz") in MNIST_SHA256]
-        [roles[role], *others] = known if len(known) == 1 else candidates
-        if others:
+            roles.setdefault((part, kinds[0]), []).append(name)
+    if not roles:
+        raise DataError(
+            "Expected arrays named such as train-images and test-labels, or x_train "
+            f"and y_test, found {', '.join(names) or 'none'}."
+        )
+    for (part, kind), several in roles.items():
+        known = [name for name in several if name.removesuffix(".gz") in MNIST_SHA256]
+        roles[part, kind] = known if len(known) == 1 else several
+        if len(roles[part, kind]) > 1:
             raise DataError(
-                f"{where}: expected one array of {' '.join(role).strip()}, found "
-                f"{', '.join(candidates[:9])}. Move each data set to its own folder."
+                f"Expected one array of {f'{part} {kind}'.strip()}, found "
+                f"{', '.join(several[:9])}. Move each data set to its own folder."
             )
-    parts = {}
-    there = {part for part, _ in roles}
-    for part in (part for part in (*_PARTS, "") if part in there):
         if (part, "images") not in roles:
             raise DataError(
-                f"{where}: expected {part} images with {roles[part, 'labels']}, found "
-                "none. Names such as train-images and test-labels, or x_train and "
-                "y_test, say what an array is."
+                f"Expected {part} images with {several[0]}, found none. Names such as "
+                "train-images and test-labels, or x_train and y_test, say what an "
+                "array is."
             )
-        images, labels = read(roles[part, "images"]), None
+    parts = {}
+    for part in (part for part in _PARTS if (part, "images") in roles):
+        images, labels = read(roles[part, "images"][0]), None
         if (part, "labels") in roles:
-            labels = read(roles[part, "labels"])
+            labels = read(roles[part, "labels"][0])
             if labels.ndim == 2 and labels.shape[1] == 8:  # QMNIST's: class, writer...
                 labels = labels[:, 0]
         parts[part] = images, labels
-    if not parts:
-        raise DataError(
-            f"{where}: expected arrays named such as train-images and test-labels, or "
-            f"x_train and y_test, found {', '.join(names) or 'none'}."
-        )
     return Examples(parts)
 
 
-def _with_own_test_part(parts: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Split:
-    """Their own test part, and the last sixth as validation data unless there are."""
-    x, labels = parts["train"]
-    validation = parts.get("validation")
-    if validation is None:
-        last = len(x) - max(len(x) // 6, 1)
-        (x, labels), validation = (x[:last], labels[:last]), (x[last:], labels[last:])
-    three = [(x, labels), validation, parts["test"]]
-    sizes = {part[0].shape[1] for part in three}
-    if len(sizes) > 1 or len(x) == 0:
-        raise DataError(
-            "Expected training and test images of one size, and two or more, got "
-            f"{' and '.join(map(str, sorted(sizes)))} pixels."
-        )
-    return to_split(three)
+def _split(
+    found: Mapping[str, tuple[np.ndarray, np.ndarray | None]], seed: int
+) -> Split:
+    """Their own test part, and the last sixth of the training part for validation.
 
-
-def _joined(
-    parts: Mapping[str, tuple[np.ndarray, np.ndarray]],
-) -> tuple[np.ndarray, np.ndarray]:
-    """All parts as one. Raises DataError for images of different sizes."""
-    x, labels = zip(*parts.values(), strict=True)
-    if len({(part.shape[1], part.dtype) for part in x}) > 1:
+    Without both, all examples are shuffled.
+    """
+    parts = {}
+    for part, (x, labels) in found.items():
+        if labels is None:
+            of = f" of the {part} images" if part else ""
+            raise DataError(f"Expected labels{of}, got none.")
+        parts[part] = x, labels
+    if len({(x.shape[1], x.dtype) for x, _ in parts.values()}) > 1:
         raise DataError(
             "Expected images of one size and type in all parts, got others."
         )
-    return np.concatenate(x), np.concatenate(labels)
+    if not {"train", "test"} <= {*parts}:
+        x, labels = map(np.concatenate, zip(*parts.values(), strict=True))
+        return split_arrays(x, labels, seed=seed)
+    if "validation" not in parts:
+        x, labels = parts["train"]
+        last = len(x) - max(len(x) // 6, 1)
+        if last == 0:
+            raise DataError("Expected two or more training images, got one.")
+        new = {
+            "train": (x[:last], labels[:last]),
+            "validation": (x[last:], labels[last:]),
+        }
+        parts = {**parts, **new}
+    return to_split([parts[part] for part in Split._fields])

@@ -27,11 +27,6 @@ MNIST_SHA256 = {
 
 _TYPES = {8: "u1", 9: "i1", 11: ">i2", 12: ">i4", 13: ">f4", 14: ">f8"}
 _HEADER = re.compile(rb"\0\0[\x08\x09\x0b-\x0e][\x01-\x04]")
-_HINTS = {
-    b"<": ": a web page saved in its place?",
-    b"{": ": a web page saved in its place?",
-    b"\x80": ": a pickle?",
-}
 
 
 def is_idx(start: bytes) -> bool:
@@ -44,24 +39,23 @@ def read_idx(path: str | Path) -> np.ndarray:
 
     Raises DataError, a ValueError, for any other file.
     """
-    with opened(path, "IDX") as stream:
+    with naming(path), opened(path, "IDX") as stream:
         magic = stream.read(4)
         if not is_idx(magic):
-            hints = (hint for start, hint in _HINTS.items() if magic.startswith(start))
+            page = ": a web page saved in its place?" if magic[:1] in b"<{" else ""
             raise DataError(
-                f"{path}: expected an IDX file, which begins with two bytes of 0, the "
-                "type of its numbers (8 for bytes) and 1 to 4 dimensions, got "
-                f"{magic.hex(' ') or 'an empty file'}{next(hints, '')}."
+                "Expected an IDX file, which begins with two bytes of 0, the type of "
+                "its numbers (8 for bytes) and 1 to 4 dimensions, got "
+                f"{magic.hex(' ') + page if magic else 'an empty file'}."
             )
         header = stream.read(4 * magic[3])
         if len(header) < 4 * magic[3]:
             raise DataError(
-                f"{path}: expected {4 * magic[3]} bytes of dimensions after the "
-                f"first four, got {len(header)}. The file is truncated."
+                f"Expected {4 * magic[3]} bytes of dimensions after the first four, "
+                f"got {len(header)}. The file is truncated."
             )
-        with naming(path):
-            shape = struct.unpack(f">{magic[3]}I", header)
-            return read_array(stream, shape, np.dtype(_TYPES[magic[2]]))
+        shape = struct.unpack(f">{magic[3]}I", header)
+        return read_array(stream, shape, np.dtype(_TYPES[magic[2]]))
 
 
 def checksums(folder: Path) -> dict[str, str]:

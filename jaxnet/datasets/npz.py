@@ -19,19 +19,19 @@ def read_npz(path: str | Path) -> dict[str, np.ndarray]:
     """
     try:
         check_file(path)
-        with open(path, "rb") as file:
+        with open(path, "rb") as file, naming(path):
             if file.peek(2)[:2] != b"PK":
-                with naming(path):
-                    return {"": _read_npy(file)}
-            with ZipFile(file) as archive:
-                names = [name for name in archive.namelist() if name.endswith(".npy")]
-                if len(names) > _MAX_ARRAYS:
-                    raise ValueError(f"{len(names)} arrays, above {_MAX_ARRAYS}")
-                found = {}
-                for name in names:
-                    with archive.open(name) as stream, naming(f"{path}, {name}"):
-                        found[name.removesuffix(".npy")] = _read_npy(stream)
-                return found
+                return {"": _read_npy(file)}
+            archive, found = ZipFile(file), {}
+            names = [name for name in archive.namelist() if name.endswith(".npy")]
+            if len(names) > _MAX_ARRAYS:
+                raise DataError(
+                    f"Expected at most {_MAX_ARRAYS} arrays, got {len(names)}."
+                )
+            for name in names:
+                with archive.open(name) as stream, naming(f"{path}, {name}"):
+                    found[name.removesuffix(".npy")] = _read_npy(stream)
+            return found
     except DataError:
         raise
     except Exception as error:  # the decoders do not document what they raise

@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from msgspec import Meta
 
+from jaxnet import __version__
 from jaxnet.experiments import checkpoint
 from jaxnet.experiments.claims import ACCURACY, Measure
 from jaxnet.experiments.experiment import Experiment, described
@@ -101,7 +101,7 @@ def environment() -> dict[str, str]:
         except OSError:  # there is no git
             pass
     return {
-        "jaxnet": version("jaxnet"),
+        "jaxnet": __version__,
         "jax": jax.__version__,
         "device": jax.devices()[0].device_kind,
         "dtype": str(jax.numpy.result_type(float)),

@@ -74,6 +74,7 @@ def _draw(
 def sweep(
     found: Mapping[tuple[float, ...], Mapping[str, int | float]],
     names: Sequence[str],
+    title: str,
     path: str | Path,
 ) -> Path:
     """Mean accuracies of best epochs: a heat-map of two rates, or a line of one.
@@ -82,6 +83,7 @@ def sweep(
     combination of the first ones is a row of the map.
     """
     figure = blank(6.4, 4.4)
+    figure.suptitle(title, fontsize=10, parse_math=False)
     axes = figure.add_subplot()
     columns = sorted({setting[-1] for setting in found})
     label = "accuracy of the best epoch, %"

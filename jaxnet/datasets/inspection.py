@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from hashlib import blake2b
 from itertools import combinations
 from typing import Any
 
@@ -26,14 +25,11 @@ def describe(data: Split, names: list[str] | None = None) -> dict[str, Any]:
     n_in, n_out = data.train.x.shape[1], data.train.y.shape[1]
     side = math.isqrt(n_in)
     parts = data._asdict()
-    hashes = {
-        name: [
-            blake2b(row.tobytes(), digest_size=16).digest()
-            for row in np.asarray(part.x)
-        ]
+    rows = {
+        name: [row.tobytes() for row in np.asarray(part.x)]
         for name, part in parts.items()
     }
-    distinct = {name: set(rows) for name, rows in hashes.items()}
+    distinct = {name: set(each) for name, each in rows.items()}
     return {
         "inputs": n_in,
         "shape": [side, side] if side**2 == n_in else None,
@@ -41,16 +37,16 @@ def describe(data: Split, names: list[str] | None = None) -> dict[str, Any]:
         "classes": names or [str(k) for k in range(n_out)],
         "parts": {
             name: _statistics(part)
-            | {"duplicates": len(hashes[name]) - len(distinct[name])}
+            | {"duplicates": len(rows[name]) - len(distinct[name])}
             for name, part in parts.items()
         },
         "shared": [
             {
                 "of": later,
                 "in": earlier,
-                "examples": sum(row in distinct[earlier] for row in hashes[later]),
+                "examples": sum(row in distinct[earlier] for row in rows[later]),
             }
-            for earlier, later in combinations(hashes, 2)
+            for earlier, later in combinations(rows, 2)
         ],
     }
 
@@ -82,7 +78,7 @@ def oddities(data: Split) -> Iterator[str]:
     missing = [str(k) for k in np.flatnonzero(y.max(axis=0) == 0)]
     if missing:
         yield f"No training example is of class {', '.join(missing[:20])}."
-    if _looks_transposed(x, y):
+    if _digits_look_transposed(x, y):
         yield (
             "The digits look transposed beside MNIST's: rows and columns exchanged. "
             "Read them with --transpose, or transpose=True."
@@ -110,31 +106,31 @@ def labels_look_random(data: Split) -> bool:
     distances = (means**2).sum(axis=1) - 2 * few @ means.T
     answers = np.where(counts > 0, distances, np.inf).argmin(axis=1)
     right = float((answers == truth.argmax(axis=1)).mean())
-    chance = float(
-        (np.bincount(answers, minlength=len(means)) / n) @ truth.mean(axis=0)
-    )
+    given = np.bincount(answers, minlength=len(means)) / n
+    chance = float(given @ truth.mean(axis=0))
     return right < chance + 3 * math.sqrt(chance * (1 - chance) / n)
 
 
-def _looks_transposed(x: np.ndarray, y: np.ndarray) -> bool:
-    """Whether mean images of digits are MNIST's once rows and columns are exchanged.
+def _digits_look_transposed(x: np.ndarray, y: np.ndarray) -> bool:
+    """Whether mean images are MNIST's once rows and columns are exchanged.
 
-    The first ten of ten or more classes of images of 28 x 28 pixels are compared.
+    Classes 0 to 9 of images of 28 x 28 pixels are compared, if there are nine or more.
     """
-    if x.shape[1] != 784 or y.shape[1] < 10:
+    few, truth = x[:5000], y[:5000].argmax(axis=1)
+    digits = np.intersect1d(truth, np.arange(10))
+    if x.shape[1] != 784 or len(digits) < 9:
         return False
     images = read_idx(mnist_folder() / "t10k-images-idx3-ubyte.gz")[:2000]
     labels = read_idx(mnist_folder() / "t10k-labels-idx1-ubyte.gz")[:2000]
-    few, truth = x[:5000], y[:5000].argmax(axis=1)
     alike = []
-    for digit in np.intersect1d(np.unique(truth), np.arange(10)):
-        theirs = few[truth == digit].mean(axis=0).reshape(28, 28)
-        ours = images[labels == digit].mean(axis=0)
-        pairs = (theirs, theirs.T)
+    for digit in digits:
+        ours = images[labels == digit].mean(axis=0).ravel()
+        theirs = few[truth == digit].mean(axis=0)
+        exchanged = theirs.reshape(28, 28).T.ravel()
         with np.errstate(all="ignore"):  # of images without any ink
-            alike.append([np.corrcoef(ours.ravel(), a.ravel())[0, 1] for a in pairs])
-    as_is, exchanged = np.mean(alike, axis=0) if alike else (0, 0)
-    return bool(exchanged > max(_ALIKE, as_is))
+            alike.append(np.corrcoef([ours, theirs, exchanged])[0, 1:])
+    as_they_are, exchanged = np.mean(alike, axis=0)
+    return bool(exchanged > max(_ALIKE, as_they_are))
 
 
 def as_text(data: Dataset, names: list[str], *, width: int = 78) -> Iterator[str]:
@@ -145,22 +141,17 @@ def as_text(data: Dataset, names: list[str], *, width: int = 78) -> Iterator[str
     side = math.isqrt(data.x.shape[1])
     if side**2 != data.x.shape[1] or side < 4:
         return
-    step = -(-side // 28)
-    columns, repeat = -(-side // step), 2 if side <= 14 else 1
-    n = min(len(data), max(1, width // (columns * repeat + 2)))
+    step, repeat = -(-side // 28), 2 if side <= 14 else 1
+    cell = -(-side // step) * repeat  # characters
+    n = min(len(data), max(1, width // (cell + 2)))
     x, classes = np.asarray(data.x[:n], float), np.asarray(data.y[:n]).argmax(axis=1)
-    minimum, maximum = x.min(), x.max()
-    shades = (x - minimum) / ((maximum - minimum) or 1)
-    cell = columns * repeat
+    images = (x - x.min()).reshape(n, side, side) / (np.ptp(x) or 1)
     yield "  ".join(f"{names[k][:cell]:<{cell}}" for k in classes).rstrip()
-    tall = 2 * step // repeat or 1  # a character is twice as high as wide
+    tall = 2 * step // repeat  # a character is twice as high as wide
     for top in range(0, side, tall):
-        cells = []
-        for image in shades.reshape(n, side, side):
-            blocks = [
-                image[top : top + tall, left : left + step].mean()
-                for left in range(0, side, step)
-            ]
-            shown = (_LEVELS[min(int(5 * block), 4)] * repeat for block in blocks)
-            cells.append("".join(shown))
+        strip = images[:, top : top + tall]
+        columns = np.split(strip, range(step, side, step), axis=2)
+        shades = np.stack([block.mean(axis=(1, 2)) for block in columns], axis=1)
+        levels = np.minimum(5 * shades, 4).astype(int)
+        cells = ("".join(_LEVELS[k] * repeat for k in row) for row in levels)
         yield "  ".join(cells).rstrip()
