@@ -12,6 +12,7 @@ from jaxnet.experiments import CLAIMS
 from tests.helpers import assert_close, problem
 from tests.loops import draw
 
+
 def test_the_first_weights_of_the_book_s_third_program():
     """Their standard deviations, of 500 and 288,000, and an output layer of 0."""
     e = CLAIMS["one convolution, as network3"].experiment
