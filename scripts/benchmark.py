@@ -136,7 +136,9 @@ def epochs(hidden: int, turns: int, beside: Mapping[str, str]) -> dict[str, Any]
         name: {
             "seconds": median(times),
             "least": min(times),
-            "times_epoch": median(np.divide(times, seconds["epoch"])),
+            "times_epoch": median(
+                [a / b for a, b in zip(times, seconds["epoch"], strict=True)]
+            ),
             "gflops": work / median(times),
         }
         for name, times in seconds.items()
