@@ -1,59 +1,54 @@
-"""The corpus of gradients, wrong and unusual but right, in tests/candidates.
-
-The first lines of a file say what is expected of it: a part of the verdict, and the
-equations and layers that are broken before a colon, and the network to examine it at.
-"""
+"""The corpus of gradients, wrong and unusual but right, in candidates.toml."""
 
 import re
-from importlib import resources
+import tomllib
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from string import Template
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import jaxnet
 from jaxnet.compare import Candidate, CandidateError, ShapeError, examine
-from jaxnet.compare.diagnosis import equations
-from jaxnet.compare.internals import Problem, compare_at
 from jaxnet.compare.loading import load
 from jaxnet.compare.report import form_in_words, verdict_lines
-from tests import faults
-from tests.helpers import assert_close, problem
+from tests.helpers import problem
 
 AUTOMATIC = Candidate(jaxnet.autodiff)
-FILES = sorted((Path(__file__).parent / "candidates").glob("*.py"))
+GROUPS = tomllib.loads((Path(__file__).parent / "candidates.toml").read_text())
+
+
+def corpus():
+    """What is expected of each candidate, and its code."""
+    for group in GROUPS.values():
+        base = next(iter(group.values()))
+        for name, own in group.items():
+            case = own if "code" in own else {**base, **own}
+            same = {key: own[key] for key in ("cost", "hidden", "sizes") if key in own}
+            code = Template(case["code"]).substitute(case)
+            yield name, {"expect": own["expect"], "code": code, **same}
+
+
+CORPUS = dict(corpus())
 SOME = [  # a quarter; all of them with the slow tests
-    pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if i % 4 else [])
-    for i, path in enumerate(FILES)
+    pytest.param(name, marks=[pytest.mark.slow] if i % 4 else [])
+    for i, name in enumerate(sorted(CORPUS))
 ]
 
 
-def read(path):
-    """What is expected of a candidate, and the options of its network."""
-    text = path.read_text()
-    [expected] = re.findall(r"^# expect: (.*)$", text, re.MULTILINE)
-    options = "".join(re.findall(r"^# at: (.*)$", text, re.MULTILINE))
-    named = dict(re.findall(r"(\w+)=(\w+)", options))
-    cost = getattr(jaxnet, named.get("cost", "quadratic"))
-    hidden = getattr(jaxnet, named.get("hidden", "sigmoid"))
-    return expected, options, cost, hidden
-
-
-def verdict(path):
+def verdict(path, sizes=(7, 6, 4, 5), cost="quadratic", hidden="sigmoid"):
     """The broken equations and all that is said of a candidate, and the findings."""
-    _, options, cost, hidden = read(path)
-    sizes = [5, 5, 5, 5] if "square" in options else [7, 6, 4, 5]
-    params, x, y = problem(sizes, 20, hidden=hidden, output=cost.output)
+    cost = getattr(jaxnet, cost)
+    at = problem(sizes, 20, hidden=getattr(jaxnet, hidden), output=cost.output)
+    params, x, y = at
     if cost == jaxnet.log_likelihood:
-        y = np.eye(5)[np.arange(20) % 5]
-    data = jaxnet.Dataset(x, jax.device_put(y))
+        y = jax.device_put(np.eye(5)[np.arange(20) % 5])
     options = {"reference": AUTOMATIC, "cost": cost, "batch_size": 6, "epochs": (0,)}
     try:
         candidate = Candidate(load(str(path), {}))
+        data = jaxnet.Dataset(x, y)
         found = examine(candidate, params, data, **options, details=False)
     except (CandidateError, ShapeError) as error:
         return "", str(error), None
@@ -62,101 +57,18 @@ def verdict(path):
     return ", ".join(rows), "\n".join(said), found
 
 
-@pytest.mark.parametrize("path", SOME)
-def test_a_candidate_gets_its_verdict(x64, path):
-    expected, options, *_ = read(path)
-    if "torch" in options and not find_spec("torch"):
+@pytest.mark.parametrize("name", SOME)
+def test_a_candidate_gets_its_verdict(x64, tmp_path, name):
+    case = dict(CORPUS[name])
+    if "import torch" in case["code"] and not find_spec("torch"):
         pytest.skip("PyTorch is not installed")
-    where, colon, cause = expected.rpartition(": ")
-    broken, said, found = verdict(path)
-    right = path.stem.startswith("right")
+    path = tmp_path / f"{name}.py"
+    path.write_text(case.pop("code"))
+    where, colon, cause = case.pop("expect").rpartition(": ")
+    broken, said, found = verdict(path, **case)
+    right = name.startswith("right")
     assert right == (found is not None and found.agrees), said
-    if expected != "agrees":
+    if cause != "agrees":
         assert cause in said
     if colon and re.match(r"BP|2\.|call", where):
         assert broken == where.split(": ")[0]
-
-
-TEMPLATES = resources.files("jaxnet.compare") / "templates"
-
-
-@pytest.mark.parametrize("name", ["book", "pairs", "dict", "torch"])
-def test_a_template_is_a_right_gradient(x64, name):
-    if name == "torch" and not find_spec("torch"):
-        pytest.skip("PyTorch is not installed")
-    candidate = Candidate(load(str(TEMPLATES / f"my_{name}.py"), {}))
-    assert jaxnet.diagnose(candidate, *problem([7, 6, 4, 5], 6)) == []
-
-
-BOOK: Any = load(str(TEMPLATES / "my_book.py"), {})
-
-
-def of_one_example(params, x, y):
-    deltas, activations = jaxnet.errors(params, x, y)
-    return [(jnp.outer(d, a), d) for d, a in zip(deltas, activations, strict=True)]
-
-
-@pytest.mark.parametrize("gradient", [BOOK, BOOK.backprop, of_one_example])
-def test_any_form_trains_in_the_place_of_backprop(x64, gradient):
-    params, x, y = problem([4, 3, 2], m=6)
-    data, run = jaxnet.Dataset(x, y), {"batch_size": 2, "eta": 0.5}
-    key = jax.random.key(0)
-    after = [
-        jaxnet.epoch(key, jaxnet.start(params), data, gradient=way, **run).params
-        for way in (gradient, jaxnet.backprop)
-    ]
-    assert_close(*after, rtol=1e-12)
-    compared = jaxnet.compare_gradients(gradient, jaxnet.backprop, params, x, y)
-    assert compared.agrees
-
-
-def test_nothing_that_a_candidate_does_reaches_the_caller():
-    params, x, y = jax.tree.map(np.array, problem([4, 3, 2], m=6))
-
-    def in_place(params, x, y):
-        for w, b in params:
-            w[:] = b[:] = 0
-        x[:] = 0
-        return params
-
-    before = jax.tree.map(np.array, (params, x, y))
-    [*_, row] = jaxnet.diagnose(in_place, params, x, y)
-    assert "writes into its arguments: b^1, b^2, w^1, w^2, x" in row.mistake
-    assert all(
-        map(np.array_equal, jax.tree.leaves(before), jax.tree.leaves((params, x, y)))
-    )
-
-
-def test_a_diagnosis_is_in_float64_whatever_the_setting():
-    """Where 1 % is as much as float32 may round in a sum of 784 terms."""
-    params, x, y = problem([784, 30, 10], m=3)
-    one_percent = faults.scaled(1.01)
-    assert x.dtype == np.float32
-    [row] = jaxnet.diagnose(one_percent, params, x, y)
-    assert (row.name, row.mistake) == ("BP1", "1.01 times what it should be")
-
-
-NETWORKS = [
-    ([3, 16, 1, 6], jaxnet.cross_entropy, jaxnet.sigmoid),
-    ([4, 1, 5], jaxnet.quadratic, jaxnet.tanh),
-    ([2, 8, 8, 3], jaxnet.cross_entropy, jaxnet.relu),
-    ([9, 2], jaxnet.log_likelihood, jaxnet.sigmoid),
-    ([5, 7, 1], jaxnet.linear_quadratic, jaxnet.linear),
-]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("sizes", "cost", "hidden"), NETWORKS)
-def test_what_is_right_is_not_called_broken_on_500_random_networks(
-    x64, sizes, cost, hidden
-):
-    """And is within rounding of `jax.grad`, by which it is compared."""
-    candidate = Candidate(jaxnet.backprop)
-    for seed in range(500):
-        m = 1 + seed % 3
-        params, x, y = problem(sizes, m, seed, hidden, cost.output)
-        if cost == jaxnet.log_likelihood:
-            y = y / y.sum(axis=1, keepdims=True)
-        at = Problem(params, x, y, cost).in_float64()
-        assert all(row.holds for row in equations(candidate, at)), seed
-        assert compare_at(candidate, AUTOMATIC, at).agrees, seed

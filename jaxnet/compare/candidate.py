@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from jaxnet.compare.measures import call_on_copies, difference
 from jaxnet.costs import Cost, quadratic
 from jaxnet.forms import ShapeError, Way, name_of, ways
 from jaxnet.layers import Params
@@ -45,73 +46,63 @@ class Candidate:
         Raises ShapeError if it has other arrays than the network, and CandidateError
         for any exception.
         """
-        params, x, y = jax.tree.map(np.asarray, (params, x, y))
+        arrays = jax.tree.map(np.asarray, (params, x, y))
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("ignore")
-            result = None if self._way else self._first(params, x, y, cost)
+            self._way = self._way or self._first_way(arrays, cost)
             if self.compiled:
-                return _arrays(self.compiled(*jax.device_put((params, x, y)), cost))
-            if result is None:
-                result = self._once(self._way, params, x, y, cost)
-            self._note_difference(result, self._once(self._way, params, x, y, cost))
-        return result
+                found = self.compiled(*jax.device_put(arrays), cost)
+                return jax.tree.map(np.asarray, found)
+            one, other = (self._once(self._way, arrays, cost) for _ in range(2))
+        self.unsteady = max(self.unsteady, difference(one, other))
+        return one
 
-    def _first(self, params: Params, x: Any, y: Any, cost: Cost) -> Params | None:
-        """Choose the first way that works; the result, unless it is compiled."""
+    def _first_way(self, arrays: tuple[Any, ...], cost: Cost) -> Way:
+        """The first way to call it that works."""
         first: Exception | None = None
         for way in ways(self.source):
-            if way.in_jax and self._compile(way, params, x, y, cost):
-                return None
+            if way.in_jax and self._compile(way, arrays, cost):
+                return way
             try:
-                result = self._once(way, params, x, y, cost)
-                self._way = way
-                return result
+                self._once(way, arrays, cost)
+                return way
             except (CandidateError, ShapeError) as error:
                 first = first or error
         raise first or TypeError
 
-    def _compile(self, way: Way, params: Params, x: Any, y: Any, cost: Cost) -> bool:
+    def _compile(self, way: Way, arrays: tuple[Any, ...], cost: Cost) -> bool:
         def program() -> Callable[..., Any]:
             def layers(params: Params, x: Any, y: Any, cost: Cost) -> Params:
-                found, form = way.call(params, x, y, cost)
-                self.form = ", ".join(filter(None, [way.words, form]))
-                return found
+                return self._called(way, params, x, y, cost)
 
             return jax.jit(layers)
 
-        once, arguments = program(), (*jax.device_put((params, x, y)), cost)
+        once, arguments = program(), (*jax.device_put(arrays), cost)
         ours = str(getattr(self.source, "__module__", "")).startswith("jaxnet.")
         try:
-            found = _arrays(once(*arguments))
+            found = once(*arguments)
             if not ours:  # what is random in it was drawn once, while JAX traced it
-                self._note_difference(found, _arrays(program()(*arguments)))
+                self.unsteady = difference(found, program()(*arguments))
         except Exception:  # it may need numbers where JAX has tracers
             return False
-        self._way, self.compiled = way, once
+        self.compiled = once
         return True
 
-    def _once(self, way: Any, params: Params, x: Any, y: Any, cost: Cost) -> Params:
-        given = jax.tree.map(np.array, (params, x, y))
+    def _once(self, way: Way, arrays: tuple[Any, ...], cost: Cost) -> Params:
         try:
-            result, form = way.call(*given, cost)
+            found, changed = call_on_copies(self._called, way, *arrays, cost)
         except ShapeError:
             raise
         except (Exception, SystemExit) as error:
             raise CandidateError(self._describe(error)) from error
-        self.form = ", ".join(filter(None, [way.words, form]))
-        named, _ = jax.tree_util.tree_flatten_with_path(given[0])
-        names = [*(name_of(path) for path, _ in named), "x", "y"]
-        pairs = zip(*map(jax.tree.leaves, (given, (params, x, y))), strict=True)
-        same = [np.array_equal(*pair, equal_nan=True) for pair in pairs]
-        self.modified |= {n for n, kept in zip(names, same, strict=True) if not kept}
-        return _arrays(result)
+        places = {2: "x", 3: "y"}
+        self.modified |= {places.get(p[0].idx, name_of(p[1:])) for p in changed}
+        return jax.tree.map(np.asarray, found)
 
-    def _note_difference(self, one: Params, other: Params) -> None:
-        for pair in zip(*map(jax.tree.leaves, (one, other)), strict=True):
-            if not np.array_equal(*pair, equal_nan=True):
-                size = np.linalg.norm(pair[0]) or 1.0
-                difference = float(np.linalg.norm(pair[0] - pair[1]) / size)
-                self.unsteady = max(self.unsteady, difference)
+    def _called(self, way: Way, *arguments: Any) -> Params:
+        found, form = way.call(*arguments)
+        self.form = ", ".join(filter(None, [way.words, form]))
+        return found
 
     def _describe(self, error: BaseException) -> str:
         message = str(error).strip().partition("\n")[0] or "no message"
@@ -126,7 +117,3 @@ class Candidate:
         if isinstance(error, TypeError) and not lines:
             message += ". It is called as f(params, x, y), or f(params, x, y, cost=)"
         return f"{self.name} raised {type(error).__name__}{place}: {message}"
-
-
-def _arrays(layers: Params) -> Params:
-    return jax.tree.map(np.asarray, layers)

@@ -7,7 +7,6 @@ all of them; the verdict is by the relative error of its norm.
 
 import math
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.compare.candidate import Candidate
+from jaxnet.compare.measures import divide, norm_of, relative_error, ulps_between
 from jaxnet.forms import ShapeError, name_of
 
 _ROUNDINGS = 256  # 90 occurred in 3,000 random networks, in sums that cancelled
@@ -156,42 +156,37 @@ def matched(actual: Any, expected: Any) -> list[tuple[str, Any, Any]]:
     Where one has names and the other has places, as layers and pairs, they are matched
     in order. Raises ShapeError, listing what is missing and what is too much.
     """
-
-    def leaves(tree: Any, *, by_place: bool) -> dict[Any, tuple[str, Any]]:
-        flatten = partial(jax.tree_util.tree_leaves_with_path, is_leaf=_is_none)
-        found = {}
-        for place, (path, leaf) in enumerate(flatten(tree)):
-            key = place if by_place else tuple(map(str, path))
-            found[key] = (name_of(path), leaf)
-        return found
-
-    trees = actual, expected
-    kinds = [_kinds_of_keys(tree) for tree in trees]
+    trees = [
+        jax.tree_util.tree_leaves_with_path(tree, is_leaf=lambda leaf: leaf is None)
+        for tree in (actual, expected)
+    ]
+    kinds = [{type(key).__name__ for path, _ in tree for key in path} for tree in trees]
     by_place = kinds[0] != kinds[1] and not any("DictKey" in k for k in kinds)
-    ours, theirs = (leaves(tree, by_place=by_place) for tree in trees)
-    wanted = {key for key, (_, leaf) in theirs.items() if leaf is not None}
-    none = [theirs[k][0] for k in wanted if k in ours and ours[k][1] is None]
-    if none:
-        raise ShapeError(f"Expected an array {none[0]}, got {none[0]} = None.")
-    got = {key for key, (_, leaf) in ours.items() if leaf is not None}
-    if got != wanted:
-        missing = [theirs[key][0] for key in theirs if key in wanted - got]
-        extra = [ours[key][0] for key in ours if key in got - wanted]
+    ours, theirs = (
+        {
+            place if by_place else jax.tree_util.keystr(path): (name_of(path), leaf)
+            for place, (path, leaf) in enumerate(tree)
+        }
+        for tree in trees
+    )
+    wanted = {key: pair for key, pair in theirs.items() if pair[1] is not None}
+    missing = [n for k, (n, _) in wanted.items() if k not in ours]
+    extra = [
+        name
+        for key, (name, leaf) in ours.items()
+        if key not in wanted and leaf is not None
+    ]
+    if missing or extra:
         raise ShapeError(
             f"Expected a gradient of {len(wanted)} arrays, like the reference's, got "
-            f"{len(got)}: missing {', '.join(missing) or 'none'}, and not in the "
-            f"reference {', '.join(extra) or 'none'}."
+            f"{len(wanted) - len(missing) + len(extra)}: missing "
+            f"{', '.join(missing) or 'none'}, and not in the reference "
+            f"{', '.join(extra) or 'none'}."
         )
-    return [(name, ours[k][1], e) for k, (name, e) in theirs.items() if k in wanted]
-
-
-def _is_none(leaf: Any) -> bool:
-    return leaf is None
-
-
-def _kinds_of_keys(tree: Any) -> set[str]:
-    paths = jax.tree_util.tree_leaves_with_path(tree, is_leaf=_is_none)
-    return {type(key).__name__ for path, _ in paths for key in path}
+    for key, (name, _) in wanted.items():
+        if ours[key][1] is None:
+            raise ShapeError(f"Expected an array {name}, got {name} = None.")
+    return [(name, ours[key][1], leaf) for key, (name, leaf) in wanted.items()]
 
 
 def _compare_arrays(
@@ -216,8 +211,8 @@ def _compare_arrays(
     a, e = actual.astype(float), expected.astype(float)
     norm, reference_norm = norm_of(a), norm_of(e)
     absolute, relative = np.abs(a - e), relative_error(a, e)
-    elementwise = _divide(absolute, np.maximum(np.abs(e), _SMALL * np.abs(e).max()))
-    cosine = np.vdot(_divide(a, norm), _divide(e, reference_norm)) if norm else 1.0
+    elementwise = divide(absolute, np.maximum(np.abs(e), _SMALL * np.abs(e).max()))
+    cosine = np.vdot(divide(a, norm), divide(e, reference_norm)) if norm else 1.0
     flat = np.argmax(np.where(np.isnan(absolute), np.inf, absolute))
     worst = tuple(int(i) for i in np.unravel_index(flat, a.shape))
     return Leaf(
@@ -235,36 +230,3 @@ def _compare_arrays(
         worst_reference=float(e[worst]),
         agrees=bool(relative <= tolerance or norm_of(a - e) <= floor),  # not if nan
     )
-
-
-def relative_error(actual: Any, expected: Any) -> float:
-    """||actual - expected|| / ||expected||, which is 0 if both are equal."""
-    return float(_divide(norm_of(actual - expected), norm_of(expected)))
-
-
-def norm_of(array: Any) -> float:
-    """The root of the sum of squares, also where the squares would underflow."""
-    largest = float(np.abs(array).max(initial=0))
-    if not 0 < largest < np.inf:
-        return largest
-    return largest * float(np.linalg.norm(array / largest))
-
-
-def _divide(error: Any, size: Any) -> np.ndarray:
-    """The error over the size, which is 0 where both are 0."""
-    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        return np.where(np.asarray(error) == 0, 0.0, np.divide(error, size))
-
-
-def ulps_between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """How many floating-point numbers apart two arrays are, elementwise."""
-    integer = np.int32 if right.dtype == np.float32 else np.int64
-
-    def ordered(array: np.ndarray) -> np.ndarray:
-        bits = np.ascontiguousarray(array).view(integer).astype(np.int64)
-        return np.where(bits < 0, int(np.iinfo(integer).min) - bits, bits)
-
-    one, other = ordered(left), ordered(right)
-    # In uint64, the difference is correct even where it exceeds 2^63.
-    high, low = np.maximum(one, other), np.minimum(one, other)
-    return high.astype(np.uint64) - low.astype(np.uint64)

@@ -6,7 +6,9 @@ from the layer above, and a mistake is reported where it is made, not where it i
 passed on. What is right for each example alone is then checked for the mini-batch.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,15 +17,17 @@ import numpy as np
 
 from jaxnet.compare import mistakes
 from jaxnet.compare.candidate import Candidate, CandidateError
-from jaxnet.compare.comparison import norm_of, relative_error, tolerance_for
+from jaxnet.compare.comparison import tolerance_for
 from jaxnet.compare.internals import Internals, Leaves, Problem, internals
-from jaxnet.compare.minibatch import mean_mistake
-from jaxnet.compare.mistakes import Mistake
+from jaxnet.compare.measures import norm_of, relative_error
+from jaxnet.compare.mistakes import Errors, Mistake
 from jaxnet.costs import Cost, quadratic
-from jaxnet.layers import Params
+from jaxnet.layers import MaxPool, Params
 
 _MIXED = "it is not a weighted mean of what it is for each example alone"
 _SINGLE = 1e-9, 1e-5  # between which a relative error may be due to float32
+_COARSE = {"float16": np.float16, "bfloat16": jnp.bfloat16}
+_ALL = "BP1 to BP4"
 
 
 class Equation(NamedTuple):
@@ -95,22 +99,13 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
             f"{candidate.unsteady:.1e} (relative)"
         )
         return [Equation("call", 0, candidate.unsteady, False, words)]
-    examples = [
-        np.concatenate([g[None] for g in leaf]) for leaf in zip(*each, strict=True)
-    ]
+    examples = [np.stack(leaf) for leaf in zip(*each, strict=True)]
     found = _rows(batch, examples, inside, problem)
-    broken = [row for row in found if not row.holds]
-    if broken and examples:
-        rounded = all(map(_is_rounding, broken)) and _random(examples, inside)
-        float32 = rounded or _representable(examples, np.float32)
-        coarser = (_representable(examples, d) for d in (np.float16, jnp.bfloat16))
-        if float32 and not any(coarser):
-            wide = inside._replace(
-                tolerance=16 * tolerance_for(np.float32, 1) + inside.tolerance
-            )
-            again = _rows(batch, examples, wide, problem)
-            if all(row.holds for row in again):
-                candidate.precision, found = "float32", again
+    if examples and _in_float32(found, examples, inside):
+        wide = 16 * tolerance_for(np.float32, 1) + inside.tolerance
+        again = _rows(batch, examples, inside._replace(tolerance=wide), problem)
+        if all(row.holds for row in again):
+            candidate.precision, found = "float32", again
     if candidate.modified:
         words = f"it writes into its arguments: {', '.join(sorted(candidate.modified))}"
         call = Equation("call", 0, 0.0, False, words)
@@ -119,20 +114,26 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
     return found
 
 
-def _is_rounding(row: Equation) -> bool:
+def _in_float32(found: list[Equation], examples: Leaves, inside: Internals) -> bool:
+    """Whether the errors may be rounding: of such numbers, or small and random.
+
+    Random errors point nowhere, as an offset or a factor does.
+    """
+    broken = [row for row in found if not row.holds]
+    if not broken or any(_representable(examples, d) for d in _COARSE.values()):
+        return False
     least, most = _SINGLE
-    unexplained = row.mistake in ("", _MIXED)
-    return unexplained and least < row.relative_error < most
-
-
-def _random(examples: Leaves, inside: Internals) -> bool:
-    """Whether errors point nowhere, as those of rounding do, and an offset does not."""
-    errors, truths = [], []
+    small = (
+        row.mistake in ("", _MIXED) and least < row.relative_error < most
+        for row in broken
+    )
+    unit = [], []
     for actual, truth in zip(examples, inside.all_gradients(), strict=True):
-        for found, array in ((errors, actual - truth), (truths, truth)):
-            found.append(array.ravel() * array.size**0.5 / (norm_of(array) or 1))
-    error, truth = np.concatenate(errors), np.concatenate(truths)
-    return bool(abs(error.mean()) < 0.5 and abs((error * truth).mean()) < 0.5)
+        for each, array in zip(unit, (actual - truth, truth), strict=True):
+            each.append(array.ravel() * array.size**0.5 / (norm_of(array) or 1))
+    error, truth = map(np.concatenate, unit)
+    random = abs(error.mean()) < 0.5 and abs((error * truth).mean()) < 0.5
+    return bool(all(small) and random) or _representable(examples, np.float32)
 
 
 def _representable(leaves: Leaves, dtype: Any) -> bool:
@@ -145,25 +146,35 @@ def _rows(
 ) -> list[Equation]:
     truth = inside.all_gradients()
     roundings = [r for l in range(len(inside.params)) for r in inside.rounding(l)]
+    mean = partial(_mean, batch, inside=inside, problem=problem)
     if not examples or (_finite(batch) and not _finite(examples)):
-        return _mean(batch, truth, roundings, inside, problem)
-    if divisor := _constant_divisor(batch, examples, truth, inside):
-        words = f"divided by {divisor:.6g}, whatever the number of examples"
-        return [Equation("2.4", 0, abs(1 / divisor - 1), False, words)]
-    rows = list(_layers(examples, inside, problem))
+        return mean(truth, roundings)
+    share = inside.factor(examples, truth)
+    sums = [leaf.sum(axis=0) for leaf in examples]
+    if 0 < share < 1 - inside.tolerance and all(map(inside.match, batch, sums)):
+        if len(problem.x) > 1:
+            words = f"divided by {1 / share:.6g}, whatever the number of examples"
+            return [Equation("2.4", 0, 1 - share, False, words)]
+    rows = _layers(examples, inside, problem)
     broken = [row for row in rows if not row.holds]
-    mean = _mean(batch, truth, roundings, inside, problem)
+    of_batch = mean(truth, roundings)
     no_information = _any(batch) and not all(leaf.any() for leaf in examples)
-    explained = mean[0].layer == 0 and mean[0].mistake not in ("", _MIXED)
+    explained = of_batch[0].layer == 0 and of_batch[0].mistake not in ("", _MIXED)
     if not broken or (no_information and explained):
-        return [*(row for row in rows if row.holds), *mean]
-    if any(not row.mistake or row.mistake.startswith("wrong only") for row in broken):
-        if row := _whole(examples, truth, inside, problem):
-            return [row]
+        return [*(row for row in rows if row.holds), *of_batch]
+    unexplained = any(row.mistake[:10] in ("", "wrong only") for row in broken)
+    if unexplained and _finite(examples) and _any(examples):
+        error = max(map(relative_error, examples, truth))
+        for name, dtype in _COARSE.items():
+            if _representable(examples, dtype):
+                return [Equation(_ALL, 0, error, False, f"computed in {name}")]
+        likely = mistakes.of_all(examples, inside, problem)
+        if found := explain(examples, truth, likely, inside):
+            name = found.equation or _ALL
+            return [Equation(name, found.layer, error, False, found.words)]
     if _finite(examples):
-        own = [np.zeros_like(leaf) for leaf in examples]
-        mean = _mean(batch, examples, own, inside, problem)
-        rows += [r for r in mean if not r.holds and r.mistake != _MIXED]
+        of_batch = mean(examples, [np.zeros(1)] * len(examples))
+        rows += [r for r in of_batch if not r.holds and r.mistake != _MIXED]
     return rows
 
 
@@ -175,175 +186,105 @@ def _any(arrays: Iterable[np.ndarray]) -> bool:
     return any(array.any() for array in arrays)
 
 
-def _whole(
-    examples: Leaves, truth: Leaves, inside: Internals, problem: Problem
-) -> Equation | None:
-    """The mistake in all arrays that explains everything."""
-    if not _finite(examples) or not _any(examples):
-        return None
-    error = max(map(relative_error, examples, truth))
-    for name, dtype in (("float16", np.float16), ("bfloat16", jnp.bfloat16)):
-        if _representable(examples, dtype):
-            return Equation("BP1 to BP4", 0, error, False, f"computed in {name}")
-    for name, layer, words, value, direction in mistakes.whole(
-        examples, inside, problem
-    ):
-        if direction is not None:
-            if c := mistakes.fitted(examples, value, direction, inside):
-                return Equation(name, layer, error, False, words.format(c=c))
-        elif all(map(inside.match, examples, value)):
-            return Equation(name, layer, error, False, words)
-    return None
-
-
-class _Errors(NamedTuple):
-    """Errors of a layer that a gradient may have been made of."""
-
-    delta: np.ndarray
-    factor: np.ndarray | None  # what sigma' multiplies in them
-    broken: tuple[Equation, ...] = ()  # by which mistakes further up
-
-
-def _layers(
-    examples: Leaves, inside: Internals, problem: Problem
-) -> Iterator[Equation]:
+def _layers(examples: Leaves, inside: Internals, problem: Problem) -> list[Equation]:
     """BP1 to BP4 of each layer, from the last down, at each example.
 
     A layer without parameters, as pooling, does not show its errors: each mistake that
     may have been made there is followed to the next layer that does.
     """
-    counts = [len(jax.tree.leaves(layer)) for layer in inside.params]
-    last, possible = len(counts) - 1, [_Errors(inside.delta[-1], inside.grad_a)]
-    for l in range(last, -1, -1):
-        n, name = l + 1, "BP1" if l == last else "BP2"
-        leaves = examples[sum(counts[:l]) : sum(counts[: l + 1])]
-        above = possible
-        if l < last:
-            carried = [inside.carried(n, each.delta) for each in above]
+    rows, left = [], list(examples)
+    possible: list[Errors] = []
+    for l in reversed(range(len(inside.params))):
+        above, layer = possible, inside.params[l]
+        count = len(jax.tree.leaves(layer))
+        leaves, left = left[len(left) - count :], left[: len(left) - count]
+        if l == len(inside.params) - 1:
+            name, grad_a = "BP1", inside.grad_a
             possible = [
-                _Errors(c * inside.slope[l], c, each.broken)
-                for c, each in zip(carried, above, strict=True)
+                Errors(inside.delta[l], inside.delta[l] if grad_a is None else grad_a)
             ]
-
-        def likely(
-            i: int, l: int = l, above: list[_Errors] = above
-        ) -> Iterator[Mistake]:
-            if l == last:
-                return mistakes.output_errors(inside, problem)
-            return mistakes.hidden_errors(inside, l, above[i].delta, above[i].factor)
-
-        if not leaves:
-            possible += [
-                _Errors(
-                    m.value,
-                    possible[0].factor,
-                    (_broken(name, n, m, possible[0].delta),),
-                )
-                for m in likely(0)
-                if m.direction is None and np.shape(m.value) == possible[0].delta.shape
-            ]
+            likely = mistakes.output_errors(inside, problem)
+        else:
+            name, possible = (
+                "BP2",
+                [
+                    Errors(carried * inside.slope[l], carried, each.broken)
+                    for each in above
+                    for carried in _carried(inside, l + 1, each.delta)
+                ],
+            )
+            likely = mistakes.hidden_errors(inside, l, above[0])
+        right = possible[0]
+        if leaves:
+            found, chosen = _layer(name, l, leaves, possible, likely, inside)
+            rows += found
+            possible = [chosen]
             continue
-        rows, chosen = _observed(name, n, leaves, possible, likely, inside)
-        yield from rows
-        possible = [chosen]
-
-
-def _broken(name: str, n: int, mistake: Mistake, delta: np.ndarray) -> Equation:
-    error = relative_error(np.asarray(mistake.value), delta)
-    return Equation(name, n, error, False, mistake.sentence)
-
-
-def _observed(
-    name: str,
-    n: int,
-    leaves: Leaves,
-    possible: list[_Errors],
-    likely: Callable[[int], Iterator[Mistake]],
-    inside: Internals,
-) -> tuple[list[Equation], _Errors]:
-    """The equations of a layer with parameters, and the errors that it was made of."""
-    l, rounding = n - 1, inside.rounding(n - 1)
-
-    def agree(delta: np.ndarray) -> bool:
-        return all(map(inside.match, leaves, inside.gradients(l, delta), rounding))
-
-    def both(delta: np.ndarray) -> Iterator[Equation]:
-        for equation, leaf, expected in zip(
-            ("BP4", "BP3"), leaves, inside.gradients(l, delta), strict=False
-        ):
-            yield Equation(equation, n, relative_error(leaf, expected), True)
-
-    for each in possible:
-        if agree(each.delta):
-            bp4, bp3 = both(each.delta)
-            error = min(bp3.relative_error, bp4.relative_error)
-            return [*each.broken, Equation(name, n, error, True), bp3, bp4], each
-    delta, factor, _ = possible[0]
-    w, b = leaves
-    dense = b.shape == delta.shape
-    made_of_b = dense and inside.match(w, inside.gradients(l, b)[0])
-    if made_of_b:  # w and b are made of the same error, so that is what is wrong
-        error, words = (
-            relative_error(b, delta),
-            mistakes.explain(b, delta, likely(0), inside),
-        )
-        bp4, bp3 = both(b)
-        row = Equation(name, n, error, False, words)
-        return [row, bp3, bp4], _Errors(b, factor)
-    for i, each in enumerate(() if dense else possible):
-        for m in likely(i):
-            if m.direction is None and m.value.shape == delta.shape and agree(m.value):
-                bp4, bp3 = both(m.value)
-                return [*each.broken, _broken(name, n, m, delta), bp3, bp4], _Errors(
-                    m.value, None
-                )
-    expected = inside.gradients(l, delta)
-    scale = float(np.vdot(expected[0], w) / (np.vdot(expected[0], expected[0]) or 1))
-    if scale and not dense and agree(scale * delta):
-        bp4, bp3 = both(scale * delta)
-        words = mistakes.factor_in_words(scale, inside)
-        row = Equation(name, n, abs(scale - 1), False, words)
-        return [row, bp3, bp4], _Errors(scale * delta, None)
-    rows = _each_alone(n, leaves, delta, inside)
-    return [Equation(name, n, float("nan"), True), *rows], possible[0]
-
-
-def _each_alone(
-    n: int, leaves: Leaves, delta: np.ndarray, inside: Internals
-) -> list[Equation]:
-    """BP3 and BP4 of a layer whose weights and biases agree with no common error."""
-    l, (_, b), rows = n - 1, leaves, []
-    expected, rounding = inside.gradients(l, delta), inside.rounding(l)
-    others = mistakes.weight_gradients(inside, l, delta, b)
-    for equation, i, likely_ones in (
-        ("BP3", 1, mistakes.bias_gradients(inside, l)),
-        ("BP4", 0, others),
-    ):
-        error = relative_error(leaves[i], expected[i])
-        holds = inside.match(leaves[i], expected[i], rounding[i])
-        words = (
-            ""
-            if holds
-            else mistakes.explain(leaves[i], expected[i], likely_ones, inside)
-        )
-        rows.append(Equation(equation, n, error, holds, words))
+        for m in likely:
+            if m.direction is None and np.shape(m.value) == right.delta.shape:
+                error = relative_error(m.value, right.delta)
+                row = Equation(name, l + 1, error, False, m.words)
+                possible.append(Errors(m.value, right.factor, (row,)))
     return rows
 
 
-def _constant_divisor(
-    batch: Leaves, examples: Leaves, truth: Leaves, inside: Internals
-) -> float | None:
-    """The number by which sums over examples are divided, if it is always the same."""
-    size = sum(float(np.vdot(leaf, leaf)) for leaf in truth)
-    if len(examples[0]) == 1 or not size > 0:  # a sum is a mean, or both are 0
-        return None
-    share = sum(map(np.vdot, truth, examples)) / size
-    if not 0 < share < 1 or abs(share - 1) <= inside.tolerance:
-        return None
-    shares = [share * leaf for leaf in truth]
-    sums = [leaf.sum(axis=0) for leaf in examples]
-    always = map(inside.match, [*examples, *batch], [*shares, *sums])
-    return 1 / float(share) if all(always) else None
+def _carried(inside: Internals, l: int, delta: np.ndarray) -> list[np.ndarray]:
+    """The right errors at the inputs of a layer, by each convention at equal maxima."""
+    found, layer = [inside.carried(l, delta)], inside.params[l]
+    if isinstance(layer, MaxPool):
+        others = mistakes.conventions(layer, inside.a[l], delta)
+        found += [other for other in others if not np.array_equal(other, found[0])]
+    return found
+
+
+def _layer(
+    name: str,
+    l: int,
+    leaves: Leaves,
+    possible: list[Errors],
+    likely: Iterable[Mistake],
+    inside: Internals,
+) -> tuple[list[Equation], Errors]:
+    """The equations of a layer with parameters, and the errors that it was made of."""
+    n, made, rounding = l + 1, partial(inside.gradients, l), inside.rounding(l)
+    in_words = partial(factor_in_words, inside, l)
+    right, (w, b) = possible[0], leaves
+
+    def rows(delta: np.ndarray, words: str | None = None) -> list[Equation]:
+        errors = list(map(relative_error, leaves, made(delta)))
+        error = min(errors) if words is None else relative_error(delta, right.delta)
+        return [
+            Equation(name, n, error, words is None, words or ""),
+            Equation("BP3", n, errors[1], True),
+            Equation("BP4", n, errors[0], True),
+        ]
+
+    for each in possible:
+        if all(map(inside.match, leaves, made(each.delta), rounding)):
+            return [*each.broken, *rows(each.delta)], each
+    dense = b.shape == right.delta.shape
+    if dense and inside.match(w, made(b)[0]):  # so their common error is what is wrong
+        found = explain([b], right.delta, likely, inside, in_words=in_words)
+        words = found.words if found else _in_words(b, right.delta)
+        return rows(b, words), right._replace(delta=b)
+    if not dense:
+        found = explain(leaves, right.delta, likely, inside, made, in_words)
+        if found:
+            return rows(found.value, found.words), right._replace(delta=found.value)
+    alone = [Equation(name, n, math.nan, True)]
+    for equation, i, gradients in (
+        ("BP3", 1, mistakes.bias_gradients),
+        ("BP4", 0, mistakes.weight_gradients),
+    ):
+        leaf, expected, words = leaves[i], made(right.delta)[i], ""
+        holds = inside.match(leaf, expected, rounding[i])
+        if not holds:
+            ones = gradients(inside, l, right.delta)
+            found = explain([leaf], expected, ones, inside, in_words=in_words)
+            words = found.words if found else _in_words(leaf, expected)
+        error = relative_error(leaf, expected)
+        alone.append(Equation(equation, n, error, holds, words))
+    return alone, right
 
 
 def _mean(
@@ -354,22 +295,128 @@ def _mean(
     problem: Problem,
 ) -> list[Equation]:
     """The mean over the mini-batch (2.4), or the BP3 and BP4 where alone it breaks."""
-    rows, named = [], jax.tree_util.tree_leaves_with_path(inside.params)
-    for (path, _), actual, leaf, rounding in zip(
-        named, batch, examples, roundings, strict=True
+    m, rows, means = len(problem.x), [], [leaf.mean(axis=0) for leaf in examples]
+    in_words = partial(_share_in_words, m)
+    named = jax.tree_util.tree_leaves_with_path(inside.params)
+    for (path, _), actual, mean, rounding in zip(
+        named, batch, means, roundings, strict=True
     ):
-        expected = leaf.mean(axis=0)
-        holds = inside.match(actual, expected, rounding.mean(axis=0))
-        name = "BP3" if path[1].name == "b" else "BP4"
-        words = "" if holds else mean_mistake([actual], [leaf], inside)
-        error = relative_error(actual, expected)
+        holds = inside.match(actual, mean, rounding.mean(axis=0))
+        found = (
+            None if holds else explain([actual], mean, (), inside, in_words=in_words)
+        )
+        name, words = (
+            "BP3" if path[1].name == "b" else "BP4",
+            found.words if found else "",
+        )
+        error = relative_error(actual, mean)
         rows.append(Equation(name, path[0].idx + 1, error, holds, words))
     overall = Equation("2.4", 0, max(row.relative_error for row in rows), rows[0].holds)
     kinds = {(row.holds, row.mistake) for row in rows}
     if len(kinds) == 1 and (rows[0].holds or rows[0].mistake):
         return [overall._replace(mistake=rows[0].mistake)]
-    words = mean_mistake(batch, examples, inside, problem)
+    likely = mistakes.of_the_mean(batch, inside, problem)
+    found = explain(batch, means, likely, inside, in_words=in_words)
+    words = found.words if found else ""
+    if not words and sum(leaf.size for leaf in batch) > 2 * m and _finite(batch):
+        shares, error = mistakes.shares(batch, examples)
+        words = _weights(shares) if error <= 1e3 * inside.tolerance else ""
     if words or len(kinds) == 1:
         return [overall._replace(holds=False, mistake=words or _MIXED)]
     wrong = [row for row in rows if not row.holds]
     return [row if row.mistake else row._replace(mistake=_MIXED) for row in wrong]
+
+
+def explain(
+    actual: Leaves,
+    right: Any,
+    likely: Iterable[Mistake],
+    inside: Internals,
+    make: Callable[[Any], Leaves] | None = None,
+    in_words: Callable[[float], str] = "{:.6g} times".format,
+) -> Mistake | None:
+    """The mistake that results in `actual` where `right` should, or None.
+
+    Both are arrays or lists of arrays, or errors of which `make` makes the arrays;
+    `in_words` names a factor.
+    """
+
+    def made(value: Any) -> Leaves:
+        value = make(value) if make else value
+        return value if isinstance(value, list) else [value]
+
+    if not any(np.isfinite(leaf).all() for leaf in actual):
+        return Mistake("nan or infinity", right)
+    if not _any(actual):
+        return Mistake("it is zero", jax.tree.map(np.zeros_like, right))
+    scaled = []
+    for m in likely:
+        if make and np.shape(m.value) != np.shape(right):
+            continue
+        if m.direction is not None:
+            if c := inside.factor(actual, made(m.direction), made(m.value)):
+                return m._replace(words=m.words.format(c=c))
+        elif c := inside.factor(actual, made(m.value)):
+            if abs(c - 1) <= inside.tolerance:
+                return m
+            scaled.append((c, m))
+    if c := inside.factor(actual, made(right)):
+        return Mistake(in_words(c), jax.tree.map(lambda v: c * v, right))
+    for c, m in scaled:
+        value = jax.tree.map(lambda v, c=c: c * v, m.value)
+        return m._replace(words=f"{m.words}, and {in_words(c)}", value=value)
+    return None
+
+
+def _in_words(actual: np.ndarray, right: np.ndarray) -> str:
+    """What can be seen of an array of each example that no mistake explains."""
+    if (actual == np.round(actual)).all():
+        return "rounded to integers"
+    wrong = ~np.isclose(actual, right, rtol=1e-9, atol=1e-12).all(axis=0)
+    if not 0 < wrong.sum() <= max(1, wrong.size // 4):
+        return ""
+    places = [", ".join(map(str, place)) for place in np.argwhere(wrong)[:8]]
+    more = f" and {wrong.sum() - 8} more places" if wrong.sum() > 8 else ""
+    return f"wrong only at [{'], ['.join(places)}]{more}"
+
+
+def factor_in_words(inside: Internals, l: int, factor: float) -> str:
+    """How many times too large, and what has such a factor in this network."""
+    if abs(factor + 1) < 1e-6:
+        return "the sign is wrong"
+    n, places = inside.a[-1][0].size, math.prod(inside.delta[l].shape[2:])
+    known = {
+        2.0: "the cost without its 1/2",
+        1 / n: f"a mean over the {n} outputs, not a sum",
+        2 / n: f"a mean of squares over the {n} outputs, as PyTorch's MSELoss",
+        1 / math.log(2): "log base 2",
+        1 / math.log(10): "log base 10",
+        1 / places: f"a mean over the {places} places, not a sum",
+    }
+    words = [w for f, w in known.items() if f != 1 and abs(factor / f - 1) < 1e-9]
+    return ": ".join([f"{factor:.10g} times what it should be", *words[:1]])
+
+
+def _share_in_words(m: int, factor: float) -> str:
+    known = {
+        m: "summed over the mini-batch, not averaged",
+        1 / m: f"averaged twice over the {m} examples",
+        m / (m - 1 or 0.5): f"divided by {m - 1}, one less than the examples",
+    }
+    near = (words for f, words in known.items() if abs(factor / f - 1) < 1e-6)
+    return next(near, f"{factor:.6g} times the mean over the mini-batch")
+
+
+def _weights(shares: np.ndarray) -> str:
+    m = len(shares)
+    used = np.abs(shares) >= 1e-6 / m
+    if not used.all() and np.ptp(shares[used]) < 1e-6:
+        k = int(used.sum())
+        if used[:k].all() and m - k > 1:
+            divisor = 1 / shares[0]
+            scale = "" if abs(divisor / k - 1) < 1e-6 else f", divided by {divisor:.6g}"
+            return f"only the first {k} of {m} examples are used{scale}"
+        missing = " and ".join(str(i) for i in np.flatnonzero(~used)[:8])
+        return f"example {missing} of 0 to {m - 1} is left out"
+    weights = ", ".join(f"{share:.3g}" for share in shares[:8])
+    return f"examples weighted {weights}{', ...' if m > 8 else ''}, not 1/{m} each"

@@ -6,7 +6,6 @@ cost, activation or depth.
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,8 +14,9 @@ from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
 from jaxnet.compare.candidate import Candidate, CandidateError
-from jaxnet.compare.comparison import Comparison, relative_error
-from jaxnet.compare.internals import Problem, internals
+from jaxnet.compare.comparison import Comparison
+from jaxnet.compare.internals import Problem, by_example, internals
+from jaxnet.compare.measures import relative_error
 from jaxnet.costs import (
     Cost,
     cross_entropy,
@@ -86,61 +86,56 @@ def edge_points(
 
     `compare` compares them, and `larger` is the problem with more examples.
     """
-    for name, point in [*_points(problem), ("a larger mini-batch", larger)]:
+    points = {**_points(problem), "a larger mini-batch": larger}
+    for name, point in points.items():
         yield _edge(name, compare, point)
-    sigmas = {layer.activation for layer in problem.params[:-1]}
-    if any(map(_kinked, sigmas)):
+    if any(_kinked(layer.activation) for layer in problem.params[:-1]):
         yield _at_the_kink(candidate, compare, problem)
-    for name, point in _others(problem) if others else ():
+    for name, point in _others(problem).items() if others else ():
         if point.cost == problem.cost or takes_cost(candidate.source):
-            yield _edge(name, compare, point, required=False)
+            yield _edge(name, compare, point)._replace(required=False)
 
 
-def _edge(
-    name: str, compare: Compare, problem: Problem, *, required: bool = True
-) -> Edge:
+def _edge(name: str, compare: Compare, problem: Problem) -> Edge:
     try:
         found = compare(problem)
     except (CandidateError, ShapeError) as error:
-        return Edge(name, np.nan, np.nan, False, str(error), required, problem)
+        return Edge(name, np.nan, np.nan, False, str(error), problem=problem)
     numbers = found.relative_error, found.tolerance, found.agrees
-    return Edge(name, *numbers, required=required, problem=problem)
+    return Edge(name, *numbers, problem=problem)
 
 
-def _points(problem: Problem) -> Iterator[tuple[str, Problem]]:
+def _points(problem: Problem) -> dict[str, Problem]:
     params, x, y, cost = problem
     first, last = params[0], params[-1]
-    yield "inputs all zero", problem._replace(x=0 * x)
-    same = problem._replace(x=x[:1].repeat(len(x), 0), y=y[:1].repeat(len(y), 0))
-    yield "the same example throughout", same
-    yield "a mini-batch of one", problem._replace(x=x[:1], y=y[:1])
-    if hasattr(last, "w"):
-        # A softmax is saturated by outputs that differ, up to where exp overflows.
-        pattern = np.arange(last.b.size) % 3 - 1.0 if cost.output == softmax else 1.0
-        levels = (
-            (40.0, 1000.0) if cost.output == softmax else (-40.0, 40.0, -100.0, 100.0)
-        )
-        for z in levels if cost.output != linear else ():
-            outputs = replace(last, w=0 * last.w, b=z * pattern + 0 * last.b)
-            name = f"outputs saturated at z = {z:g}"
-            yield name, problem._replace(params=[*params[:-1], outputs])
+    points = {
+        "inputs all zero": problem._replace(x=0 * x),
+        "the same example throughout": problem._replace(x=0 * x + x[0], y=0 * y + y[0]),
+        "a mini-batch of one": problem._replace(x=x[:1], y=y[:1]),
+    }
+    # A softmax is saturated by outputs that differ, up to where exp overflows.
+    levels, pattern = (-40.0, 40.0, -100.0, 100.0), 1.0
+    if cost.output == softmax:
+        levels, pattern = (40.0, 1000.0), np.arange(last.b.size) % 3 - 1.0
+    for z in levels if cost.output != linear else ():
+        outputs = replace(last, w=0 * last.w, b=z * pattern + 0 * last.b)
+        name = f"outputs saturated at z = {z:g}"
+        points[name] = problem._replace(params=[*params[:-1], outputs])
     if hasattr(first, "w") and len(params) > 1:
-        steep = replace(first, w=40 * first.w)
-        yield "hidden neurons saturated", problem._replace(params=[steep, *params[1:]])
-    zeros = jax.tree.map(np.zeros_like, params)
+        steep = [replace(first, w=40 * first.w), *params[1:]]
+        points["hidden neurons saturated"] = problem._replace(params=steep)
     if not any(_kinked(layer.activation) for layer in params):
-        yield "weights all zero", problem._replace(params=zeros)
+        zeros = jax.tree.map(np.zeros_like, params)
+        points["weights all zero"] = problem._replace(params=zeros)
+    return points
 
 
 def _kinked(sigma: Activation) -> bool:
-    """Whether it has no derivative at 0."""
+    """Whether its derivative jumps at 0."""
     if sigma == softmax:
         return False
-    h = 1e-6
-    below, at, above = (
-        float(sigma.fn(jax.device_put(np.float64(z)))) for z in (-h, 0.0, h)
-    )
-    return abs((above - at) - (at - below)) > 1e-3 * h
+    below, above = by_example(sigma.prime, np.array([-1e-6, 1e-6]))
+    return abs(above - below) > 1e-3
 
 
 def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Edge:
@@ -156,10 +151,8 @@ def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Ed
     inside = internals(point)
     actual = jax.tree.leaves(candidate(*point))
     for value in (0.0, 0.5, 1.0):
-        slopes = [
-            np.where(z == 0, value, s)
-            for z, s in zip(inside.z, inside.slope, strict=True)
-        ]
+        pairs = zip(inside.z, inside.slope, strict=True)
+        slopes = [np.where(z == 0, value, slope) for z, slope in pairs]
         gradients = inside.all_gradients(inside.backward(inside.delta[-1], slopes))
         means = [leaf.mean(axis=0) for leaf in gradients]
         if all(map(inside.match, actual, means)):
@@ -169,20 +162,19 @@ def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Ed
     return edge
 
 
-def _others(problem: Problem) -> Iterator[tuple[str, Problem]]:
+def _others(problem: Problem) -> dict[str, Problem]:
     """Small networks of other depths, costs and activations than this problem's."""
-    sigma = problem.params[0].activation if len(problem.params) > 1 else sigmoid
     depth, cost = len(problem.params) - 1, problem.cost
-    small = partial(probe, n=6, m=5)
-    for hidden_layers in (0, 2, 3):
-        if hidden_layers != depth:
-            name = f"{hidden_layers or 'no'} hidden layers"
-            yield name, Problem(*small(hidden_layers, hidden=sigma, cost=cost), cost)
-    for other in (quadratic, cross_entropy, linear_quadratic, log_likelihood):
-        if other != cost:
-            yield f"{other} cost", Problem(*small(1, hidden=sigma, cost=other), other)
-    for other in (sigmoid, tanh, relu, linear):
-        if other != sigma:
-            yield f"{other} neurons", Problem(*small(1, hidden=other, cost=cost), cost)
-    mixed = small(2, hidden=(tanh, relu), cost=cost)
-    yield "a layer each of tanh and relu", Problem(*mixed, cost)
+    sigma = problem.params[0].activation if depth else sigmoid
+
+    def small(depth: int = 1, hidden: Any = sigma, cost: Cost = cost) -> Problem:
+        return Problem(*probe(depth, n=6, m=5, hidden=hidden, cost=cost), cost)
+
+    costs = (quadratic, cross_entropy, linear_quadratic, log_likelihood)
+    sigmas = (sigmoid, tanh, relu, linear)
+    return {
+        **{f"{n or 'no'} hidden layers": small(n) for n in (0, 2, 3) if n != depth},
+        **{f"{c} cost": small(cost=c) for c in costs if c != cost},
+        **{f"{s} neurons": small(hidden=s) for s in sigmas if s != sigma},
+        "a layer each of tanh and relu": small(2, (tanh, relu)),
+    }

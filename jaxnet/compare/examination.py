@@ -61,14 +61,18 @@ class Examination:
         return (
             all(stage.comparison.agrees for stage in self.stages)
             and all(equation.holds for equation in self.equations)
-            and all(edge.agrees for edge in self.edges if edge.required)
+            and not self.wrong_edges
         )
+
+    @property
+    def wrong_edges(self) -> list[Edge]:
+        """The edge points of this network at which the gradient is wrong."""
+        return [edge for edge in self.edges if edge.required and not edge.agrees]
 
     def as_dict(self) -> dict[str, Any]:
         """Plain dictionaries, lists and numbers, with None for nan and infinity."""
-        edges = [edge._replace(problem=None) for edge in self.edges]
         values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        return {"agrees": self.agrees, **values, "edges": _plain(edges)}
+        return {"agrees": self.agrees, **values}
 
 
 def _plain(value: Any) -> Any:
@@ -102,11 +106,10 @@ def examine(
     found = Examination()
     with jax.enable_x64(True), jax.default_matmul_precision("highest"):
         everything = Problem(params, data.x, data.y, cost).in_float64()
-
-        def first(m: int) -> Problem:
-            return everything._replace(x=everything.x[:m], y=everything.y[:m])
-
-        problem = first(batch_size)
+        problem, larger = (
+            everything._replace(x=everything.x[:m], y=everything.y[:m])
+            for m in (batch_size, _LARGER)
+        )
         found.equations = equations(candidate, problem)
         found.form, found.precision = candidate.form, candidate.precision
         compare = partial(_compare, candidate, reference)
@@ -121,8 +124,8 @@ def examine(
             both = candidate(*problem), reference(*problem)
             found.curve, found.opinions = third_opinion(*both, problem)
         if edges and (details or found.agrees):
-            points = candidate, compare, problem, first(_LARGER)
-            found.edges = list(edge_points(*points, others=details))
+            points = edge_points(candidate, compare, problem, larger, others=details)
+            found.edges = list(points)
         found.place, found.broken = _broken(candidate, problem, found)
         if details:
             found.timings = time_calls(candidate, reference, problem)
@@ -142,15 +145,15 @@ def _compare(
 def _trained(problem: Problem, epochs: Sequence[int]) -> Iterator[tuple[int, Params]]:
     """The network after each number of epochs."""
     params, x, y, cost = jax.device_put(problem)
-    data = Dataset(x, y)
+    data, state = Dataset(x, y), start(params)
     options: dict[str, Any] = {"eta": _ETA, "gradient": autodiff, "cost": cost}
-    state, done = start(params), 0
-    for number in sorted(epochs):
-        for e in range(done, number):
-            key = jax.random.fold_in(jax.random.key(0), e)
-            state = epoch(key, state, data, batch_size=min(10, len(data)), **options)
-        done = number
-        yield number, state.params
+    options["batch_size"] = min(10, len(data))
+    for done in range(max(epochs) + 1):
+        if done:
+            key = jax.random.fold_in(jax.random.key(0), done - 1)
+            state = epoch(key, state, data, **options)
+        if done in epochs:
+            yield done, state.params
 
 
 def _broken(
@@ -161,28 +164,21 @@ def _broken(
     Those that have no explanation may have one in a small network of the same depth.
     """
     broken = [row for row in found.equations if not row.holds]
-    if broken and all(row.mistake for row in broken):
-        return "", broken
-    wrong = [e for e in found.edges if e.required and not e.agrees]
-    points = [(e.name, e.problem) for e in wrong if e.problem]
+    points = [(e.name, e.problem) for e in found.wrong_edges if e.problem]
     if broken:
-        sigmas = [layer.activation for layer in problem.params[:-1]] or [sigmoid]
-        depth = len(problem.params) - 1
-        hidden = list(islice(cycle(sigmas), depth))
-        small = probe(depth, hidden=hidden, cost=problem.cost)
-        points = [
-            (
-                "a small network of 4 neurons in each layer",
-                Problem(*small, problem.cost),
-            )
-        ]
+        layers, cost = problem.params, problem.cost
+        sigmas = [layer.activation for layer in layers[:-1]] or [sigmoid]
+        hidden = list(islice(cycle(sigmas), len(layers) - 1))
+        small = Problem(*probe(len(layers) - 1, hidden=hidden, cost=cost), cost)
+        points = [("a small network of 4 neurons in each layer", small)]
+    if broken and all(row.mistake for row in broken):
+        points = []
     for name, point in points:
         try:
-            rows = [
-                row for row in equations(candidate, point.in_float64()) if not row.holds
-            ]
+            rows = equations(candidate, point.in_float64())
         except (CandidateError, ShapeError):
             continue
-        if rows and (not broken or all(row.mistake for row in rows)):
-            return name, rows
+        wrong = [row for row in rows if not row.holds]
+        if wrong and (not broken or all(row.mistake for row in wrong)):
+            return name, wrong
     return "", broken

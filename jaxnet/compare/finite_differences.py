@@ -40,30 +40,32 @@ def third_opinion(
     """
     named, tree = jax.tree_util.tree_flatten_with_path(problem.params)
     both = jax.tree.leaves(candidate), jax.tree.leaves(reference)
-    rng, costs, slopes = np.random.default_rng(0), [], []
-    for i, (_, leaf) in enumerate(named):
-        for d in rng.normal(size=(_DIRECTIONS, *leaf.shape)):
-            d /= np.linalg.norm(d)
-            leaves = [np.zeros(leaf.shape) for _, leaf in named]
-            leaves[i] = d
-            direction = jax.tree.unflatten(tree, leaves)
-            costs.append(np.asarray(_costs_along(problem, direction)))
-            slopes.append([np.vdot(gradient[i], d) for gradient in both])
-    here, right, left = np.split(np.array(costs), [1, 1 + len(_STEPS)], axis=1)
+    shape = len(named), _DIRECTIONS
+    costs, slopes = np.zeros((*shape, 1 + 2 * len(_STEPS))), np.zeros((2, *shape, 1))
+    rng = np.random.default_rng(0)
+    for i, d in np.ndindex(shape):
+        leaves = [np.zeros(leaf.shape) for _, leaf in named]
+        leaves[i] = rng.normal(size=leaves[i].shape)
+        leaves[i] /= np.linalg.norm(leaves[i])
+        costs[i, d] = _costs_along(problem, jax.tree.unflatten(tree, leaves))
+        slopes[:, i, d, 0] = [np.vdot(gradient[i], leaves[i]) for gradient in both]
+    here, right, left = np.split(costs, [1, 1 + len(_STEPS)], axis=2)
     forward, central = (right - here) / _STEPS, (right - left) / (2 * _STEPS)
-    by_gradient = np.split(np.array(slopes), 2, axis=1)
 
-    def errors(quotients: np.ndarray, slopes: np.ndarray) -> list[float]:
+    def errors(quotients: np.ndarray, slopes: np.ndarray) -> np.ndarray:
         size = np.linalg.norm(slopes) or 1.0
-        return (np.linalg.norm(quotients - slopes, axis=0) / size).tolist()
+        each = (quotients - slopes).reshape(-1, len(_STEPS))
+        return np.linalg.norm(each, axis=0) / size
 
-    by_step = (errors(quotients, by_gradient[1]) for quotients in (forward, central))
+    by_step = [
+        errors(quotients, slopes[1]).tolist() for quotients in (forward, central)
+    ]
     curve = Curve(_STEPS.tolist(), *by_step)
-    best, opinions = int(np.argmin(curve.central)), []
-    for i, (path, _) in enumerate(named):
-        rows = slice(i * _DIRECTIONS, (i + 1) * _DIRECTIONS)
-        pair = (errors(central[rows], by[rows])[best] for by in by_gradient)
-        opinions.append(Opinion(name_of(path), *pair))
+    best = int(np.argmin(curve.central))
+    opinions = [
+        Opinion(name_of(path), *(float(errors(central[i], s[i])[best]) for s in slopes))
+        for i, (path, _) in enumerate(named)
+    ]
     return curve, opinions
 
 

@@ -14,13 +14,21 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jaxnet.compare.comparison import matched, norm_of, relative_error
+from jaxnet.compare.comparison import matched
+from jaxnet.compare.measures import (
+    call_on_copies,
+    copied,
+    difference,
+    norm_of,
+    relative_error,
+)
 from jaxnet.forms import name_of
 
 _FEW, _DIRECTIONS = 10, 6  # elements of which each is an axis, or else directions
 _STEPS = 0.1 * 2.0 ** -np.arange(12)  # of the size of the array
 _SEVERAL = 4  # steps
 _KNOWN = 1e-3  # a larger relative uncertainty of differences tells nothing
+_EPS = float(np.finfo(float).eps)
 
 Function = Callable[..., Any]
 
@@ -51,19 +59,17 @@ class Check:
 
     def __str__(self) -> str:
         """A line for each array, then a line for each problem."""
-        names = [row.name for row in self.rows]
-        width = max(map(len, ["array", *names]))
-        heads = (
-            f"{'shape':>9}{'from JAX':>10}{'from differences':>18}{'their error':>13}"
-        )
-        lines = [f"{'array':<{width}}{heads}"]
+        width = max(map(len, ["array", *(row.name for row in self.rows)]))
+        heads = f"{'shape':>9}{'from JAX':>10}{'from differences':>18}"
+        lines = [f"{'array':<{width}}{heads}{'their error':>13}"]
         for row in self.rows:
-            jax_s = "-" if row.from_jax is None else f"{row.from_jax:.1e}"
+            from_jax = "-" if row.from_jax is None else f"{row.from_jax:.1e}"
             shape = "x".join(map(str, row.shape)) or "()"
             verdict = "agrees" if row.agrees else "DIFFERS"
             lines.append(
-                f"{row.name:<{width}}{shape:>9}{jax_s:>10}{row.from_differences:>18.1e}"
-                f"{row.uncertainty:>13.1e}  {verdict}{', ' * bool(row.note)}{row.note}"
+                f"{row.name:<{width}}{shape:>9}{from_jax:>10}"
+                f"{row.from_differences:>18.1e}{row.uncertainty:>13.1e}  "
+                f"{', '.join(filter(None, [verdict, row.note]))}"
             )
         return "\n".join([*lines, *self.problems])
 
@@ -88,10 +94,10 @@ def check_gradient(
     """
     with jax.enable_x64(True):
         args = jax.tree.map(_as_float64, args)
-        problems: list[str] = []
-        actual = _called_twice("gradient", gradient, args, problems)
+        actual, problems = _called_twice("gradient", gradient, args)
         function = _compiled(f, args)
-        value = np.asarray(_called_twice("f", function, args, problems))
+        value, more = _called_twice("f", function, args)
+        value = np.asarray(value)
         if value.shape != () or np.iscomplexobj(value):
             raise ValueError(
                 f"Expected f to return a real number, got {value.dtype} of shape "
@@ -104,10 +110,10 @@ def check_gradient(
 
         def moved(argument: Any) -> float:
             given = [*args[:argnums], argument, *args[argnums + 1 :]]
-            return float(function(*map(_copied, given)))
+            return float(function(*jax.tree.map(copied, given)))
 
         rows = _rows(moved, args[argnums], actual, automatic, tolerance)
-        return Check(list(rows), problems)
+        return Check(list(rows), problems + more)
 
 
 def assert_gradients_match(
@@ -131,25 +137,13 @@ def check_vjp(
     with jax.enable_x64(True):
         args = jax.tree.map(_as_float64, args)
         outputs, pull = jax.vjp(f, *args)
-        problems = _differing(
-            "the output of the rule's forward pass", outputs, f(*args)
-        )
         v = _random_like(outputs, np.random.default_rng(seed))
-        actual = pull(v)
-
-        def vjp(*args: Any) -> Any:
-            return jax.vjp(f, *args)[1](v)
-
-        problems += _under_transformations(vjp, args, actual)
         function = _compiled(lambda *args: _dot(v, f(*args)), args)
-        rows = list(_rows(lambda a: float(function(*a)), args, actual, None, tolerance))
-        if order > 1:
-            again = check_vjp(
-                vjp, *args, order=order - 1, tolerance=tolerance, seed=seed + 1
-            )
-            rows += [row._replace(name=f"2nd {row.name}") for row in again.rows]
-            problems += again.problems
-        return Check(rows, problems)
+        actual = pull(v)
+        rows = _rows(lambda a: float(function(*a)), args, actual, None, tolerance)
+        vjp = lambda *args: jax.vjp(f, *args)[1](v)  # noqa: E731
+        again = partial(check_vjp, vjp, *args, tolerance=tolerance, seed=seed + 1)
+        return _of_rule(f, vjp, args, (outputs, actual), rows, again, order)
 
 
 def check_jvp(
@@ -163,37 +157,47 @@ def check_jvp(
         args = jax.tree.map(_as_float64, args)
         rng = np.random.default_rng(seed)
         tangents = _random_like(args, rng)
-
-        def jvp(*args: Any) -> Any:
-            return jax.jvp(f, args, tangents)[1]
-
         outputs, actual = jax.jvp(f, args, tangents)
-        problems = _differing(
-            "the output of the rule's forward pass", outputs, f(*args)
-        )
-        problems += _under_transformations(jvp, args, actual)
         function, rows = _compiled(f, args), []
-        for i, (path, leaf) in enumerate(_leaves(actual)):
+        for i, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(actual)):
             v = rng.normal(size=leaf.shape)
 
             def along(t: float, i: int = i, v: np.ndarray = v) -> float:
                 moved = jax.tree.map(partial(_moved, t), args, tangents)
-                output = np.asarray(jax.tree.leaves(function(*moved))[i])
-                return float(np.vdot(v, np.real(output)))
+                return float(_dot(v, jax.tree.leaves(function(*moved))[i]))
 
-            pair = (
-                float(np.vdot(v, np.real(np.asarray(leaf)))),
-                _difference(along, 1.0),
-            )
+            pair = float(_dot(v, leaf)), _difference(along, 1.0)
             name = f"output{name_of(path) if path else ''}"
             rows.append(_row(name, leaf.shape, [pair], None, tolerance))
-        if order > 1:
-            again = check_jvp(
-                jvp, *args, order=order - 1, tolerance=tolerance, seed=seed + 1
-            )
-            rows += [row._replace(name=f"2nd {row.name}") for row in again.rows]
-            problems += again.problems
-        return Check(rows, problems)
+        jvp = lambda *args: jax.jvp(f, args, tangents)[1]  # noqa: E731
+        again = partial(check_jvp, jvp, *args, tolerance=tolerance, seed=seed + 1)
+        return _of_rule(f, jvp, args, (outputs, actual), iter(rows), again, order)
+
+
+def _of_rule(
+    f: Function,
+    derivative: Function,
+    args: Any,
+    results: tuple[Any, Any],
+    rows: Iterator[Row],
+    again: Callable[..., Check],
+    order: int,
+) -> Check:
+    """What holds for VJPs and JVPs: forward pass, transformations, and higher order."""
+    outputs, actual = results
+    twice = jax.tree.map(lambda a: jnp.stack([a, a]), args)
+    mapped = jax.tree.map(lambda a: a[1], jax.vmap(derivative)(*twice))
+    problems = [
+        *_differing("the output of the rule's forward pass", outputs, f(*args)),
+        *_differing("under jit, it", jax.jit(derivative)(*args), actual),
+        *_differing("under vmap, it", mapped, actual),
+    ]
+    rows = list(rows)
+    if order > 1:
+        higher = again(order=order - 1)
+        rows += [row._replace(name=f"2nd {row.name}") for row in higher.rows]
+        problems += higher.problems
+    return Check(rows, problems)
 
 
 class _Slope(NamedTuple):
@@ -207,45 +211,36 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
 
     The error is how far the entries of the table with the smallest changes differ.
     """
-    here = along(0.0)
-    steps, table, rounding = size * _STEPS, [], 0.0
-    entries: list[tuple[float, float]] = []  # for each step, a change and the value
+    steps, here = size * _STEPS, along(0.0)
+    left, right = (np.array([along(s * h) for h in steps]) for s in (-1, 1))
     with np.errstate(all="ignore"):
-        ends = [(along(-h), along(h)) for h in steps]
-        for h, (left, right) in zip(steps, ends, strict=True):
-            row = [(right - left) / (2 * h)]
-            for k, above in enumerate(table[-1] if table else [], start=1):
-                row.append(row[-1] + (row[-1] - above) / (4.0**k - 1))
-            rounding = 4 * np.finfo(float).eps * (abs(left) + abs(right)) / h
-            found = [
-                (max(abs(row[k] - above), abs(row[k] - row[k - 1])) + rounding, row[k])
-                for k, above in enumerate(table[-1] if table else [], start=1)
-            ]
-            entries += [min(found)] if np.isfinite(found).all() and found else []
-            table.append(row)
-        if len(entries) < _SEVERAL:
+        column = central = (right - left) / (2 * steps)
+        rounding = 4 * _EPS * (abs(left) + abs(right)) / steps
+        changes, values = np.full((2, len(steps), len(steps)), np.inf)
+        for k in range(1, len(steps)):  # column[i] is of steps i, ..., i + k
+            better = column[1:] + (column[1:] - column[:-1]) / (4.0**k - 1)
+            change = np.maximum(abs(better - column[:-1]), abs(better - column[1:]))
+            changes[k, k:], values[k, k:] = change + rounding[k:], better
+            column = better
+        # The best entry for each step; one small change may be chance, so several
+        # steps have to lead to the same value, and the smallest one has to agree.
+        changes = np.where(np.isfinite(changes), changes, np.inf)
+        best = np.argsort(changes.min(axis=0))[:_SEVERAL]
+        error = changes.min(axis=0)[best[-1]]
+        if not np.isfinite(error):
             return _Slope(np.nan, np.inf)
-        # One small change may be chance: several steps have to lead to the same value.
-        changes, values = np.array(sorted(entries)[:_SEVERAL]).T
-        error, last = (
-            max(changes[-1], float(np.ptp(values))),
-            abs(table[-1][0] - values[0]),
-        )
-        if last > 0.01 * abs(values[0]) + rounding:  # nor does a smaller step agree
+        found = values[changes.argmin(axis=0)[best], best]
+        last = abs(central[-1] - found[0])
+        error = max(error, float(np.ptp(found)))
+        if last > 0.01 * abs(found[0]) + rounding[-1]:
             error = max(error, last)
-        best = _Slope(values[0], error)
-        jumps = [
-            (right + left - 2 * here) / h
-            for h, (left, right) in zip(steps, ends, strict=True)
-        ]
         # Where f is smooth, the one-sided slopes come together as h does.
-        jump, noise = abs(jumps[-1]), 16 * np.finfo(float).eps * abs(here) / steps[-1]
-        steady = np.ptp(jumps[-4:]) < 0.1 * jump
-        if steady and jump > noise + 1e-6 * abs(best.value):
-            left = (here - ends[-1][0]) / steps[-1]
-            right = (ends[-1][1] - here) / steps[-1]
-            return _Slope((left + right) / 2, abs(right - left), (left, right))
-    return best
+        jumps = (right + left - 2 * here) / steps
+        jump, noise = abs(jumps[-1]), 16 * _EPS * abs(here) / steps[-1]
+        if np.ptp(jumps[-4:]) < 0.1 * jump and jump > noise + 1e-6 * abs(found[0]):
+            sides = (here - left[-1]) / steps[-1], (right[-1] - here) / steps[-1]
+            return _Slope(sum(sides) / 2, abs(sides[1] - sides[0]), sides)
+    return _Slope(found[0], error)
 
 
 def _rows(
@@ -256,16 +251,15 @@ def _rows(
     tolerance: float,
 ) -> Iterator[Row]:
     """A row for each array of the argument that is not of integers."""
-    wanted = jax.tree.map(lambda a: a if _is_inexact(a) else None, argument)
-    automatics = {}
-    if automatic is not None:
-        found = matched(_without_integers(automatic), wanted)
-        automatics = {name: np.asarray(a) for name, a, _ in found}
     leaves, tree = jax.tree.flatten(argument)
     places = [i for i, leaf in enumerate(leaves) if _is_inexact(leaf)]
+    wanted = jax.tree.map(lambda a: a if _is_inexact(a) else None, argument)
+    pairs = matched(_without_integers(actual), wanted)
+    exact = [None] * len(pairs)
+    if automatic is not None:
+        exact = [a for _, a, _ in matched(_without_integers(automatic), wanted)]
     rng = np.random.default_rng(0)
-    pairs = zip(matched(_without_integers(actual), wanted), places, strict=True)
-    for (name, slopes, leaf), place in pairs:
+    for (name, slopes, leaf), place, right in zip(pairs, places, exact, strict=True):
         slopes, leaf = np.asarray(slopes), np.asarray(leaf)
         if slopes.shape != leaf.shape:
             yield Row(name, leaf.shape, None, np.inf, np.nan, False, f"{slopes.shape}")
@@ -277,22 +271,19 @@ def _rows(
             def along(
                 t: float, place: int = place, direction: np.ndarray = direction
             ) -> float:
-                changed = [_copied(each) for each in leaves]
+                changed = [copied(each) for each in leaves]
                 changed[place] = leaves[place] + t * direction
                 return function(jax.tree.unflatten(tree, changed))
 
             slope = float(np.sum(slopes * direction).real)
             both.append((slope, _difference(along, size)))
-        note, from_jax = "", None
-        if (exact := automatics.get(name)) is not None:
-            from_jax = relative_error(slopes, exact)
-            if (
-                from_jax > tolerance
-                and relative_error(slopes.conj(), exact) <= tolerance
-            ):
-                note = "the complex conjugate, as PyTorch defines it"
+        from_jax = None if right is None else relative_error(slopes, right)
         row = _row(name, leaf.shape, both, from_jax, tolerance)
-        yield row._replace(note=note) if note else row
+        if right is not None and from_jax > tolerance:
+            if relative_error(slopes.conj(), right) <= tolerance:
+                note = "the complex conjugate, as PyTorch defines it"
+                row = row._replace(note=note)
+        yield row
 
 
 def _row(
@@ -306,8 +297,7 @@ def _row(
     size = norm_of(np.array([slope.value for _, slope in both])) or 1.0
     smooth = [(actual, slope) for actual, slope in both if slope.sides is None]
     kinks = [(actual, slope.sides) for actual, slope in both if slope.sides]
-    errors = np.array([actual - slope.value for actual, slope in smooth])
-    error = norm_of(errors) / size
+    error = norm_of(np.array([actual - slope.value for actual, slope in smooth])) / size
     uncertainty = norm_of(np.array([slope.error for _, slope in smooth])) / size
     by_jax = from_jax is None or from_jax <= tolerance
     by_differences = error <= 10 * uncertainty + tolerance
@@ -334,54 +324,36 @@ def _row(
 def _directions(leaf: np.ndarray, rng: np.random.Generator) -> Iterator[Any]:
     units = [1.0, 1j] if np.iscomplexobj(leaf) else [1.0]
     if leaf.size <= _FEW:
-        for place in np.ndindex(leaf.shape):
-            for unit in units:
-                direction = np.zeros_like(leaf)
-                direction[place] = unit
-                yield direction
+        axes = np.eye(leaf.size).reshape(leaf.size, *leaf.shape)
+        yield from (unit * axis for axis in axes for unit in units)
         return
     for _ in range(_DIRECTIONS):
         direction = sum(unit * rng.normal(size=leaf.shape) for unit in units)
         yield direction / np.linalg.norm(direction)
 
 
-def _called_twice(name: str, function: Function, args: Any, problems: list[str]) -> Any:
-    """The result for copies of the arguments; tells what else a call does."""
-    results = []
-    for _ in range(2):
-        given = jax.tree.map(_copied, args)
-        try:
-            results.append(function(*given))
-        except Exception:  # it may need arrays of JAX's
-            given = jax.device_put(given)
-            results.append(function(*given))
-        kept = zip(_leaves(given), jax.tree.leaves(args), strict=True)
-        changed = [
+def _called_twice(name: str, function: Function, args: Any) -> tuple[Any, list[str]]:
+    """The result for copies of the arguments, and what else a call does."""
+    try:
+        first, changed = call_on_copies(function, *args)
+    except Exception:  # it may need arrays of JAX's
+        args = jax.device_put(args)
+        first, changed = call_on_copies(function, *args)
+    second, _ = call_on_copies(function, *args)
+    problems = _differing(f"a second call of {name}", second, first)
+    if changed:
+        names = [
             jax.tree_util.keystr(path[1:]) or f"argument {path[0].idx}"
-            for (path, leaf), before in kept
-            if not np.array_equal(leaf, before, equal_nan=_is_inexact(before))
+            for path in changed
         ]
-        line = f"{name} writes into its arguments: {', '.join(changed)}"
-        if changed and line not in problems:
-            problems.append(line)
-    problems += _differing(f"a second call of {name}", results[1], results[0])
-    return results[0]
+        problems.insert(0, f"{name} writes into its arguments: {', '.join(names)}")
+    return first, problems
 
 
-def _differing(what: str, one: Any, other: Any, most: float = 1e-12) -> list[str]:
+def _differing(what: str, one: Any, other: Any) -> list[str]:
     """A line that says how far two results are apart, if they are."""
-    pairs = zip(*map(jax.tree.leaves, (one, other)), strict=True)
-    arrays = [(np.asarray(a), np.asarray(b)) for a, b in pairs if _is_inexact(a)]
-    sizes = [(norm_of(np.abs(a - b)), norm_of(np.abs(b)) or 1.0) for a, b in arrays]
-    apart = max((difference / size for difference, size in sizes), default=0.0)
-    return [f"{what} differs by {apart:.1e}"] if not apart <= most else []
-
-
-def _under_transformations(function: Function, args: Any, expected: Any) -> list[str]:
-    twice = jax.tree.map(lambda a: jnp.stack([a, a]), args)
-    problems = _differing("under jit, it", jax.jit(function)(*args), expected)
-    found = jax.tree.map(lambda a: a[1], jax.vmap(function)(*twice))
-    return problems + _differing("under vmap, it", found, expected)
+    apart = difference(one, other)
+    return [] if apart <= 1e-12 else [f"{what} differs by {apart:.1e}"]
 
 
 def _compiled(f: Function, args: Any) -> Function:
@@ -403,12 +375,6 @@ def _as_float64(leaf: Any) -> Any:
     return array.astype(float) if jnp.issubdtype(array.dtype, jnp.floating) else array
 
 
-def _copied(leaf: Any) -> Any:
-    return jax.tree.map(
-        lambda a: np.array(a, order="K") if isinstance(a, np.ndarray) else a, leaf
-    )
-
-
 def _is_inexact(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
@@ -422,10 +388,6 @@ def _without_integers(tree: Any) -> Any:
         return None if empty else leaf
 
     return jax.tree.map(kept, tree)
-
-
-def _leaves(tree: Any) -> list[tuple[Any, Any]]:
-    return jax.tree_util.tree_leaves_with_path(tree)
 
 
 def _random_like(tree: Any, rng: np.random.Generator) -> Any:

@@ -4,6 +4,7 @@ They come from `jax.grad`, `jax.vjp` and `jax.jvp` of the forward pass alone, so
 verdict depends on a rule written by hand, whatever the kinds of layers.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -14,13 +15,8 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet.activations import Activation, linear, not_elementwise
-from jaxnet.compare.comparison import (
-    Comparison,
-    compare_trees,
-    norm_of,
-    relative_error,
-    tolerance_for,
-)
+from jaxnet.compare.comparison import Comparison, compare_trees, tolerance_for
+from jaxnet.compare.measures import norm_of, relative_error
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import Gradient
 from jaxnet.layers import Layer, Params
@@ -29,7 +25,7 @@ from jaxnet.oracles import demon
 
 _EPS = 2 * float(np.finfo(float).eps)
 
-Leaves = list[np.ndarray]  # of one layer: no arrays, or those of w and b
+Leaves = list[np.ndarray]  # w^1, b^1, w^2, ... or those of one layer; examples first
 
 
 class Problem(NamedTuple):
@@ -47,8 +43,7 @@ class Problem(NamedTuple):
             scale = 256 if array.dtype == np.uint8 else 1  # bytes stand for byte / 256
             return np.array(array, float) / scale
 
-        params, x, y = jax.tree.map(convert, (self.params, self.x, self.y))
-        return Problem(params, x, y, self.cost)
+        return Problem(*jax.tree.map(convert, self[:3]), self.cost)
 
 
 class Internals(NamedTuple):
@@ -71,28 +66,17 @@ class Internals(NamedTuple):
 
     def carried(self, l: int, delta: Any, layer: Any = None) -> np.ndarray:
         """The errors w^T delta at a[l], of errors in layer l, or of another layer."""
-        layer = self.params[l] if layer is None else layer
-        return pull(layer, self.a[l], delta)[1]
+        return _pull(self.params[l] if layer is None else layer, self.a[l], delta)[1]
 
     def gradients(self, l: int, delta: Any, a: Any = None) -> Leaves:
         """The gradient of layer l for each example, with errors delta and inputs a."""
         a = self.a[l] if a is None else a
-        return jax.tree.leaves(pull(self.params[l], a, delta)[0])
-
-    def rounding(self, l: int) -> Leaves:
-        """How far the gradient of layer l may be from exact for each example."""
-        size, delta = np.abs(self.a[l]), np.abs(self.delta[l])
-        of_delta = self.gradients(l, self.delta_rounding[l], size)
-        moved = self.gradients(l, delta, size + self.a_rounding[l])
-        at = self.gradients(l, delta, size)
-        return [e + np.abs(m - g) for e, m, g in zip(of_delta, moved, at, strict=True)]
+        return jax.tree.leaves(_pull(self.params[l], a, delta)[0])
 
     def all_gradients(self, deltas: list[np.ndarray] | None = None) -> Leaves:
         """The gradients of w^1, b^1, w^2, ... of each example, for these errors."""
         deltas = self.delta if deltas is None else deltas
-        return [
-            leaf for l, delta in enumerate(deltas) for leaf in self.gradients(l, delta)
-        ]
+        return [g for l, delta in enumerate(deltas) for g in self.gradients(l, delta)]
 
     def backward(self, delta: np.ndarray, slopes: list[np.ndarray]) -> list[np.ndarray]:
         """All errors, from those of the last layer and sigma' of each layer."""
@@ -100,6 +84,15 @@ class Internals(NamedTuple):
         for l in reversed(range(len(self.params) - 1)):
             deltas.insert(0, self.carried(l + 1, deltas[0]) * slopes[l])
         return deltas
+
+    def rounding(self, l: int) -> Leaves:
+        """How far the gradient of layer l may be from exact for each example."""
+        size, delta = np.abs(self.a[l]), np.abs(self.delta[l])
+        of_delta = self.gradients(l, self.delta_rounding[l], size)
+        of_a = self.gradients(l, delta, self.a_rounding[l])
+        return [
+            e + np.abs(g) * (g.ndim > 2) for e, g in zip(of_delta, of_a, strict=True)
+        ]
 
     def match(self, actual: Any, expected: Any, rounding: Any = 0.0) -> bool:
         """Whether two arrays are equal within the tolerance or this rounding."""
@@ -109,6 +102,20 @@ class Internals(NamedTuple):
         is_rounding = norm_of(actual - expected) <= limit < np.inf
         return is_rounding or relative_error(actual, expected) <= self.tolerance
 
+    def factor(
+        self, actual: Leaves, value: Leaves, start: Leaves | None = None
+    ) -> float:
+        """The c with which actual = start + c value in all arrays, or 0 for none."""
+        start = start or [np.zeros(1)] * len(value)
+        three = list(zip(actual, value, start, strict=True))
+        if any(g.shape != v.shape for g, v, _ in three):
+            return 0.0
+        size = sum(float(np.vdot(v, v)) for _, v, _ in three)
+        if not 0 < size < np.inf:
+            return 0.0
+        c = sum(float(np.vdot(v, g - s)) for g, v, s in three) / size
+        return c if all(self.match(g, s + c * v) for g, v, s in three) else 0.0
+
 
 def internals(problem: Problem) -> Internals:
     """The correct values inside a network, independent of `errors` and `backprop`."""
@@ -116,15 +123,17 @@ def internals(problem: Problem) -> Internals:
     found = jax.tree.map(np.asarray, _values(*jax.device_put((params, x, y)), cost))
     lengths = [len(x), *(n for leaf in jax.tree.leaves(params) for n in leaf.shape)]
     tolerance = 16 * tolerance_for(float, max(lengths))
-    return Internals(params, *found)._replace(tolerance=tolerance)
+    return Internals(params, *found, tolerance)
 
 
 @partial(jax.jit, static_argnames="cost")  # one by one its parts compile for seconds
 def _values(params: Params, x: Array, y: Array, cost: Cost) -> tuple[Any, ...]:
     sigmas = [layer.activation for layer in params]
     zs, activations = jax.vmap(partial(forward, params))(x)
-    slopes = [_slope(s, z) for s, z in zip(sigmas, zs, strict=True)]
-    at_a = [_slope(s, a) for s, a in zip(sigmas, activations[1:], strict=True)]
+    slopes, at_a = (
+        [_slope(s, v) for s, v in zip(sigmas, values, strict=True)]
+        for values in (zs, activations[1:])
+    )
     primes = [
         slope if s.prime is not_elementwise else s.prime(z)
         for s, z, slope in zip(sigmas, zs, slopes, strict=True)
@@ -137,31 +146,29 @@ def _values(params: Params, x: Array, y: Array, cost: Cost) -> tuple[Any, ...]:
     # First-order bounds of the rounding errors, layer by layer: those of a sum are
     # proportional to the sum of its absolute values, and sigma' is often taken as
     # a (1 - a), of which nothing is left where neurons saturate at 1.
-    sizes = [jax.tree.map(jnp.abs, _bare(layer)) for layer in params]
+    sizes = [jax.tree.map(jnp.abs, bare(layer)) for layer in params]
     z_errors, a_errors = [], [jnp.zeros_like(activations[0])]
     for l, size in enumerate(sizes):
-        weigh = jax.vmap(size.weigh)
-        error = a_errors[-1]
-        error = weigh(error) - weigh(jnp.zeros_like(error))
-        z_errors.append(error + _EPS * weigh(jnp.abs(activations[l])))
-        a = _EPS * jnp.abs(activations[l + 1])
-        a_errors.append(jnp.abs(slopes[l]) * z_errors[-1] + a)
+        weigh, a = jax.vmap(size.weigh), jnp.abs(activations[l])
+        moved = weigh(a + a_errors[-1] / _EPS)
+        z_errors.append(_EPS * moved)
+        of_a = _EPS * jnp.abs(activations[l + 1])
+        a_errors.append(jnp.abs(slopes[l]) * z_errors[-1] + of_a)
     error_of = jax.vmap(jax.grad(cost.value))
-    z, shift = zs[-1], z_errors[-1]
+    z, shift, a = zs[-1], z_errors[-1], activations[-1]
     by_y = jax.jvp(lambda y: error_of(z, y), (y,), (jnp.ones_like(y),))[1]
     sensitive = [jnp.abs(error_of(z + s * shift, y) - deltas[-1]) for s in (-1, 1)]
-    size = jnp.abs(activations[-1]) + jnp.abs(y)
-    bounds = [sum(sensitive) + _EPS * (jnp.abs(by_y) * size + jnp.abs(deltas[-1]))]
-    bounds[0] = bounds[0] + _EPS * jnp.abs(activations[-1] - y)
+    size = jnp.abs(by_y) * (jnp.abs(a) + jnp.abs(y)) + jnp.abs(deltas[-1])
+    bounds = [sum(sensitive) + _EPS * (size + jnp.abs(a - y))]
     for l in reversed(range(len(params) - 1)):
-        carry = partial(_carry, sizes[l + 1], activations[l + 1])
-        exact = _carry(_bare(params[l + 1]), activations[l + 1], deltas[l + 1])
+        carry = partial(_carry, a=activations[l + 1])
+        exact = carry(bare(params[l + 1]), delta=deltas[l + 1])
         slope, z, shift = slopes[l], zs[l], z_errors[l]
         moved = [jnp.abs(_slope(sigmas[l], z + s * shift) - slope) for s in (-1, 1)]
         of_slope = sum(moved) + _EPS
-        passed_on = carry(bounds[0]) * (jnp.abs(slope) + of_slope)
-        summed = _EPS * carry(jnp.abs(deltas[l + 1])) * jnp.abs(slope)
-        bounds.insert(0, passed_on + summed + jnp.abs(exact) * of_slope)
+        above = carry(sizes[l + 1], delta=bounds[0] + _EPS * jnp.abs(deltas[l + 1]))
+        bound = above * (jnp.abs(slope) + of_slope) + jnp.abs(exact) * of_slope
+        bounds.insert(0, bound)
     return zs, activations, slopes, at_a, primes, deltas, grad_a, bounds, a_errors
 
 
@@ -172,7 +179,7 @@ def _slope(sigma: Activation, z: Array) -> Array:
     return jax.jvp(sigma.fn, (z,), (jnp.ones_like(z),))[1]
 
 
-def _bare(layer: Any) -> Any:
+def bare(layer: Any) -> Any:
     """The layer without its activation, so that one program serves all of a shape."""
     return replace(layer, activation=linear)
 
@@ -185,28 +192,38 @@ def weigh(layer: Any, a: np.ndarray) -> np.ndarray:
     """The weighted inputs of a layer, for each example."""
     if isinstance(layer, Layer):  # NumPy compiles nothing
         return a.reshape(len(a), -1) @ layer.w.T + layer.b
-    return np.asarray(_weigh(_bare(layer), a))
+    return np.asarray(_weighed(bare(layer), a))
 
 
-def pull(layer: Any, a: np.ndarray, delta: np.ndarray) -> tuple[Any, np.ndarray]:
+def _pull(layer: Any, a: np.ndarray, delta: np.ndarray) -> tuple[Any, np.ndarray]:
     """Each example's gradient of a layer, and the errors at its inputs."""
     if isinstance(layer, Layer):
         w = delta[:, :, None] * a.reshape(len(a), 1, -1)
         return replace(layer, w=w, b=delta), (delta @ layer.w).reshape(a.shape)
-    return jax.tree.map(np.asarray, _pull(_bare(layer), a, delta))
+    return jax.tree.map(np.asarray, _pulled(bare(layer), a, delta))
 
 
 @jax.jit
-def _weigh(layer: Any, a: Array) -> Array:
+def _weighed(layer: Any, a: Array) -> Array:
     return jax.vmap(layer.weigh)(a)
 
 
 @jax.jit
-def _pull(layer: Any, a: Array, delta: Array) -> tuple[Any, Array]:
+def _pulled(layer: Any, a: Array, delta: Array) -> tuple[Any, Array]:
     def one(a: Array, delta: Array) -> tuple[Any, Array]:
         return jax.vjp(lambda layer, a: layer.weigh(a), layer, a)[1](delta)
 
     return jax.vmap(one)(a, delta)
+
+
+@partial(jax.jit, static_argnames="function")
+def _by_example(function: Callable[..., Array], *values: Array) -> Array:
+    return jax.vmap(function)(*values)
+
+
+def by_example(function: Callable[..., Array], *values: np.ndarray) -> np.ndarray:
+    """The values of a function of each example."""
+    return np.asarray(_by_example(function, *values))
 
 
 def compare_at(

@@ -25,26 +25,24 @@ def load(name: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., An
     """
     if name in known:
         return known[name]
-    source, colon, function = name.rpartition(":") if ":" in name else (name, "", "")
+    source, _, function = name.rpartition(":") if ":" in name else (name, "", "")
     is_file = source.endswith(".py") or "/" in source
-    if not (colon or is_file):
+    if not (":" in name or is_file):
         names = ", ".join(known)
         raise LoadError(
             f"expected one of {names}, or MODULE:FUNCTION or a file, got {name!r}"
         )
+    if is_file and not Path(source).is_file():
+        raise LoadError(f"there is no file {source}")
     try:
-        module = _from_file(Path(source)) if is_file else _imported(source)
-        found: Any = module if colon else _likeliest(module)
-        for part in filter(None, function.split(".")):
+        found: Any = _from_file(Path(source)) if is_file else _imported(source)
+        for part in function.split(".") if ":" in name else [_likeliest(found)]:
             found = getattr(found, part)
     except LoadError:
         raise
     except (Exception, SystemExit) as error:
         what = f"{type(error).__name__}: {error}"
         raise LoadError(f"importing {name} failed with {what}") from error
-    if not callable(found):
-        what = type(found).__name__
-        raise LoadError(f"{name} is not a function in Python but {what}")
     try:
         inspect.signature(found)
     except (TypeError, ValueError) as error:
@@ -54,17 +52,13 @@ def load(name: str, known: Mapping[str, Callable[..., Any]]) -> Callable[..., An
 
 
 def _imported(name: str) -> ModuleType:
-    if (folder := str(Path.cwd())) not in sys.path:
-        sys.path.insert(0, folder)
+    _find_beside(Path.cwd())
     return importlib.import_module(name)
 
 
 def _from_file(path: Path) -> ModuleType:
     """The module in a file, which may import others in its folder."""
-    if not path.is_file():
-        raise LoadError(f"there is no file {path}")
-    if (folder := str(path.parent.resolve())) not in sys.path:
-        sys.path.insert(0, folder)
+    _find_beside(path.parent)
     name = path.stem if path.stem not in sys.modules else f"{path.stem}_{id(path)}"
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
@@ -75,26 +69,30 @@ def _from_file(path: Path) -> ModuleType:
     return module
 
 
-def _likeliest(module: ModuleType) -> Any:
-    """The function or class of the module that looks like backpropagation."""
+def _find_beside(folder: Path) -> None:
+    if str(folder.resolve()) not in sys.path:
+        sys.path.insert(0, str(folder.resolve()))
+
+
+def _likeliest(module: ModuleType) -> str:
+    """The name of the function or class that looks like backpropagation."""
+    for name in _USUAL:
+        if callable(getattr(module, name, None)):
+            return name
     own = {
         name: value
         for name, value in vars(module).items()
         if getattr(value, "__module__", None) == module.__name__ and callable(value)
     }
-    for name in _USUAL:
-        if callable(found := getattr(module, name, None)):
-            return found
-    classes = [value for value in own.values() if isinstance(value, type)]
+    classes = [name for name, value in own.items() if isinstance(value, type)]
     for method in _METHODS:
-        for kind in classes:
-            if hasattr(kind, method):
-                return kind
-    functions = [f for n, f in own.items() if f not in classes and n[:1] != "_"]
+        for name in classes:
+            if hasattr(own[name], method):
+                return name
+    functions = [name for name in own if name not in classes and name[0] != "_"]
     if len(functions) == 1:
         return functions[0]
-    names = ", ".join(own) or "none"
     raise LoadError(
         f"expected a function called backprop or gradient in {module.__file__}, or "
-        f"FILE.py:FUNCTION, got {names}"
+        f"FILE.py:FUNCTION, got {', '.join(own) or 'none'}"
     )

@@ -2,12 +2,12 @@
 
 A mistake is named only if its gradient is the candidate's to rounding. Those of an
 equation change the errors or the gradient of one layer, so that several at once are
-told apart; those of `whole` change all arrays. The first axis of arrays is examples;
-l counts layers from 0, sentences count from 1 as the book.
+told apart; the others change all arrays, of each example or of the mini-batch. The
+first axis of arrays is examples; l counts layers from 0, sentences count from 1 as the
+book.
 """
 
-import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -16,43 +16,69 @@ import jax
 import numpy as np
 
 from jaxnet.activations import linear, relu, sigmoid, softmax, tanh
-from jaxnet.compare.comparison import norm_of
-from jaxnet.compare.internals import Internals, Leaves, Problem, weigh
+from jaxnet.compare.internals import Internals, Leaves, Problem, by_example, weigh
+from jaxnet.compare.internals import internals as internals_of
+from jaxnet.compare.measures import norm_of
 from jaxnet.costs import Cost
-from jaxnet.layers import Layer, Params
+from jaxnet.layers import Layer, MaxPool, Params
 
 _OTHERS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "no activation": linear}
 _EPSILONS = [10.0**-k for k in range(1, 17)]
+_MOST_UNKNOWN = 16  # examples of which a permutation is looked for
+_SHIFTS = {"row": (1, 0), "column": (0, 1), "row and one column": (1, 1)}
+_PARTS = {
+    "without its border": np.s_[1:-1, 1:-1],
+    "without its first row and column": np.s_[1:, 1:],
+    "without its last row and column": np.s_[:-1, :-1],
+    "at its first place only": np.s_[:1, :1],
+    "at its last place only": np.s_[-1:, -1:],
+    "at even rows only": np.s_[::2],
+    "at odd rows only": np.s_[1::2],
+    "at even columns only": np.s_[:, ::2],
+    "at odd columns only": np.s_[:, 1::2],
+    "at even rows and columns only": np.s_[::2, ::2],
+    "at odd rows and columns only": np.s_[1::2, 1::2],
+}
 
 
 class Mistake(NamedTuple):
     """What a mistake results in: value + c direction, with a c that {c} tells."""
 
-    sentence: str
-    value: Any
+    words: str
+    value: Any  # errors, or a list of arrays
     direction: Any = None
+    equation: str = ""
+    layer: int = 0  # of a mistake in all arrays
+
+
+class Errors(NamedTuple):
+    """Errors of a layer, and how they come about."""
+
+    delta: np.ndarray
+    factor: np.ndarray  # what sigma' multiplies in them
+    broken: tuple[Any, ...] = ()  # equations, in layers that do not show their errors
 
 
 def output_errors(inside: Internals, problem: Problem) -> Iterator[Mistake]:
     """Mistakes in (BP1), by the error of the output that they result in."""
     L, y, cost = len(inside.params), np.asarray(problem.y), problem.cost
-    z, a, slope = inside.z[-1], inside.a[-1], inside.slope[-1]
+    z, a, slope, grad_a = inside.z[-1], inside.a[-1], inside.slope[-1], inside.grad_a
     is_softmax = cost.output == softmax
-    if is_softmax and inside.grad_a is not None:
-        yield Mistake("softmax's Jacobian is taken as diagonal", inside.grad_a * slope)
+    if is_softmax and grad_a is not None:
+        yield Mistake("softmax's Jacobian is taken as diagonal", grad_a * slope)
     if is_softmax:
         yield Mistake("softmax is normalised over the mini-batch", 1 - y)
     yield Mistake(f"one sigma'(z^{L}) too many", inside.delta[-1] * slope)
-    if inside.grad_a is not None:
-        yield from _slopes(inside, L - 1, inside.grad_a)
+    if grad_a is not None:
+        yield from _slopes(inside, L - 1, grad_a)
     for shift in (1, -1):
         shifted = error(cost, z, np.roll(y, shift, axis=1))
         yield Mistake("the targets are shifted by one output", shifted)
-    if inside.grad_a is None:
+    if grad_a is None:
         return
-    at_z = _grad_a(cost, z, y)
     for factor in (1, slope, z * (1 - z)):
-        yield Mistake(f"z^{L} in place of a^{L}: no activation", at_z * factor)
+        words = f"z^{L} in place of a^{L}: no activation"
+        yield Mistake(words, _grad_a(cost, z, y) * factor)
 
     def through(grad_a: np.ndarray, a: np.ndarray) -> np.ndarray:
         if is_softmax:
@@ -69,90 +95,78 @@ def output_errors(inside: Internals, problem: Problem) -> Iterator[Mistake]:
             yield Mistake(f"a^{L} is clipped to {e:g} and 1 - {e:g}", value)
         logarithms = {"cross_entropy": (1 - y) / (1 - a + e), "log_likelihood": 0.0}
         if cost.name in logarithms:
-            grad_a = logarithms[cost.name] - y / (a + e)
-            yield Mistake(
-                f"log(a^{L} + {e:g}) in place of log(a^{L})", through(grad_a, a)
-            )
+            shifted = through(logarithms[cost.name] - y / (a + e), a)
+            yield Mistake(f"log(a^{L} + {e:g}) in place of log(a^{L})", shifted)
 
 
 def _slopes(inside: Internals, l: int, factor: np.ndarray) -> Iterator[Mistake]:
     """Mistakes in sigma'(z^n), given the factor that it multiplies."""
     n, z, a, slope = l + 1, inside.z[l], inside.a[l + 1], inside.slope[l]
-    sigma, it = inside.params[l].activation, f"in place of sigma'(z^{l + 1})"
     if not inside.match(inside.prime[l], slope):
-        sentence = f"the prime of {sigma} is not the derivative of its fn"
-        yield Mistake(sentence, factor * inside.prime[l])
+        sigma = inside.params[l].activation
+        words = f"the prime of {sigma} is not the derivative of its fn"
+        yield Mistake(words, factor * inside.prime[l])
     yield Mistake(f"sigma'(z^{n}) is missing", factor)
-    yield Mistake(f"sigma'(a^{n}) {it}", factor * inside.slope_at_a[l])
-    yield Mistake(f"sigma(z^{n}) {it}", factor * a)
     yield Mistake(f"one sigma'(z^{n}) too many", factor * slope**2)
-    yield Mistake(f"1 - a^{n} {it}", factor * (1 - a))
-    yield Mistake(f"tanh's derivative, 1 - a^2, {it}", factor * (1 - a**2))
-    yield Mistake(f"sigmoid's derivative, a (1 - a), {it}", factor * a * (1 - a))
-    yield Mistake(f"relu's derivative, 1 where z > 0, {it}", factor * (z > 0))
-    yield Mistake(f"z^{n} {it}", factor * z)
-    for k, other in enumerate(inside.slope, start=1):
-        if k != n and other.shape == factor.shape:
-            yield Mistake(f"sigma'(z^{k}) {it}", factor * other)
+    others = {
+        f"sigma'(a^{n})": inside.slope_at_a[l],
+        f"sigma(z^{n})": a,
+        f"1 - a^{n}": 1 - a,
+        "tanh's derivative, 1 - a^2,": 1 - a**2,
+        "sigmoid's derivative, a (1 - a),": a * (1 - a),
+        "relu's derivative, 1 where z > 0,": z > 0,
+        f"z^{n}": z,
+        **{f"sigma'(z^{k})": s for k, s in enumerate(inside.slope, 1) if k != n},
+    }
+    for name, value in others.items():
+        if value.shape == factor.shape:
+            yield Mistake(f"{name} in place of sigma'(z^{n})", factor * value)
 
 
-def hidden_errors(
-    inside: Internals, l: int, above: np.ndarray, factor_above: np.ndarray | None
-) -> Iterator[Mistake]:
-    """Mistakes in (BP2), given the error in the layer above.
-
-    `factor_above` is what sigma' multiplies there.
-    """
+def hidden_errors(inside: Internals, l: int, above: Errors) -> Iterator[Mistake]:
+    """Mistakes in (BP2), given the error in the layer above."""
     n, layer, slope = l + 1, inside.params[l + 1], inside.slope[l]
-    carried, a = inside.carried(l + 1, above), inside.a[l + 1]
-    yield from _slopes(inside, l, carried)
-    if factor_above is not None:
-        sentence = f"sigma'(z^{n + 1}) is missing in the error that is carried back"
-        yield Mistake(sentence, inside.carried(l + 1, factor_above) * slope)
+    carry, delta, a = partial(inside.carried, l + 1), above.delta, inside.a[l + 1]
+    yield from _slopes(inside, l, carry(delta))
+    words = f"sigma'(z^{n + 1}) is missing in the error that is carried back"
+    yield Mistake(words, carry(above.factor) * slope)
+    for k, other in enumerate(inside.delta, start=1):
+        if other.shape == delta.shape and k != n + 1:
+            words = f"delta^{k} in place of delta^{n + 1}"
+            yield Mistake(words, carry(other) * slope)
+    if not isinstance(layer, Layer):
+        for words, carried in _of_images(n, carry, layer, delta, a):
+            yield Mistake(words, carried * slope)
+        return
     for k, other in enumerate(inside.params, start=1):
-        if not (isinstance(other, Layer) and isinstance(layer, Layer)):
+        if not isinstance(other, Layer):
             continue
         if other.w.shape[::-1] == layer.w.shape:
             which = "" if k == n + 1 else f", in place of w^{n + 1},"
-            yield Mistake(f"w^{k}{which} is not transposed", above @ other.w.T * slope)
+            yield Mistake(f"w^{k}{which} is not transposed", delta @ other.w.T * slope)
         if other.w.shape == layer.w.shape and k != n + 1:
-            yield Mistake(f"w^{k} in place of w^{n + 1}", above @ other.w * slope)
-    for k, delta in enumerate(inside.delta, start=1):
-        if delta.shape == above.shape and k != n + 1:
-            value = inside.carried(l + 1, delta) * slope
-            yield Mistake(f"delta^{k} in place of delta^{n + 1}", value)
-    if isinstance(layer, Layer):
-        sentence = f"w^{n + 1} is updated, with eta = {{c:.4g}}, before it carries back"
-        update = -np.sum(above**2, axis=1, keepdims=True) * a.reshape(len(a), -1)
-        yield Mistake(sentence, carried * slope, update.reshape(a.shape) * slope)
-    elif getattr(layer, "w", None) is not None:  # a convolution
-        flipped = replace(layer, w=layer.w[..., ::-1, ::-1])
-        value = inside.carried(l + 1, above, flipped) * slope
-        yield Mistake(f"the kernels of w^{n + 1} are turned by 180 degrees", value)
-    elif a.ndim == above.ndim == 4:  # pooling
-        rows, columns = (
-            n // k for n, k in zip(a.shape[2:], above.shape[2:], strict=True)
-        )
-        spread = above.repeat(rows, axis=2).repeat(columns, axis=3)
-        if spread.shape == a.shape:
-            sentence = "the error goes to all of a window, not to its maximum"
-            yield Mistake(sentence, spread * slope)
-            yield Mistake(
-                f"{sentence}, in equal parts", spread * slope / (rows * columns)
-            )
+            words = f"w^{k} in place of w^{n + 1}"
+            yield Mistake(words, carry(delta, other) * slope)
+    words = f"w^{n + 1} is updated, with eta = {{c:.4g}}, before it carries back"
+    update = -np.sum(delta**2, axis=1, keepdims=True) * a.reshape(len(a), -1)
+    yield Mistake(words, carry(delta) * slope, update.reshape(a.shape) * slope)
 
 
-def bias_gradients(inside: Internals, l: int) -> Iterator[Mistake]:
-    """Mistakes in (BP3)."""
-    for k in range(len(inside.delta)):
-        if k != l and (leaves := inside.gradients(k, inside.delta[k])):
-            yield Mistake(f"delta^{k + 1} in place of delta^{l + 1}", leaves[-1])
+def bias_gradients(inside: Internals, l: int, delta: np.ndarray) -> Iterator[Mistake]:
+    """Mistakes in (BP3), given the error of the layer."""
+    for k, other in enumerate(inside.delta):
+        if k != l and (leaves := inside.gradients(k, other)):
+            yield Mistake(f"delta^{k + 1} in place of delta^{l + 1}", leaves[1])
+    if delta.ndim == 4:
+        for words, changed in _changes(delta):
+            yield Mistake(f"delta^{l + 1} {words}", changed.sum(axis=(2, 3)))
+        for axes in ((1, 2), (1, 3)):
+            words = f"delta^{l + 1} is summed over the wrong axes"
+            yield Mistake(words, delta.sum(axis=axes))
 
 
-def weight_gradients(
-    inside: Internals, l: int, delta: np.ndarray, bias: np.ndarray
-) -> Iterator[Mistake]:
-    """Mistakes in (BP4), given the error of the layer and its gradient of the bias."""
+def weight_gradients(inside: Internals, l: int, delta: np.ndarray) -> Iterator[Mistake]:
+    """Mistakes in (BP4), given the error of the layer."""
     n, a = l + 1, inside.a[l]
 
     def of(delta: np.ndarray, a: np.ndarray) -> np.ndarray:
@@ -164,196 +178,250 @@ def weight_gradients(
             if other.shape == a.shape and other is not a:
                 yield Mistake(f"{name}^{k} in place of a^{l}", of(delta, other))
     yield Mistake("the matrix is transposed", expected.swapaxes(-1, -2))
-    if expected.ndim == 5:
-        yield Mistake(
-            "the kernels are turned by 180 degrees", expected[..., ::-1, ::-1]
-        )
     for k, other in enumerate(inside.delta):
         if k != l and other.shape == delta.shape:
             yield Mistake(f"delta^{k + 1} in place of delta^{n}", of(other, a))
         if k != l and (leaves := inside.gradients(k, other)):
-            sentence = f"the gradient of w^{k + 1} in place of that of w^{n}"
-            yield Mistake(sentence, leaves[0])
-    if bias.shape == delta.shape:
-        yield Mistake(f"another delta^{n} than that of b^{n}", of(bias, a))
+            words = f"the gradient of w^{k + 1} in place of that of w^{n}"
+            yield Mistake(words, leaves[0])
+    if delta.ndim < 4:
+        return
+    for words, changed in _changes(delta):
+        yield Mistake(f"delta^{n} {words}", of(changed, a))
+    for words, changed in _changes(a.reshape(len(a), *inside.params[l].shape_in)):
+        yield Mistake(f"a^{l} {words}", of(delta, changed))
+    for words, changed in (*_changes(expected), _exchanged(expected)):
+        yield Mistake(f"it {words}", changed)
 
 
-def whole(
-    examples: Leaves, inside: Internals, problem: Problem
-) -> Iterator[tuple[str, int, str, Leaves, Leaves | None]]:
-    """Mistakes in all arrays: equation, layer (0 for all), and a Mistake of lists."""
-    truth = inside.all_gradients()
+# Images: rows and columns are the last two axes, maps or channels the one before
+
+
+def _of_images(
+    n: int,
+    carry: Callable[..., np.ndarray],
+    layer: Any,
+    delta: np.ndarray,
+    a: np.ndarray,
+) -> Iterator[tuple[str, np.ndarray]]:
+    """What a convolution or a pooling may carry back in place of `carry(delta)`."""
+    right = carry(delta)
+    if isinstance(layer, MaxPool):
+        squares, error = _squares(layer, a), delta[..., None, None]
+        largest = squares == squares.max(axis=(4, 5), keepdims=True)
+        ways = [
+            ("goes to all of a square, not to its maximum", error + 0 * squares),
+            ("goes to each of several maxima", error * largest),
+            *((f"{w} in each square", v) for w, v in _changes(_squares(layer, right))),
+        ]
+        for words, way in ways:
+            yield f"the error {words}", way.swapaxes(3, 4).reshape(a.shape)
+    else:
+        for words, w in (*_changes(layer.w), _exchanged(layer.w)):
+            if w.shape == layer.w.shape:
+                yield f"w^{n + 1} {words}", carry(delta, replace(layer, w=w))
+    for words, changed in _changes(delta):
+        yield f"delta^{n + 1} {words}", carry(changed)
+    for words, changed in _changes(right.reshape(len(a), *layer.shape_in)):
+        yield f"the error that is carried back {words}", changed.reshape(a.shape)
+
+
+def _changes(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
+    """What wrong indices make of images."""
+    yield "is turned by 180 degrees", v[..., ::-1, ::-1]
+    yield "has rows and columns exchanged", v.swapaxes(-1, -2)
+    maps, rows, columns = np.indices(v.shape[-3:])
+    for words, shift in _SHIFTS.items():
+        for i, j in (shift, (-shift[0], -shift[1])):
+            rolled = np.roll(v, (i, j), axis=(-2, -1))
+            kept = (i <= rows) & (rows < i + v.shape[-2])
+            kept &= (j <= columns) & (columns < j + v.shape[-1])
+            yield f"is shifted by one {words}", rolled
+            yield f"is shifted by one {words}", rolled * kept
+    for words, part in _PARTS.items():
+        used = np.zeros(v.shape[-2:])
+        used[part] = 1
+        yield f"is used {words}", v * used
+    if len(maps) > 1 and v.ndim < 6:  # no squares
+        yield "is used in its first map only", v * (maps == 0)
+        yield "is that of the first map in all of them", v[..., :1, :, :] + 0 * v
+        yield "is averaged over the maps", v.mean(axis=-3, keepdims=True) + 0 * v
+
+
+def _exchanged(w: np.ndarray) -> tuple[str, np.ndarray]:
+    return "has maps and channels exchanged", w.swapaxes(-3, -4)
+
+
+def _squares(pool: MaxPool, a: np.ndarray) -> np.ndarray:
+    """The squares of images, as the last two axes."""
+    (maps, rows, columns), size = pool.shape_out, pool.size
+    return a.reshape(len(a), maps, rows, size, columns, size).swapaxes(3, 4)
+
+
+def conventions(
+    pool: MaxPool, a: np.ndarray, delta: np.ndarray
+) -> Iterator[np.ndarray]:
+    """The error at the first, and at the last, of several maxima of a square."""
+    squares = _squares(pool, a)
+    flat = squares.reshape(*delta.shape, -1)
+    for order in (1, -1):
+        largest = flat[..., ::order].argmax(axis=-1)
+        chosen = np.arange(flat.shape[-1]) == largest[..., None]
+        carried = (chosen[..., ::order] * delta[..., None]).reshape(squares.shape)
+        yield carried.swapaxes(3, 4).reshape(a.shape)
+
+
+# All arrays at once
+
+
+def of_all(examples: Leaves, inside: Internals, problem: Problem) -> Iterator[Mistake]:
+    """Mistakes in the gradient of each example, by all arrays."""
+    truth, rows = inside.all_gradients(), range(len(examples[0]))
     largest = max(float(np.abs(leaf).max(initial=0)) for leaf in examples)
-    clipped = [np.clip(leaf, -largest, largest) for leaf in truth]
-    yield "BP1 to BP4", 0, f"the gradient is clipped to {largest:.4g}", clipped, None
-    m = len(examples[0])
+    words = f"the gradient is clipped to {largest:.4g}"
+    yield Mistake(words, [np.clip(leaf, -largest, largest) for leaf in truth])
     norms, actual = (
-        [_norm(leaf[i] for leaf in each) for i in range(m)]
-        for each in (truth, examples)
+        [norm_of(np.concatenate([g[i].ravel() for g in leaves])) for i in rows]
+        for leaves in (truth, examples)
     )
     limit = max(actual)
-    scales = [min(1, limit / norm) if norm else 1.0 for norm in norms]
-    scaled = [
-        np.stack([s * g for s, g in zip(scales, leaf, strict=True)]) for leaf in truth
-    ]
-    words = f"the gradient is clipped to a norm of {limit:.4g}"
-    if m > 1 and sum(s < 1 for s in scales) > 1:
-        yield "BP1 to BP4", 0, words, scaled, None
+    scales = np.minimum(1, limit / np.array([norm or np.inf for norm in norms]))
+    if sum(scales < 1) > 1:
+        words = f"the gradient is clipped to a norm of {limit:.4g}"
+        yield Mistake(words, [(g.T * scales).T for g in truth])
     leaves = jax.tree.leaves(problem.params)
-    for term, of in (("L2", lambda w: w), ("L1", np.sign)):
-        for biases in (False, True):
-            direction = [
-                np.broadcast_to(of(leaf) * float(leaf.ndim > 1 or biases), g.shape)
+    for term, name, of in (("L2", "w", np.positive), ("L1", "sgn(w)", np.sign)):
+        for also, least in (("", 2), (", of biases too,", 1)):
+            added = [
+                np.broadcast_to(of(leaf) * (leaf.ndim >= least), g.shape)
                 for leaf, g in zip(leaves, truth, strict=True)
             ]
-            of_w = "w" if term == "L2" else "sgn(w)"
-            also = ", of biases too," if biases else ""
-            words = f"the {term} term{also} is included: {{c:.4g}} {of_w} is added"
-            yield "BP4", 0, words, truth, direction
-    for layer, words, network in _networks(problem.params):
-        changed = changed_pass(inside, network, problem)
-        if changed is not None:
-            yield "2.3", layer, words, changed, None
+            words = f"the {term} term{also} is included: {{c:.4g}} {name} is added"
+            yield Mistake(words, truth, added, "BP4")
+    for n, words, forward, backward in _networks(problem.params):
+        if changed := _of_network(inside, forward, backward, problem):
+            yield Mistake(words, changed, None, "2.3", n)
 
 
-def _networks(params: Params) -> Iterator[tuple[int, str, Params]]:
-    """The layer, the description and the network of each mistake in (2.3)."""
+def _networks(params: Params) -> Iterator[tuple[int, str, Params, Params]]:
+    """The layer, the words, and the networks forward and back, of mistakes in (2.3)."""
     L = len(params)
+
+    def changed(layers: Any, change: Callable[[Any], Any]) -> Params:
+        return [change(own) if l in layers else own for l, own in enumerate(params, 1)]
+
     for n in range(L + 1):
         name, layers = (n, {n}) if n else ("l", set(range(1, L + 1)))
-
-        def changed(change: Callable[[Any], Any], layers: set[int] = layers) -> Params:
-            pairs = enumerate(params, start=1)
-            return [change(own) if l in layers else own for l, own in pairs]
-
         if any(hasattr(layer, "b") for layer in params):
-            no_bias = changed(
-                lambda own: replace(own, b=0 * own.b) if hasattr(own, "b") else own
+            without = changed(
+                layers,
+                lambda own: replace(own, b=0 * own.b) if hasattr(own, "b") else own,
             )
-            yield n, f"b^{name} is left out of z^{name}", no_bias
+            yield n, f"b^{name} is left out of z^{name}", without, without
         w = getattr(params[n - 1], "w", None) if n else None
-        if w is not None and w.shape[-1] == w.shape[-2]:
-            yield (
-                n,
-                f"w^{n} is transposed",
-                changed(lambda own: replace(own, w=own.w.swapaxes(-1, -2))),
-            )
-        layers = layers - {L}
-        for made_by, sigma in _OTHERS.items() if layers else ():
-            for keep in (False, True):
+        if w is not None:
+            ways = _changes(w) if w.ndim == 4 else [("is transposed", w.T)]
+            for words, other in ways:
+                if other.shape == w.shape:
+                    network = changed(
+                        {n}, lambda own, other=other: replace(own, w=other)
+                    )
+                    yield n, f"w^{n} {words}", network, network
+                    yield n, f"w^{n} {words}", network, params
+        for made_by, sigma in _OTHERS.items() if layers != {L} else ():
+            for own_slope in (False, True):
 
-                def other(own: Any, sigma: Any = sigma, keep: bool = keep) -> Any:
+                def other(own: Any, sigma: Any = sigma, keep: bool = own_slope) -> Any:
                     new = replace(own.activation, fn=sigma.fn) if keep else sigma
                     return replace(own, activation=new)
 
-                yield n, f"a^{name} is made by {made_by}", changed(other, layers)
+                network = changed(layers - {L}, other)
+                yield n, f"a^{name} is made by {made_by}", network, network
 
 
-def changed_pass(inside: Internals, params: Params, problem: Problem) -> Leaves | None:
-    """The gradients of each example of another network; None if it has the same values.
+def _of_network(
+    inside: Internals, forward: Params, backward: Params, problem: Problem
+) -> Leaves | None:
+    """The gradients of each example of other networks; None if the values are equal.
 
-    Its derivatives are those that its activations give as `prime`.
+    The derivatives are those that activations give as `prime`.
     """
     _, x, y, cost = problem
     a, z = [np.asarray(x)], []
-    for layer in params:
+    for layer in forward:
         z.append(weigh(layer, a[-1]))
-        a.append(apply(layer.activation.fn, z[-1]))
+        a.append(by_example(layer.activation.fn, z[-1]))
     if all(map(inside.match, a, inside.a)):
         return None  # only a derivative differs
-    slopes = [
-        apply(layer.activation.prime, v)
-        for layer, v in zip(params[:-1], z, strict=False)
-    ]
-    other = inside._replace(params=params, a=a, z=z)
-    return other.all_gradients(
-        other.backward(error(cost, z[-1], np.asarray(y)), slopes)
-    )
+    pairs = zip(backward[:-1], z, strict=False)
+    slopes = [by_example(layer.activation.prime, v) for layer, v in pairs]
+    other = inside._replace(params=backward, a=a, z=z)
+    delta = error(cost, z[-1], np.asarray(y))
+    return other.all_gradients(other.backward(delta, slopes))
 
 
-def explain(
-    actual: np.ndarray,
-    expected: np.ndarray,
-    mistakes: Iterable[Mistake],
-    inside: Internals,
-) -> str:
-    """The mistake that makes `actual` of what should be `expected`, or nothing."""
-    if not np.isfinite(actual).all():
-        return "nan or infinity"
-    if not actual.any():
-        return "it is zero"
-    made = [m for m in mistakes if np.shape(m.value) == actual.shape]
-    for sentence, value, direction in made:
-        if direction is None and inside.match(actual, value):
-            return sentence
-        if direction is not None and (
-            c := fitted([actual], [value], [direction], inside)
-        ):
-            return sentence.format(c=c)
-    if factor := _factor(actual, expected, inside):
-        return factor_in_words(factor, inside)
-    if (actual == np.round(actual)).all():
-        return "rounded to integers"
-    for sentence, value, direction in made:
-        if direction is None and (factor := _factor(actual, value, inside)):
-            return f"{sentence}, and {factor_in_words(factor, inside)}"
-    wrong = ~np.isclose(actual, expected, rtol=1e-9, atol=1e-12).all(axis=0)
-    if 0 < wrong.sum() <= max(1, wrong.size // 4):
-        places = [", ".join(map(str, place)) for place in np.argwhere(wrong)[:8]]
-        more = f" and {wrong.sum() - 8} more places" if wrong.sum() > 8 else ""
-        return f"wrong only at [{'], ['.join(places)}]{more}"
-    return ""
+def of_the_mean(
+    batch: Leaves, inside: Internals, problem: Problem
+) -> Iterator[Mistake]:
+    """Mistakes that make the gradient of a mini-batch of all examples at once."""
+    params, x, y, cost = problem
+    y = np.asarray(y)
+
+    def means(values: Any) -> Any:
+        return jax.tree.map(lambda v: v.mean(axis=0, keepdims=True), values)
+
+    a, z, delta = means(inside.a), means(inside.z), means(inside.delta)
+    of_means = inside._replace(a=a, z=z)
+
+    def made(values: Internals, deltas: list[np.ndarray]) -> Leaves:
+        return [leaf.mean(axis=0) for leaf in values.all_gradients(deltas)]
+
+    words = "errors and activations are averaged before they are multiplied"
+    yield Mistake(words, made(of_means, delta))
+    at_mean = problem._replace(x=0 * x + means(x), y=0 * y + means(y))  # of one shape
+    at_mean = internals_of(at_mean)
+    words = "the mini-batch is averaged before the forward pass"
+    yield Mistake(words, made(at_mean, at_mean.delta))
+    pairs = zip(params[:-1], z, strict=False)
+    slopes = [by_example(layer.activation.prime, v) for layer, v in pairs]
+    last = [delta[-1], error(cost, z[-1], means(y))]
+    if inside.grad_a is not None:
+        last.append(means(inside.grad_a) * means(inside.slope[-1]))
+    for delta in last:
+        words = "the mini-batch is averaged before the backward pass"
+        yield Mistake(words, made(of_means, of_means.backward(delta, slopes)))
+    for order in _orders(batch, inside, y, cost):
+        mixed = error(cost, inside.z[-1], y[order])
+        words = "examples are mixed up: inputs of one go with targets of another"
+        yield Mistake(words, made(inside, inside.backward(mixed, inside.slope)))
 
 
-def _factor(actual: np.ndarray, value: np.ndarray, inside: Internals) -> float:
-    """The c with which actual = c value; 0 if there is none."""
-    size = float(np.vdot(value, value))
-    factor = float(np.vdot(actual, value)) / size if size else 0.0
-    return factor if inside.match(actual, factor * value) else 0.0
+def _orders(
+    batch: Leaves, inside: Internals, y: np.ndarray, cost: Cost
+) -> Iterator[np.ndarray]:
+    """Orders of the targets in which they may have been taken."""
+    m = len(y)
+    yield from (np.roll(np.arange(m), 1), np.roll(np.arange(m), -1), np.arange(m)[::-1])
+    if m > _MOST_UNKNOWN:
+        return
+
+    # Every input with every target: the gradient is a mean of m of these m^2.
+    def every(values: list[np.ndarray]) -> list[np.ndarray]:
+        return [value.repeat(m, axis=0) for value in values]
+
+    pairs = inside._replace(a=every(inside.a), slope=every(inside.slope))
+    errors = error(cost, inside.z[-1].repeat(m, axis=0), np.tile(y, (m, 1)))
+    each = pairs.all_gradients(pairs.backward(errors, pairs.slope))
+    yield shares(batch, each)[0].reshape(m, m).argmax(axis=1)
 
 
-def fitted(
-    actual: Leaves, value: Leaves, direction: Leaves, inside: Internals
-) -> float:
-    """The c with which actual = value + c direction in all arrays; 0 for none."""
-    pairs = list(zip(actual, value, direction, strict=True))
-    size = sum(float(np.vdot(d, d)) for *_, d in pairs)
-    if not 0 < size < math.inf:
-        return 0.0
-    c = sum(float(np.vdot(d, g - v)) for g, v, d in pairs) / size
-    return c if all(inside.match(g, v + c * d) for g, v, d in pairs) else 0.0
-
-
-def factor_in_words(factor: float, inside: Internals) -> str:
-    """How many times too large, and what has such a factor in this network."""
-    n = inside.a[-1][0].size
-    known = {
-        2.0: "the cost without its 1/2",
-        1 / n: f"a mean over the {n} outputs, not a sum",
-        2 / n: f"a mean of squares over the {n} outputs, as PyTorch's MSELoss",
-        1 / math.log(2): "log base 2",
-        1 / math.log(10): "log base 10",
-    }
-    if abs(factor + 1) < 1e-6:
-        return "the sign is wrong"
-    words = next(
-        (w for f, w in known.items() if n > 1 and abs(factor / f - 1) < 1e-9), ""
-    )
-    return f"{factor:.10g} times what it should be" + (f": {words}" if words else "")
-
-
-def _norm(leaves: Iterable[np.ndarray]) -> float:
-    return norm_of(np.array([norm_of(leaf) for leaf in leaves]))
-
-
-@partial(jax.jit, static_argnames="function")
-def _applied(function: Any, z: Any) -> Any:
-    return jax.vmap(function)(z)
-
-
-def apply(function: Any, z: np.ndarray) -> np.ndarray:
-    """The values of a function of each example."""
-    return np.asarray(_applied(function, z))
+def shares(batch: Leaves, examples: Leaves) -> tuple[np.ndarray, float]:
+    """The weights with which the examples make the batch, and the relative error."""
+    basis = np.concatenate([g.reshape(len(g), -1) for g in examples], axis=1).T
+    actual = np.concatenate([g.ravel() for g in batch])
+    found = np.linalg.lstsq(basis, actual, rcond=None)[0]
+    error = np.linalg.norm(basis @ found - actual) / np.linalg.norm(actual)
+    return found, float(error)
 
 
 def error(cost: Cost, z: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -7,7 +7,9 @@ import numpy as np
 
 from jaxnet.compare.comparison import Comparison
 from jaxnet.compare.diagnosis import Equation
+from jaxnet.compare.edge_points import Edge
 from jaxnet.compare.examination import Examination
+from jaxnet.compare.timing import Timing
 
 FORMULAS = {
     "BP1": "delta^L = grad_a C . sigma'(z^L)",
@@ -46,30 +48,26 @@ def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
         yield f"{when}, the network is not finite: not compared."
     yield ""
     yield "Equation by equation, at each example: relative error in float64"
-    for equation in found.equations:
-        if equation.name == "call":
-            yield f"  {equation}"
-            continue
-        formula = FORMULAS.get(equation.name, "")
-        where = f"layer {equation.layer}" if equation.layer else "all"
-        verdict = "holds" if equation.holds else f"BROKEN {equation.mistake}"
-        error = _error(equation.relative_error, equation.holds)
-        line = f"  {equation.name:<4}{where:<9}{formula:<48}{error:>8}  {verdict}"
-        yield line.rstrip()
-    yield from _opinions(found, candidate, reference)
+    yield from map(_equation, found.equations)
+    if found.curve is not None:
+        yield ""
+        yield "Third opinion: differences of the cost in random directions, at steps h"
+        for name, numbers in found.curve._asdict().items():
+            head = "h" if name == "steps" else name
+            yield f"  {head:<8}{_row(numbers, '7.0e')}"
+    for opinion in found.opinions:
+        yield (
+            f"  {opinion.name:<4} relative error from central differences: {candidate} "
+            f"{opinion.from_candidate:.1e}, {reference} {opinion.from_reference:.1e}"
+        )
     for required, title in _EDGES.items():
-        edges = [edge for edge in found.edges if edge.required == required]
-        if edges:
-            yield ""
-            yield title
-        for edge in edges:
-            verdict = "agrees" if edge.agrees else "DIFFERS"
-            verdict = f"agrees, {edge.note}" if edge.agrees and edge.note else verdict
-            verdict = edge.note if not edge.agrees and edge.note else verdict
-            known = np.isfinite(edge.tolerance)
-            error = _error(edge.relative_error, edge.agrees) if known else ""
-            yield f"  {edge.name:<34}{error:>8}  {verdict}"
-    yield from _timings(found)
+        if edges := [edge for edge in found.edges if edge.required == required]:
+            yield from ("", title, *map(_edge, edges))
+    yield ""
+    yield "Cost of a call in float32: measured, counted by XLA, and by hand"
+    heads = f"{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"
+    yield f"  {'':<22}{heads}"
+    yield from map(_timing, found.timings)
     yield ""
     yield from verdict_lines(found, candidate, reference)
 
@@ -78,7 +76,7 @@ def form_in_words(found: Examination) -> str:
     """The form that was recognised, and the precision if it is not float64."""
     words = found.form or "layers"
     if found.precision != "float64":
-        eps = float(np.finfo(found.precision).eps)
+        eps = np.finfo(found.precision).eps
         words += (
             f". Computed in {found.precision}: differences of {eps:.0e} are rounding"
         )
@@ -96,22 +94,18 @@ def verdict_lines(found: Examination, candidate: str, reference: str) -> Iterato
         yield from (f"{e.name}: {e.note}." for e in found.edges if e.agrees and e.note)
         return
     yield f"{candidate} differs from {reference}."
-    wrong = [edge for edge in found.edges if edge.required and not edge.agrees]
     stages = [stage for stage in found.stages if not stage.comparison.agrees]
-    at_the_network = any(not equation.holds for equation in found.equations)
-    if not at_the_network and wrong and not stages:
-        names = ", ".join(edge.name for edge in wrong)
+    if found.wrong_edges and not stages and all(row.holds for row in found.equations):
+        names = ", ".join(edge.name for edge in found.wrong_edges)
         yield f"It agrees at the network as it is, but not at: {names}."
     if found.place:
         yield f"At {found.place}:"
     yield from map(sentence, found.broken)
     if not found.broken:
-        where = dict.fromkeys(
-            f"{s.comparison.dtype}, {training(s.epochs)}" for s in stages
-        )
-        if where:
-            yield f"All equations hold in float64, untrained; not: {'; '.join(where)}."
-        yield from dict.fromkeys(edge.note for edge in wrong if edge.note)
+        where = (f"{s.comparison.dtype}, {training(s.epochs)}" for s in stages)
+        if names := "; ".join(dict.fromkeys(where)):
+            yield f"All equations hold in float64, untrained; not: {names}."
+        yield from dict.fromkeys(e.note for e in found.wrong_edges if e.note)
 
 
 def sentence(equation: Equation) -> str:
@@ -143,19 +137,23 @@ def _leaves(comparison: Comparison) -> Iterator[str]:
     )
 
 
-def _opinions(found: Examination, candidate: str, reference: str) -> Iterator[str]:
-    if found.curve is None:
-        return
-    yield ""
-    yield "Third opinion: differences of the cost in random directions, at steps h"
-    for name, numbers in found.curve._asdict().items():
-        head = "h" if name == "steps" else name
-        yield f"  {head:<8}{_row(numbers, '7.0e')}"
-    for opinion in found.opinions:
-        yield (
-            f"  {opinion.name:<4} relative error from central differences: {candidate} "
-            f"{opinion.from_candidate:.1e}, {reference} {opinion.from_reference:.1e}"
-        )
+def _equation(equation: Equation) -> str:
+    name, layer, relative_error, holds, mistake = equation
+    if name == "call":
+        return f"  {equation}"
+    where, error = f"layer {layer}" if layer else "all", _error(relative_error, holds)
+    verdict = "holds" if holds else f"BROKEN {mistake}"
+    line = f"  {name:<4}{where:<9}{FORMULAS.get(name, ''):<48}{error:>8}  {verdict}"
+    return line.rstrip()
+
+
+def _edge(edge: Edge) -> str:
+    error = _error(edge.relative_error, edge.agrees)
+    if edge.agrees:
+        verdict = ", ".join(filter(None, ["agrees", edge.note]))
+    else:
+        verdict = edge.note or "DIFFERS"
+    return f"  {edge.name:<34}{error if edge.tolerance < 1 else '':>8}  {verdict}"
 
 
 def _error(relative_error: float, agrees: bool) -> str:
@@ -169,19 +167,14 @@ def _row(numbers: Iterable[float], form: str) -> str:
     return "".join(f"{number:>{form}}" for number in numbers)
 
 
-def _timings(found: Examination) -> Iterator[str]:
-    yield ""
-    yield "Cost of a call in float32: measured, counted by XLA, and by hand"
-    heads = f"{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"
-    yield f"  {'':<22}{heads}"
-    for timing in found.timings:
-        seconds = timing.compile_seconds
-        compiling = "no" if seconds is None else f"{seconds:.2f} s"
-        flops, moved = (
-            "" if count is None else f"{count / 1e6:.2f}"
-            for count in (timing.flops, timing.bytes)
-        )
-        yield (
-            f"  {timing.method:<22}{compiling:>10}{1e6 * timing.seconds:>8.0f} us"
-            f"{flops:>9}{timing.analytic_flops / 1e6:>9.2f}{moved:>8}"
-        )
+def _timing(timing: Timing) -> str:
+    compiling = timing.compile_seconds
+    compiled = "no" if compiling is None else f"{compiling:.2f} s"
+    flops, moved = (
+        "" if count is None else f"{count / 1e6:.2f}"
+        for count in (timing.flops, timing.bytes)
+    )
+    return (
+        f"  {timing.method:<22}{compiled:>10}{1e6 * timing.seconds:>8.0f} us"
+        f"{flops:>9}{timing.analytic_flops / 1e6:>9.2f}{moved:>8}"
+    )

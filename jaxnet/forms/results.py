@@ -2,7 +2,6 @@
 
 import math
 import re
-from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,6 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from jaxnet.layers import Params
+
+_KEYS = {  # of dictionaries: fc1.weight, W1, dW1, nabla_w1, ...
+    "w": re.compile("weight|^((d|grad|nabla|delta)_?)?w", re.IGNORECASE),
+    "b": re.compile("bias|^((d|grad|nabla|delta)_?)?b", re.IGNORECASE),
+}
 
 
 class ShapeError(ValueError):
@@ -39,94 +43,14 @@ def read(result: Any, params: Params) -> tuple[Params, str]:
     shapes = [jnp.shape(leaf) for _, leaf in named]
     extra = ""
     if isinstance(result, tuple) and len(result) == 2:
-        scalar = [np.ndim(_array(part)) == 0 for part in result if _is_array(part)]
-        if scalar == [True]:  # the cost, before or after the gradient
-            result = result[1] if _is_array(result[0]) else result[0]
-            extra = ", with the cost"
-    arrays, form = _in_order(result, names, shapes)
-    arrays = [_array(array) for array in arrays]
-    _check_kinds(arrays, names)
-    if isinstance(result, dict) and _shapes(arrays) != shapes:
-        turned = [a.T if a.ndim == 2 else a for a in arrays]
-        if _shapes(turned) == shapes:
-            arrays, form = turned, form + ", weights as (in, out)"
-    for i, (array, name, shape) in enumerate(zip(arrays, names, shapes, strict=True)):
-        if array.shape == (*shape, 1) or array.shape == (1, *shape):
-            arrays[i] = array.reshape(shape)
-            extra = (
-                ", biases as columns" if array.shape[-1] == 1 else ", biases as rows"
-            )
-        elif array.shape != shape:
-            hint = " Transposed?" if array.shape == shape[::-1] else ""
-            if len(array.shape) > len(shape) and array.shape[1:] == shape:
-                hint = " Is the sum over the examples missing?"
-            raise ShapeError(
-                f"Expected {name} of shape {shape}, got {array.shape}.{hint}"
-            )
-    return jax.tree.unflatten(tree, arrays), form + extra
-
-
-def _in_order(
-    result: Any, names: list[str], shapes: list[tuple[int, ...]]
-) -> tuple[list[Any], str]:
-    """The arrays in the order w^1, b^1, w^2, ..., and the form."""
+        dims = [np.ndim(_array(part)) if _is_array(part) else None for part in result]
+        if dims in ([0, None], [None, 0]):  # the cost, before or after the gradient
+            result, extra = result[dims.index(None)], ", with the cost"
     if isinstance(result, dict):
-        return _by_name(result, names), "a dictionary"
-    pairs = all(isinstance(part, tuple | list) for part in _items(result))
-    orders = [(_leaves(result), "pairs (w, b)" if pairs else "layers")]
-    if len(parts := [_items(part) for part in _items(result)]) == 2:
-        for b, w, form in ((0, 1, "(nabla_b, nabla_w)"), (1, 0, "(nabla_w, nabla_b)")):
-            biases, weights = iter(parts[b]), iter(parts[w])
-            arrays = [next(biases if n[0] == "b" else weights, None) for n in names]
-            left = [*biases, *weights]
-            if len(arrays) > 2 and not left and all(a is not None for a in arrays):
-                orders.append((arrays, f"two lists {form}"))
-    sizes = [math.prod(shape) for shape in shapes]
-
-    def fitting(order: tuple[list[Any], str]) -> int:
-        each = zip(order[0], sizes, strict=False)
-        return sum(_is_array(a) and np.size(_array(a)) == size for a, size in each)
-
-    arrays, form = max(orders, key=fitting)
-    if len(arrays) != len(names):
-        raise ShapeError(
-            f"Expected a gradient of {len(names)} arrays, {', '.join(names)}, got "
-            f"{len(arrays)}."
-        )
-    return arrays, form
-
-
-def _leaves(result: Any) -> list[Any]:
-    return jax.tree.leaves(result, is_leaf=lambda leaf: leaf is None)
-
-
-def _by_name(result: dict[Any, Any], names: list[str]) -> list[Any]:
-    """The entries W1, dW1, nabla_w1, fc1.weight, ... in the order of their numbers."""
-    found: dict[str, list[tuple[int, Any]]] = {"w": [], "b": []}
-    for key, value in result.items():
-        numbers = re.findall(r"\d+", str(key)) or ["0"]
-        words = re.sub(r"^(d|grad|nabla|delta)_?(?=[wWbB])|\d", "", str(key)).lower()
-        kind = "w" if words.startswith("w") or "weight" in words else "b"
-        if words[:1] in ("w", "b") or re.search("weight|bias", words):
-            found[kind].append((int(numbers[-1]), value))
-    order = {
-        kind: [v for _, v in sorted(e, key=lambda e: e[0])] for kind, e in found.items()
-    }
-    wanted = {
-        kind: [n for n in names if n.startswith("b^") == (kind == "b")] for kind in "wb"
-    }
-    for kind, expected in wanted.items():
-        if len(order[kind]) != len(expected):
-            raise ShapeError(
-                f"Expected a dictionary of {', '.join(names)}, with names such as W1 "
-                f"and b1, got {', '.join(map(str, result)) or 'an empty one'}."
-            )
-    arrays = {n: a for k in "wb" for n, a in zip(wanted[k], order[k], strict=True)}
-    return [arrays[name] for name in names]
-
-
-def _check_kinds(arrays: Sequence[Any], names: list[str]) -> None:
-    for array, name in zip(arrays, names, strict=True):
+        arrays, form = _by_name(result, names), "a dictionary"
+    else:
+        arrays, form = _in_order(result, names, shapes)
+    for name, array in zip(names, arrays, strict=True):
         if array is None:
             raise ShapeError(f"Expected an array {name}, got {name} = None.")
         if not jnp.issubdtype(array.dtype, jnp.floating):
@@ -137,6 +61,82 @@ def _check_kinds(arrays: Sequence[Any], names: list[str]) -> None:
                 f"Expected {name} of real floating-point numbers, got {array.dtype}."
                 f"{hint}"
             )
+    if isinstance(result, dict) and [a.shape for a in arrays] != shapes:
+        turned = [a.T if a.ndim == 2 else a for a in arrays]
+        if [a.shape for a in turned] == shapes:
+            arrays, form = turned, form + ", weights as (in, out)"
+    for i, (array, name, shape) in enumerate(zip(arrays, names, shapes, strict=True)):
+        if array.shape in ((*shape, 1), (1, *shape)):
+            arrays[i] = array.reshape(shape)
+            kind = "columns" if array.shape[-1] == 1 else "rows"
+            extra = f", biases as {kind}"
+        elif array.shape != shape:
+            hint = " Transposed?" if array.shape == shape[::-1] else ""
+            if array.shape[1:] == shape:
+                hint = " Is the sum over the examples missing?"
+            raise ShapeError(
+                f"Expected {name} of shape {shape}, got {array.shape}.{hint}"
+            )
+    return jax.tree.unflatten(tree, arrays), form + extra
+
+
+def _in_order(
+    result: Any, names: list[str], shapes: list[tuple[int, ...]]
+) -> tuple[list[Any], str]:
+    """The arrays in the order of the names, and the form."""
+    arrays = _flat(result)
+    if len(arrays) != len(names):
+        raise ShapeError(
+            f"Expected a gradient of {len(names)} arrays, {', '.join(names)}, got "
+            f"{len(arrays)}."
+        )
+    pairs = all(isinstance(part, tuple | list) for part in result)
+    places = list(range(len(names)))
+    orders = [("pairs (w, b)" if pairs else "layers", places)]
+    if len(result) == 2 and len(names) > 2:  # lists of the biases and of the weights
+        is_bias = [name[0] == "b" for name in names]
+        for first, form in (
+            (True, "(nabla_b, nabla_w)"),
+            (False, "(nabla_w, nabla_b)"),
+        ):
+            order = sorted(places, key=lambda i, first=first: is_bias[i] != first)
+            orders.append((f"two lists {form}", order))
+
+    def fitting(order: tuple[str, list[int]]) -> int:
+        pairs = zip(order[1], arrays, strict=True)
+        return sum(np.size(array) == math.prod(shapes[i]) for i, array in pairs)
+
+    form, order = max(orders, key=fitting)
+    return [arrays[order.index(i)] for i in places], form
+
+
+def _by_name(result: dict[Any, Any], names: list[str]) -> list[Any]:
+    """The entries W1, dW1, nabla_w1, fc1.weight, ... in the order of their numbers."""
+    found: dict[str, list[tuple[int, int, Any]]] = {"w": [], "b": []}
+    for i, (key, value) in enumerate(result.items()):
+        number = int((re.findall(r"\d+", str(key)) or ["0"])[-1])
+        kinds = [kind for kind, pattern in _KEYS.items() if pattern.search(str(key))]
+        if kinds:
+            found[kinds[0]].append((number, i, _array(value)))
+    arrays = {}
+    for kind, entries in found.items():
+        wanted = [name for name in names if name[0] == kind]
+        if len(entries) != len(wanted):
+            raise ShapeError(
+                f"Expected a dictionary of {', '.join(names)}, with names such as W1 "
+                f"and b1, got {', '.join(map(str, result)) or 'an empty one'}."
+            )
+        ordered = sorted(entries, key=lambda entry: entry[:2])
+        arrays |= dict(zip(wanted, (array for *_, array in ordered), strict=True))
+    return [arrays[name] for name in names]
+
+
+def _flat(result: Any) -> list[Any]:
+    """All arrays in nested lists, layers, or arrays of objects as NumPy makes them."""
+    if isinstance(result, list | tuple) or getattr(result, "dtype", "") == "O":
+        return [array for part in result for array in _flat(part)]
+    leaves = jax.tree.leaves(result, is_leaf=lambda leaf: leaf is None)
+    return [_array(leaf) for leaf in leaves]
 
 
 def _array(value: Any) -> Any:
@@ -145,24 +145,8 @@ def _array(value: Any) -> Any:
         return value
     if hasattr(value, "detach"):
         value = value.detach().cpu().numpy()
-    try:
-        return np.asarray(value)
-    except ValueError:
-        raise ShapeError(
-            "Expected arrays, got nested lists of several lengths."
-        ) from None
+    return np.asarray(value)
 
 
 def _is_array(value: Any) -> bool:
     return np.isscalar(value) or hasattr(value, "shape")
-
-
-def _items(value: Any) -> list[Any]:
-    """The items of a list of arrays, or of an array of objects as NumPy makes them."""
-    kind = getattr(getattr(value, "dtype", None), "kind", "")
-    lists = isinstance(value, list | tuple) or kind == "O"
-    return list(value) if lists else []
-
-
-def _shapes(arrays: Sequence[Any]) -> list[tuple[int, ...]]:
-    return [a.shape for a in arrays]
