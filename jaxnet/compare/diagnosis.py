@@ -6,6 +6,7 @@ from the layer above, and a mistake is reported where it is made, not where it i
 passed on. What is right for each example alone is then checked for the mini-batch.
 """
 
+import itertools
 import math
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -20,9 +21,9 @@ from jaxnet.compare.candidate import Candidate, CandidateError
 from jaxnet.compare.comparison import tolerance_for
 from jaxnet.compare.internals import Internals, Leaves, Problem, internals
 from jaxnet.compare.measures import norm_of, relative_error
-from jaxnet.compare.mistakes import Errors, Mistake
+from jaxnet.compare.mistakes import Mistake
 from jaxnet.costs import Cost, quadratic
-from jaxnet.layers import MaxPool, Params
+from jaxnet.layers import Params
 
 _MIXED = "it is not a weighted mean of what it is for each example alone"
 _SINGLE = 1e-9, 1e-5  # between which a relative error may be due to float32
@@ -86,8 +87,8 @@ def equations(candidate: Candidate, problem: Problem) -> list[Equation]:
     broken, BP3 and BP4 are checked with the candidate's own errors.
     """
     params, x, y, cost = problem
-    inside = internals(problem)
     batch = jax.tree.leaves(candidate(*problem))
+    inside = internals(problem).as_pooled(batch)
     try:
         rows = zip(x[:, None], y[:, None], strict=True)
         each = [jax.tree.leaves(candidate(params, *row, cost)) for row in rows]
@@ -169,7 +170,8 @@ def _rows(
             if _representable(examples, dtype):
                 return [Equation(_ALL, 0, error, False, f"computed in {name}")]
         likely = mistakes.of_all(examples, inside, problem)
-        if found := explain(examples, truth, likely, inside):
+        found = explain(examples, truth, likely, inside, "{:.6g} times".format)
+        if found.words:
             name = found.equation or _ALL
             return [Equation(name, found.layer, error, False, found.words)]
     if _finite(examples):
@@ -192,99 +194,76 @@ def _layers(examples: Leaves, inside: Internals, problem: Problem) -> list[Equat
     A layer without parameters, as pooling, does not show its errors: each mistake that
     may have been made there is followed to the next layer that does.
     """
-    rows, left = [], list(examples)
-    possible: list[Errors] = []
-    for l in reversed(range(len(inside.params))):
-        above, layer = possible, inside.params[l]
-        count = len(jax.tree.leaves(layer))
+    rows, left, earlier = [], list(examples), []
+    last = len(inside.params) - 1
+    name, errors, factor = "BP1", inside.delta[last], inside.grad_a
+    likely = mistakes.output_errors(inside, problem)
+    for l in range(last, -1, -1):
+        if l < last:
+            name, slope, carry = "BP2", inside.slope[l], partial(inside.carried, l + 1)
+            likely = mistakes.hidden_errors(inside, l, errors, factor)
+            earlier = [m._replace(value=carry(m.value) * slope) for m in earlier]
+            factor = carry(errors)
+            errors = factor * slope
+        count = len(jax.tree.leaves(inside.params[l]))
         leaves, left = left[len(left) - count :], left[: len(left) - count]
-        if l == len(inside.params) - 1:
-            name, grad_a = "BP1", inside.grad_a
-            possible = [
-                Errors(inside.delta[l], inside.delta[l] if grad_a is None else grad_a)
-            ]
-            likely = mistakes.output_errors(inside, problem)
-        else:
-            name, possible = (
-                "BP2",
-                [
-                    Errors(carried * inside.slope[l], carried, each.broken)
-                    for each in above
-                    for carried in _carried(inside, l + 1, each.delta)
-                ],
-            )
-            likely = mistakes.hidden_errors(inside, l, above[0])
-        right = possible[0]
         if leaves:
-            found, chosen = _layer(name, l, leaves, possible, likely, inside)
-            rows += found
-            possible = [chosen]
+            found, errors = _layer(
+                name, l, leaves, errors, itertools.chain(earlier, likely), inside
+            )
+            rows, earlier = rows + found, []
             continue
         for m in likely:
-            if m.direction is None and np.shape(m.value) == right.delta.shape:
-                error = relative_error(m.value, right.delta)
-                row = Equation(name, l + 1, error, False, m.words)
-                possible.append(Errors(m.value, right.factor, (row,)))
+            same = np.shape(m.value) == errors.shape
+            if m.direction is None and same and not inside.match(m.value, errors):
+                earlier.append(m._replace(equation=name, layer=l + 1))
     return rows
-
-
-def _carried(inside: Internals, l: int, delta: np.ndarray) -> list[np.ndarray]:
-    """The right errors at the inputs of a layer, by each convention at equal maxima."""
-    found, layer = [inside.carried(l, delta)], inside.params[l]
-    if isinstance(layer, MaxPool):
-        others = mistakes.conventions(layer, inside.a[l], delta)
-        found += [other for other in others if not np.array_equal(other, found[0])]
-    return found
 
 
 def _layer(
     name: str,
     l: int,
     leaves: Leaves,
-    possible: list[Errors],
+    right: np.ndarray,
     likely: Iterable[Mistake],
     inside: Internals,
-) -> tuple[list[Equation], Errors]:
+) -> tuple[list[Equation], np.ndarray]:
     """The equations of a layer with parameters, and the errors that it was made of."""
     n, made, rounding = l + 1, partial(inside.gradients, l), inside.rounding(l)
-    in_words = partial(factor_in_words, inside, l)
-    right, (w, b) = possible[0], leaves
-
-    def rows(delta: np.ndarray, words: str | None = None) -> list[Equation]:
-        errors = list(map(relative_error, leaves, made(delta)))
-        error = min(errors) if words is None else relative_error(delta, right.delta)
-        return [
-            Equation(name, n, error, words is None, words or ""),
-            Equation("BP3", n, errors[1], True),
-            Equation("BP4", n, errors[0], True),
-        ]
-
-    for each in possible:
-        if all(map(inside.match, leaves, made(each.delta), rounding)):
-            return [*each.broken, *rows(each.delta)], each
-    dense = b.shape == right.delta.shape
-    if dense and inside.match(w, made(b)[0]):  # so their common error is what is wrong
-        found = explain([b], right.delta, likely, inside, in_words=in_words)
-        words = found.words if found else _in_words(b, right.delta)
-        return rows(b, words), right._replace(delta=b)
-    if not dense:
-        found = explain(leaves, right.delta, likely, inside, made, in_words)
-        if found:
-            return rows(found.value, found.words), right._replace(delta=found.value)
-    alone = [Equation(name, n, math.nan, True)]
-    for equation, i, gradients in (
-        ("BP3", 1, mistakes.bias_gradients),
-        ("BP4", 0, mistakes.weight_gradients),
-    ):
-        leaf, expected, words = leaves[i], made(right.delta)[i], ""
-        holds = inside.match(leaf, expected, rounding[i])
-        if not holds:
-            ones = gradients(inside, l, right.delta)
-            found = explain([leaf], expected, ones, inside, in_words=in_words)
-            words = found.words if found else _in_words(leaf, expected)
-        error = relative_error(leaf, expected)
-        alone.append(Equation(equation, n, error, holds, words))
-    return alone, right
+    say = partial(_factor_in_words, inside, l)
+    found, (w, b), expected = Mistake("", right), leaves, made(right)
+    exact = all(map(inside.match, leaves, expected, rounding))
+    dense = b.shape == right.shape
+    common = dense and inside.match(w, made(b)[0])  # so their errors are what is wrong
+    if not exact and common:
+        found = explain([b], right, likely, inside, say(name))
+        found = found._replace(words=found.words or _in_words(b, right), value=b)
+    elif not exact and not dense:
+        found = explain(leaves, right, likely, inside, say(name), made)
+    if not (exact or common or found.words):
+        rows = [Equation(name, n, math.nan, True)]
+        for equation, i, gradients in (
+            ("BP3", 1, mistakes.bias_gradients),
+            ("BP4", 0, mistakes.weight_gradients),
+        ):
+            words, error = "", relative_error(leaves[i], expected[i])
+            holds = inside.match(leaves[i], expected[i], rounding[i])
+            if not holds:
+                ones = gradients(inside, l, right)
+                words = explain(
+                    [leaves[i]], expected[i], ones, inside, say(equation)
+                ).words or _in_words(leaves[i], expected[i])
+            rows.append(Equation(equation, n, error, holds, words))
+        return rows, right
+    errors = list(map(relative_error, leaves, made(found.value)))
+    rows = [Equation("BP3", n, errors[1], True), Equation("BP4", n, errors[0], True)]
+    if exact or found.layer:
+        rows.insert(0, Equation(name, n, min(errors), True))
+    if not exact:
+        name, n = found.equation or name, found.layer or n
+        error = relative_error(found.value, right)
+        rows.insert(0, Equation(name, n, error, False, found.words))
+    return rows, found.value
 
 
 def _mean(
@@ -296,35 +275,29 @@ def _mean(
 ) -> list[Equation]:
     """The mean over the mini-batch (2.4), or the BP3 and BP4 where alone it breaks."""
     m, rows, means = len(problem.x), [], [leaf.mean(axis=0) for leaf in examples]
-    in_words = partial(_share_in_words, m)
+    say = partial(_share_in_words, m)
     named = jax.tree_util.tree_leaves_with_path(inside.params)
     for (path, _), actual, mean, rounding in zip(
         named, batch, means, roundings, strict=True
     ):
         holds = inside.match(actual, mean, rounding.mean(axis=0))
-        found = (
-            None if holds else explain([actual], mean, (), inside, in_words=in_words)
-        )
-        name, words = (
-            "BP3" if path[1].name == "b" else "BP4",
-            found.words if found else "",
-        )
-        error = relative_error(actual, mean)
-        rows.append(Equation(name, path[0].idx + 1, error, holds, words))
+        words = "" if holds else explain([actual], mean, (), inside, say).words
+        where = "BP3" if path[1].name == "b" else "BP4", path[0].idx + 1
+        rows.append(Equation(*where, relative_error(actual, mean), holds, words))
     overall = Equation("2.4", 0, max(row.relative_error for row in rows), rows[0].holds)
     kinds = {(row.holds, row.mistake) for row in rows}
     if len(kinds) == 1 and (rows[0].holds or rows[0].mistake):
         return [overall._replace(mistake=rows[0].mistake)]
     likely = mistakes.of_the_mean(batch, inside, problem)
-    found = explain(batch, means, likely, inside, in_words=in_words)
-    words = found.words if found else ""
+    words = explain(batch, means, likely, inside, say).words
     if not words and sum(leaf.size for leaf in batch) > 2 * m and _finite(batch):
         shares, error = mistakes.shares(batch, examples)
         words = _weights(shares) if error <= 1e3 * inside.tolerance else ""
     if words or len(kinds) == 1:
         return [overall._replace(holds=False, mistake=words or _MIXED)]
-    wrong = [row for row in rows if not row.holds]
-    return [row if row.mistake else row._replace(mistake=_MIXED) for row in wrong]
+    return [
+        row._replace(mistake=row.mistake or _MIXED) for row in rows if not row.holds
+    ]
 
 
 def explain(
@@ -332,13 +305,13 @@ def explain(
     right: Any,
     likely: Iterable[Mistake],
     inside: Internals,
+    say: Callable[[float], str],
     make: Callable[[Any], Leaves] | None = None,
-    in_words: Callable[[float], str] = "{:.6g} times".format,
-) -> Mistake | None:
-    """The mistake that results in `actual` where `right` should, or None.
+) -> Mistake:
+    """The mistake that results in `actual` in place of `right`; without words if none.
 
     Both are arrays or lists of arrays, or errors of which `make` makes the arrays;
-    `in_words` names a factor.
+    `say` puts a factor in words.
     """
 
     def made(value: Any) -> Leaves:
@@ -359,13 +332,11 @@ def explain(
         elif c := inside.factor(actual, made(m.value)):
             if abs(c - 1) <= inside.tolerance:
                 return m
-            scaled.append((c, m))
+            value = jax.tree.map(lambda v, c=c: c * v, m.value)
+            scaled.append(m._replace(words=f"{m.words}, and {say(c)}", value=value))
     if c := inside.factor(actual, made(right)):
-        return Mistake(in_words(c), jax.tree.map(lambda v: c * v, right))
-    for c, m in scaled:
-        value = jax.tree.map(lambda v, c=c: c * v, m.value)
-        return m._replace(words=f"{m.words}, and {in_words(c)}", value=value)
-    return None
+        return Mistake(say(c), jax.tree.map(lambda v: c * v, right))
+    return scaled[0] if scaled else Mistake("", right)
 
 
 def _in_words(actual: np.ndarray, right: np.ndarray) -> str:
@@ -380,21 +351,28 @@ def _in_words(actual: np.ndarray, right: np.ndarray) -> str:
     return f"wrong only at [{'], ['.join(places)}]{more}"
 
 
-def factor_in_words(inside: Internals, l: int, factor: float) -> str:
-    """How many times too large, and what has such a factor in this network."""
-    if abs(factor + 1) < 1e-6:
-        return "the sign is wrong"
+def _factor_in_words(inside: Internals, l: int, name: str) -> Callable[[float], str]:
+    """How many times too large, and what has such a factor in this equation."""
     n, places = inside.a[-1][0].size, math.prod(inside.delta[l].shape[2:])
     known = {
-        2.0: "the cost without its 1/2",
-        1 / n: f"a mean over the {n} outputs, not a sum",
-        2 / n: f"a mean of squares over the {n} outputs, as PyTorch's MSELoss",
-        1 / math.log(2): "log base 2",
-        1 / math.log(10): "log base 10",
-        1 / places: f"a mean over the {places} places, not a sum",
-    }
-    words = [w for f, w in known.items() if f != 1 and abs(factor / f - 1) < 1e-9]
-    return ": ".join([f"{factor:.10g} times what it should be", *words[:1]])
+        "BP1": {
+            2.0: "the cost without its 1/2",
+            1 / n: f"a mean over the {n} outputs, not a sum",
+            2 / n: f"a mean of squares over the {n} outputs, as PyTorch's MSELoss",
+            1 / math.log(2): "log base 2",
+            1 / math.log(10): "log base 10",
+        },
+        "BP3": {1 / places: f"a mean over the {places} places, not a sum"},
+        "BP4": {1 / places: f"a mean over the {places} places, not a sum"},
+    }.get(name, {})
+
+    def say(factor: float) -> str:
+        if abs(factor + 1) < 1e-6:
+            return "the sign is wrong"
+        words = [w for f, w in known.items() if f != 1 and abs(factor / f - 1) < 1e-9]
+        return ": ".join([f"{factor:.10g} times what it should be", *words[:1]])
+
+    return say
 
 
 def _share_in_words(m: int, factor: float) -> str:

@@ -135,7 +135,7 @@ def _kinked(sigma: Activation) -> bool:
     if sigma == softmax:
         return False
     below, above = by_example(sigma.prime, np.array([-1e-6, 1e-6]))
-    return abs(above - below) > 1e-3
+    return bool(abs(above - below) > 1e-3)
 
 
 def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Edge:

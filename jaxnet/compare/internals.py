@@ -19,7 +19,7 @@ from jaxnet.compare.comparison import Comparison, compare_trees, tolerance_for
 from jaxnet.compare.measures import norm_of, relative_error
 from jaxnet.costs import Cost, quadratic
 from jaxnet.gradients import Gradient
-from jaxnet.layers import Layer, Params
+from jaxnet.layers import Layer, MaxPool, Params
 from jaxnet.network import forward
 from jaxnet.oracles import demon
 
@@ -62,11 +62,19 @@ class Internals(NamedTuple):
     grad_a: np.ndarray | None  # of the cost, if it has a formula
     delta_rounding: list[np.ndarray]
     a_rounding: list[np.ndarray]
-    tolerance: float = 0.0
+    tolerance: float
+    order: int = 0  # 1: pooling sends errors to the first of equal maxima, -1: the last
 
     def carried(self, l: int, delta: Any, layer: Any = None) -> np.ndarray:
         """The errors w^T delta at a[l], of errors in layer l, or of another layer."""
-        return _pull(self.params[l] if layer is None else layer, self.a[l], delta)[1]
+        layer = self.params[l] if layer is None else layer
+        if not (self.order and isinstance(layer, MaxPool)):
+            return _pull(layer, self.a[l], delta)[1]
+        squares = squares_of(layer, self.a[l])
+        flat = squares.reshape(*delta.shape, -1)[..., :: self.order]
+        largest = np.arange(flat.shape[-1]) == flat.argmax(axis=-1)[..., None]
+        carried = (largest * delta[..., None])[..., :: self.order]
+        return image_of(carried.reshape(squares.shape), self.a[l])
 
     def gradients(self, l: int, delta: Any, a: Any = None) -> Leaves:
         """The gradient of layer l for each example, with errors delta and inputs a."""
@@ -115,6 +123,34 @@ class Internals(NamedTuple):
             return 0.0
         c = sum(float(np.vdot(v, g - s)) for g, v, s in three) / size
         return c if all(self.match(g, s + c * v) for g, v, s in three) else 0.0
+
+    def as_pooled(self, gradient: Leaves) -> "Internals":
+        """With the convention at equal maxima of pooling that suits this gradient.
+
+        JAX's own, 0, is equal parts to all.
+        """
+        if not any(isinstance(layer, MaxPool) for layer in self.params):
+            return self
+        found = []
+        for order in (1, 0, -1):  # the first, most often, where none suits
+            other = self._replace(order=order)
+            other = other._replace(delta=other.backward(self.delta[-1], self.slope))
+            means = [leaf.mean(axis=0) for leaf in other.all_gradients()]
+            found.append((sum(map(self.match, gradient, means)), other))
+        if all(map(np.array_equal, found[0][1].delta, found[1][1].delta)):
+            return self  # there are none
+        return max(found, key=lambda each: each[0])[1]
+
+
+def squares_of(pool: MaxPool, a: np.ndarray) -> np.ndarray:
+    """The squares that a pooling layer sees in images, as the last two axes."""
+    (maps, rows, columns), size = pool.shape_out, pool.size
+    return a.reshape(len(a), maps, rows, size, columns, size).swapaxes(3, 4)
+
+
+def image_of(squares: np.ndarray, like: np.ndarray) -> np.ndarray:
+    """The images of these squares, in the shape of others."""
+    return squares.swapaxes(3, 4).reshape(like.shape)
 
 
 def internals(problem: Problem) -> Internals:
@@ -249,6 +285,10 @@ def compare_at(
         return found
     with jax.enable_x64(True):
         inside = internals(problem.in_float64())
+        inside = inside.as_pooled(jax.tree.leaves(both[0]))
+    if inside.order:
+        means = [leaf.mean(axis=0) for leaf in inside.all_gradients()]
+        both = both[0], jax.tree.unflatten(jax.tree.structure(both[1]), means)
     scale = float(np.finfo(coarsest).eps / np.finfo(float).eps)
     each = [r for l in range(len(problem.params)) for r in inside.rounding(l)]
     norms = [scale * norm_of(leaf.mean(axis=0)) for leaf in each]

@@ -16,7 +16,15 @@ import jax
 import numpy as np
 
 from jaxnet.activations import linear, relu, sigmoid, softmax, tanh
-from jaxnet.compare.internals import Internals, Leaves, Problem, by_example, weigh
+from jaxnet.compare.internals import (
+    Internals,
+    Leaves,
+    Problem,
+    by_example,
+    image_of,
+    squares_of,
+    weigh,
+)
 from jaxnet.compare.internals import internals as internals_of
 from jaxnet.compare.measures import norm_of
 from jaxnet.costs import Cost
@@ -25,7 +33,7 @@ from jaxnet.layers import Layer, MaxPool, Params
 _OTHERS = {"sigmoid": sigmoid, "tanh": tanh, "relu": relu, "no activation": linear}
 _EPSILONS = [10.0**-k for k in range(1, 17)]
 _MOST_UNKNOWN = 16  # examples of which a permutation is looked for
-_SHIFTS = {"row": (1, 0), "column": (0, 1), "row and one column": (1, 1)}
+_SHIFTS = (1, 0), (0, 1), (1, 1), (-1, 0), (0, -1), (-1, -1)
 _PARTS = {
     "without its border": np.s_[1:-1, 1:-1],
     "without its first row and column": np.s_[1:, 1:],
@@ -48,15 +56,7 @@ class Mistake(NamedTuple):
     value: Any  # errors, or a list of arrays
     direction: Any = None
     equation: str = ""
-    layer: int = 0  # of a mistake in all arrays
-
-
-class Errors(NamedTuple):
-    """Errors of a layer, and how they come about."""
-
-    delta: np.ndarray
-    factor: np.ndarray  # what sigma' multiplies in them
-    broken: tuple[Any, ...] = ()  # equations, in layers that do not show their errors
+    layer: int = 0
 
 
 def output_errors(inside: Internals, problem: Problem) -> Iterator[Mistake]:
@@ -123,13 +123,19 @@ def _slopes(inside: Internals, l: int, factor: np.ndarray) -> Iterator[Mistake]:
             yield Mistake(f"{name} in place of sigma'(z^{n})", factor * value)
 
 
-def hidden_errors(inside: Internals, l: int, above: Errors) -> Iterator[Mistake]:
-    """Mistakes in (BP2), given the error in the layer above."""
+def hidden_errors(
+    inside: Internals, l: int, delta: np.ndarray, factor: np.ndarray | None
+) -> Iterator[Mistake]:
+    """Mistakes in (BP2), given the error in the layer above.
+
+    `factor` is what sigma' multiplies there, if it is known.
+    """
     n, layer, slope = l + 1, inside.params[l + 1], inside.slope[l]
-    carry, delta, a = partial(inside.carried, l + 1), above.delta, inside.a[l + 1]
+    carry, a = partial(inside.carried, l + 1), inside.a[l + 1]
     yield from _slopes(inside, l, carry(delta))
-    words = f"sigma'(z^{n + 1}) is missing in the error that is carried back"
-    yield Mistake(words, carry(above.factor) * slope)
+    if factor is not None:
+        words = f"sigma'(z^{n + 1}) is missing in the error that is carried back"
+        yield Mistake(words, carry(factor) * slope)
     for k, other in enumerate(inside.delta, start=1):
         if other.shape == delta.shape and k != n + 1:
             words = f"delta^{k} in place of delta^{n + 1}"
@@ -177,7 +183,8 @@ def weight_gradients(inside: Internals, l: int, delta: np.ndarray) -> Iterator[M
         for k, other in enumerate(values, start=first):
             if other.shape == a.shape and other is not a:
                 yield Mistake(f"{name}^{k} in place of a^{l}", of(delta, other))
-    yield Mistake("the matrix is transposed", expected.swapaxes(-1, -2))
+    if delta.ndim == 2:
+        yield Mistake("the matrix is transposed", expected.swapaxes(-1, -2))
     for k, other in enumerate(inside.delta):
         if k != l and other.shape == delta.shape:
             yield Mistake(f"delta^{k + 1} in place of delta^{n}", of(other, a))
@@ -191,7 +198,7 @@ def weight_gradients(inside: Internals, l: int, delta: np.ndarray) -> Iterator[M
     for words, changed in _changes(a.reshape(len(a), *inside.params[l].shape_in)):
         yield Mistake(f"a^{l} {words}", of(delta, changed))
     for words, changed in (*_changes(expected), _exchanged(expected)):
-        yield Mistake(f"it {words}", changed)
+        yield Mistake(f"the gradient of w^{n} {words}", changed)
 
 
 # Images: rows and columns are the last two axes, maps or channels the one before
@@ -207,15 +214,18 @@ def _of_images(
     """What a convolution or a pooling may carry back in place of `carry(delta)`."""
     right = carry(delta)
     if isinstance(layer, MaxPool):
-        squares, error = _squares(layer, a), delta[..., None, None]
+        squares, error = squares_of(layer, a), delta[..., None, None]
         largest = squares == squares.max(axis=(4, 5), keepdims=True)
         ways = [
             ("goes to all of a square, not to its maximum", error + 0 * squares),
             ("goes to each of several maxima", error * largest),
-            *((f"{w} in each square", v) for w, v in _changes(_squares(layer, right))),
+            *(
+                (f"{w} in each square", v)
+                for w, v in _changes(squares_of(layer, right))
+            ),
         ]
         for words, way in ways:
-            yield f"the error {words}", way.swapaxes(3, 4).reshape(a.shape)
+            yield f"the error {words}", image_of(way, a)
     else:
         for words, w in (*_changes(layer.w), _exchanged(layer.w)):
             if w.shape == layer.w.shape:
@@ -230,18 +240,17 @@ def _changes(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
     """What wrong indices make of images."""
     yield "is turned by 180 degrees", v[..., ::-1, ::-1]
     yield "has rows and columns exchanged", v.swapaxes(-1, -2)
-    maps, rows, columns = np.indices(v.shape[-3:])
-    for words, shift in _SHIFTS.items():
-        for i, j in (shift, (-shift[0], -shift[1])):
-            rolled = np.roll(v, (i, j), axis=(-2, -1))
-            kept = (i <= rows) & (rows < i + v.shape[-2])
-            kept &= (j <= columns) & (columns < j + v.shape[-1])
-            yield f"is shifted by one {words}", rolled
-            yield f"is shifted by one {words}", rolled * kept
     for words, part in _PARTS.items():
         used = np.zeros(v.shape[-2:])
         used[part] = 1
         yield f"is used {words}", v * used
+    maps, rows, columns = np.indices(v.shape[-3:])
+    for i, j in _SHIFTS:
+        rolled = np.roll(v, (i, j), axis=(-2, -1))
+        kept = (i <= rows) & (rows < i + v.shape[-2])
+        kept &= (j <= columns) & (columns < j + v.shape[-1])
+        yield f"is shifted by {i, j}", rolled * kept
+        yield f"is rolled by {i, j}", rolled
     if len(maps) > 1 and v.ndim < 6:  # no squares
         yield "is used in its first map only", v * (maps == 0)
         yield "is that of the first map in all of them", v[..., :1, :, :] + 0 * v
@@ -250,25 +259,6 @@ def _changes(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
 
 def _exchanged(w: np.ndarray) -> tuple[str, np.ndarray]:
     return "has maps and channels exchanged", w.swapaxes(-3, -4)
-
-
-def _squares(pool: MaxPool, a: np.ndarray) -> np.ndarray:
-    """The squares of images, as the last two axes."""
-    (maps, rows, columns), size = pool.shape_out, pool.size
-    return a.reshape(len(a), maps, rows, size, columns, size).swapaxes(3, 4)
-
-
-def conventions(
-    pool: MaxPool, a: np.ndarray, delta: np.ndarray
-) -> Iterator[np.ndarray]:
-    """The error at the first, and at the last, of several maxima of a square."""
-    squares = _squares(pool, a)
-    flat = squares.reshape(*delta.shape, -1)
-    for order in (1, -1):
-        largest = flat[..., ::order].argmax(axis=-1)
-        chosen = np.arange(flat.shape[-1]) == largest[..., None]
-        carried = (chosen[..., ::order] * delta[..., None]).reshape(squares.shape)
-        yield carried.swapaxes(3, 4).reshape(a.shape)
 
 
 # All arrays at once
@@ -305,38 +295,35 @@ def of_all(examples: Leaves, inside: Internals, problem: Problem) -> Iterator[Mi
 
 def _networks(params: Params) -> Iterator[tuple[int, str, Params, Params]]:
     """The layer, the words, and the networks forward and back, of mistakes in (2.3)."""
-    L = len(params)
+    others = [dict(_others(own, own is params[-1])) for own in params]
+    for n in range(len(params) + 1):
+        for key in dict.fromkeys(key for each in others for key in each):
+            layers = [l for l, o in enumerate(others, 1) if key in o and n in (0, l)]
+            if not layers or (n == 0 and len(layers) == 1):
+                continue
+            pairs = enumerate(zip(params, others, strict=True), 1)
+            network = [o[key] if l in layers else own for l, (own, o) in pairs]
+            words = key[0].format(n=n or "l")
+            yield n, words, network, network
+            if words[0] == "w":  # or forward only
+                yield n, words, network, params
 
-    def changed(layers: Any, change: Callable[[Any], Any]) -> Params:
-        return [change(own) if l in layers else own for l, own in enumerate(params, 1)]
 
-    for n in range(L + 1):
-        name, layers = (n, {n}) if n else ("l", set(range(1, L + 1)))
-        if any(hasattr(layer, "b") for layer in params):
-            without = changed(
-                layers,
-                lambda own: replace(own, b=0 * own.b) if hasattr(own, "b") else own,
-            )
-            yield n, f"b^{name} is left out of z^{name}", without, without
-        w = getattr(params[n - 1], "w", None) if n else None
-        if w is not None:
-            ways = _changes(w) if w.ndim == 4 else [("is transposed", w.T)]
-            for words, other in ways:
-                if other.shape == w.shape:
-                    network = changed(
-                        {n}, lambda own, other=other: replace(own, w=other)
-                    )
-                    yield n, f"w^{n} {words}", network, network
-                    yield n, f"w^{n} {words}", network, params
-        for made_by, sigma in _OTHERS.items() if layers != {L} else ():
-            for own_slope in (False, True):
-
-                def other(own: Any, sigma: Any = sigma, keep: bool = own_slope) -> Any:
-                    new = replace(own.activation, fn=sigma.fn) if keep else sigma
-                    return replace(own, activation=new)
-
-                network = changed(layers - {L}, other)
-                yield n, f"a^{name} is made by {made_by}", network, network
+def _others(own: Any, is_last: bool) -> Iterator[tuple[tuple[str, bool], Any]]:
+    """What a layer may be by mistake, by words and whether sigma' is its own."""
+    if hasattr(own, "w"):
+        yield ("b^{n} is left out of z^{n}", False), replace(own, b=0 * own.b)
+        ways = [("is transposed", own.w.T)]
+        if own.w.ndim == 4:
+            ways = [*_changes(own.w), _exchanged(own.w)]
+        for words, w in ways:
+            if w.shape == own.w.shape:
+                yield (f"w^{{n}} {words}", False), replace(own, w=w)
+    for made_by, sigma in _OTHERS.items() if not is_last else ():
+        for keep in (False, True):
+            new = replace(own.activation, fn=sigma.fn) if keep else sigma
+            words = f"a^{{n}} is made by {made_by}"
+            yield (words, keep), replace(own, activation=new)
 
 
 def _of_network(
