@@ -1,4 +1,4 @@
-"""A wrong gradient of convolutions is named; network3's weights and fixed order."""
+"""Products of convolutions; network3's weights and fixed order."""
 
 from functools import partial
 
@@ -7,84 +7,10 @@ import numpy as np
 import pytest
 
 import jaxnet
-from jaxnet import Convolution, Layer, MaxPool, fast, layers
+from jaxnet import fast, layers
 from jaxnet.experiments import CLAIMS
 from tests.helpers import assert_close, problem
-from tests.loops import by_loops, carry, draw, dw, route, weigh
-
-wrong = partial(partial, by_loops)
-
-
-def turned(w):
-    return w[:, :, ::-1, ::-1]
-
-
-FAULTS = {
-    "kernel turned forward": wrong(weigh=lambda w, a: weigh(turned(w), a)),
-    "kernel turned backward": wrong(carry=lambda w, *rest: carry(turned(w), *rest)),
-    "maps and channels exchanged": wrong(
-        carry=lambda w, *rest: carry(w.swapaxes(0, 1), *rest)
-    ),
-    "error of the first map only": wrong(
-        carry=lambda w, delta, shape: carry(w[:1], delta[:1], shape)
-    ),
-    "padding off by one": wrong(
-        carry=lambda *given: np.roll(carry(*given), 1, axis=(1, 2))
-    ),
-    "weights' gradient turned": wrong(dw=lambda *given: turned(dw(*given))),
-    "rows and columns exchanged": wrong(dw=lambda *given: dw(*given).swapaxes(2, 3)),
-    "every second place": wrong(
-        dw=lambda delta, *rest: dw(delta * (np.arange(delta.shape[2]) % 2), *rest)
-    ),
-    "activations one place farther": wrong(
-        dw=lambda delta, a, shape: dw(delta, np.roll(a, 1, axis=2), shape)
-    ),
-    "mean over the map": wrong(
-        dw=lambda delta, *rest: dw(delta, *rest) / delta[0].size
-    ),
-    "bias averaged over the map": wrong(db=lambda delta: delta.mean(axis=(1, 2))),
-    "bias of the first place": wrong(db=lambda delta: delta[:, 0, 0]),
-    "error to the whole square": wrong(
-        route=lambda delta, squares: np.broadcast_to(
-            delta[..., None, None], squares.shape
-        )
-    ),
-    "square transposed": wrong(route=lambda *given: route(*given).swapaxes(3, 4)),
-    "error divided among the square": wrong(route=lambda *given: route(*given) / 4),
-    "no sigma' behind the pooling": wrong(prime=lambda sigma: np.ones_like),
-}
-
-
-@pytest.mark.slow
-def test_a_diagnosis_detects_wrong_gradients_of_convolutions_and_pools():
-    """In float64, at images without equal activations, where the error's way is free.
-
-    It names the mistake where the gradient of an example shows it.
-    """
-    params = [
-        Convolution(draw(3, 1, 2, 2), draw(3), (1, 7, 7), jaxnet.linear),
-        MaxPool((3, 6, 6), 2, jaxnet.sigmoid),
-        Convolution(draw(3, 3, 2, 2), draw(3), (3, 3, 3), jaxnet.sigmoid),
-        Layer(draw(4, 12), draw(4), jaxnet.softmax),
-    ]
-    x, y = np.random.default_rng(0).uniform(size=(2, 49)), np.eye(4)[[1, 3]]
-
-    def found(gradient):
-        def candidate(params, x, y, cost):
-            return gradient(params, x, y)
-
-        return jaxnet.diagnose(candidate, params, x, y, jaxnet.log_likelihood)
-
-    assert found(by_loops) == []
-    rows = {fault: found(gradient) for fault, gradient in FAULTS.items()}
-    assert all(rows.values())
-    named = {fault for fault, broken in rows.items() if broken[0].mistake}
-    assert named == {
-        *("kernel turned backward", "weights' gradient turned", "mean over the map"),
-        *("rows and columns exchanged", "bias averaged over the map"),
-        *("error to the whole square", "error divided among the square"),
-        "no sigma' behind the pooling",
-    }
+from tests.loops import draw
 
 
 def test_the_first_weights_of_the_book_s_third_program():
