@@ -5,9 +5,8 @@ directions in which one array moves: all axes of a small array, random ones of a
 one. Differences are extrapolated to a step of 0, which also tells how exact they are.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -95,25 +94,25 @@ def check_gradient(
     with jax.enable_x64(True):
         args = jax.tree.map(_as_float64, args)
         actual, problems = _called_twice("gradient", gradient, args)
-        function = _compiled(f, args)
-        value, more = _called_twice("f", function, args)
-        value = np.asarray(value)
-        if value.shape != () or np.iscomplexobj(value):
+        value, more = _called_twice("f", _compiled(f, args), args)
+        if np.shape(value) != () or np.iscomplexobj(value):
             raise ValueError(
-                f"Expected f to return a real number, got {value.dtype} of shape "
-                f"{value.shape}. For several outputs, use check_vjp."
+                f"Expected f to return a real number, got {np.asarray(value).dtype} of "
+                f"shape {np.shape(value)}. For several outputs, use check_vjp."
             )
+        own = jax.tree.map(lambda a: a if _is_inexact(a) else None, args[argnums])
+        slopes = [slope for _, slope, _ in matched(_without_integers(actual), own)]
+        names, arrays, outputs = _flattened(f, args, argnums)
+
+        def at(*arrays: Any) -> Any:
+            return outputs(*arrays)[0]
+
         try:
-            automatic = jax.grad(f, argnums, allow_int=True)(*args)
+            automatic = jax.grad(at, tuple(range(len(arrays))))(*arrays)
         except Exception:  # f is not in JAX
-            automatic = None
-
-        def moved(argument: Any) -> float:
-            given = [*args[:argnums], argument, *args[argnums + 1 :]]
-            return float(function(*jax.tree.map(copied, given)))
-
-        rows = _rows(moved, args[argnums], actual, automatic, tolerance)
-        return Check(list(rows), problems + more)
+            automatic = [None] * len(arrays)
+        rows = _rows(at, names, arrays, slopes, automatic, tolerance)
+        return Check(rows, problems + more)
 
 
 def assert_gradients_match(
@@ -134,16 +133,7 @@ def check_vjp(
     also compared with itself under `jit` and `vmap`, and its primal output with f. With
     `order=2`, the VJP of the VJP is checked likewise.
     """
-    with jax.enable_x64(True):
-        args = jax.tree.map(_as_float64, args)
-        outputs, pull = jax.vjp(f, *args)
-        v = _random_like(outputs, np.random.default_rng(seed))
-        function = _compiled(lambda *args: _dot(v, f(*args)), args)
-        actual = pull(v)
-        rows = _rows(lambda a: float(function(*a)), args, actual, None, tolerance)
-        vjp = lambda *args: jax.vjp(f, *args)[1](v)  # noqa: E731
-        again = partial(check_vjp, vjp, *args, tolerance=tolerance, seed=seed + 1)
-        return _of_rule(f, vjp, args, (outputs, actual), rows, again, order)
+    return _check_rule(_vjp, f, args, order, tolerance, seed)
 
 
 def check_jvp(
@@ -153,51 +143,82 @@ def check_jvp(
 
     Otherwise as `check_vjp`.
     """
-    with jax.enable_x64(True):
-        args = jax.tree.map(_as_float64, args)
-        rng = np.random.default_rng(seed)
-        tangents = _random_like(args, rng)
-        outputs, actual = jax.jvp(f, args, tangents)
-        function, rows = _compiled(f, args), []
-        for i, (path, leaf) in enumerate(jax.tree_util.tree_leaves_with_path(actual)):
-            v = rng.normal(size=leaf.shape)
-
-            def along(t: float, i: int = i, v: np.ndarray = v) -> float:
-                moved = jax.tree.map(partial(_moved, t), args, tangents)
-                return float(_dot(v, jax.tree.leaves(function(*moved))[i]))
-
-            pair = float(_dot(v, leaf)), _difference(along, 1.0)
-            name = f"output{name_of(path) if path else ''}"
-            rows.append(_row(name, leaf.shape, [pair], None, tolerance))
-        jvp = lambda *args: jax.jvp(f, args, tangents)[1]  # noqa: E731
-        again = partial(check_jvp, jvp, *args, tolerance=tolerance, seed=seed + 1)
-        return _of_rule(f, jvp, args, (outputs, actual), iter(rows), again, order)
+    return _check_rule(_jvp, f, args, order, tolerance, seed)
 
 
-def _of_rule(
-    f: Function,
-    derivative: Function,
-    args: Any,
-    results: tuple[Any, Any],
-    rows: Iterator[Row],
-    again: Callable[..., Check],
-    order: int,
+def _check_rule(
+    rule: Function, f: Function, args: Any, order: int, tolerance: float, seed: int
 ) -> Check:
-    """What holds for VJPs and JVPs: forward pass, transformations, and higher order."""
-    outputs, actual = results
-    twice = jax.tree.map(lambda a: jnp.stack([a, a]), args)
-    mapped = jax.tree.map(lambda a: a[1], jax.vmap(derivative)(*twice))
-    problems = [
-        *_differing("the output of the rule's forward pass", outputs, f(*args)),
-        *_differing("under jit, it", jax.jit(derivative)(*args), actual),
-        *_differing("under vmap, it", mapped, actual),
-    ]
-    rows = list(rows)
-    if order > 1:
-        higher = again(order=order - 1)
-        rows += [row._replace(name=f"2nd {row.name}") for row in higher.rows]
-        problems += higher.problems
-    return Check(rows, problems)
+    with jax.enable_x64(True):
+        names, arrays, outputs = _flattened(f, jax.tree.map(_as_float64, args))
+        rng = np.random.default_rng(seed)
+        both, rows = rule(names, arrays, outputs, rng, tolerance)
+
+        def derivative(*arrays: Any) -> Any:
+            return both(*arrays)[1]
+
+        forward, found = both(*arrays)
+        mapped = jax.vmap(derivative)(*(jnp.stack([a, a]) for a in arrays))
+        direct, compiled = outputs(*arrays), jax.jit(derivative)(*arrays)
+        problems = [
+            *_differing("the output of the rule's forward pass", forward, direct),
+            *_differing("under jit, it", compiled, found),
+            *_differing("under vmap, it", [leaf[1] for leaf in mapped], found),
+        ]
+        if order > 1:
+            higher = _check_rule(
+                rule, derivative, arrays, order - 1, tolerance, seed + 1
+            )
+            rows += [row._replace(name=f"2nd {row.name}") for row in higher.rows]
+            problems += higher.problems
+        return Check(rows, problems)
+
+
+Rule = tuple[Function, list[Row]]  # the outputs and derivatives at arrays, and rows
+
+
+def _vjp(
+    names: list[str],
+    arrays: list[Any],
+    outputs: Function,
+    rng: np.random.Generator,
+    tolerance: float,
+) -> Rule:
+    v = _random_like(outputs(*arrays), rng)
+
+    def both(*arrays: Any) -> Any:
+        found, pull = jax.vjp(outputs, *arrays)
+        return found, list(pull(v))
+
+    def at(*arrays: Any) -> Any:
+        return _dot(v, outputs(*arrays))
+
+    no_jax = [None] * len(arrays)
+    return both, _rows(at, names, arrays, both(*arrays)[1], no_jax, tolerance)
+
+
+def _jvp(
+    names: list[str],
+    arrays: list[Any],
+    outputs: Function,
+    rng: np.random.Generator,
+    tolerance: float,
+) -> Rule:
+    tangents, function, rows = _random_like(arrays, rng), _compiled(outputs, arrays), []
+
+    def both(*arrays: Any) -> Any:
+        return jax.jvp(outputs, arrays, tuple(tangents))
+
+    for i, slope in enumerate(both(*arrays)[1]):
+        v = [rng.normal(size=slope.shape)]
+
+        def along(t: float, i: int = i, v: Any = v) -> float:
+            moved = [a + t * d for a, d in zip(arrays, tangents, strict=True)]
+            return float(_dot(v, [function(*moved)[i]]))
+
+        pair = float(_dot(v, [slope])), _difference(along, 1.0)
+        rows.append(_row(f"output {i}", slope.shape, [pair], None, tolerance))
+    return both, rows
 
 
 class _Slope(NamedTuple):
@@ -244,46 +265,37 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
 
 
 def _rows(
-    function: Callable[[Any], float],
-    argument: Any,
-    actual: Any,
-    automatic: Any,
+    f: Function,
+    names: Sequence[str],
+    arrays: Sequence[np.ndarray],
+    actual: Sequence[Any],
+    automatic: Sequence[Any],
     tolerance: float,
-) -> Iterator[Row]:
-    """A row for each array of the argument that is not of integers."""
-    leaves, tree = jax.tree.flatten(argument)
-    places = [i for i, leaf in enumerate(leaves) if _is_inexact(leaf)]
-    wanted = jax.tree.map(lambda a: a if _is_inexact(a) else None, argument)
-    pairs = matched(_without_integers(actual), wanted)
-    exact = [None] * len(pairs)
-    if automatic is not None:
-        exact = [a for _, a, _ in matched(_without_integers(automatic), wanted)]
-    rng = np.random.default_rng(0)
-    for (name, slopes, leaf), place, right in zip(pairs, places, exact, strict=True):
-        slopes, leaf = np.asarray(slopes), np.asarray(leaf)
-        if slopes.shape != leaf.shape:
-            yield Row(name, leaf.shape, None, np.inf, np.nan, False, f"{slopes.shape}")
+) -> list[Row]:
+    """A row for each array, an argument of the scalar function f."""
+    rng, function, rows = np.random.default_rng(0), _compiled(f, arrays), []
+    for i, (name, array) in enumerate(zip(names, arrays, strict=True)):
+        slopes, right = np.asarray(actual[i]), automatic[i]
+        if slopes.shape != array.shape:
+            note = f"of shape {slopes.shape}"
+            rows.append(Row(name, array.shape, None, np.inf, np.nan, False, note))
             continue
-        size = norm_of(np.abs(leaf)) / max(leaf.size, 1) ** 0.5 or 1.0
+        size = norm_of(np.abs(array)) / max(array.size, 1) ** 0.5 or 1.0
         both = []
-        for direction in _directions(leaf, rng):
+        for direction in _directions(array, rng):
 
-            def along(
-                t: float, place: int = place, direction: np.ndarray = direction
-            ) -> float:
-                changed = [copied(each) for each in leaves]
-                changed[place] = leaves[place] + t * direction
-                return function(jax.tree.unflatten(tree, changed))
+            def along(t: float, i: int = i, d: np.ndarray = direction) -> float:
+                return float(function(*arrays[:i], arrays[i] + t * d, *arrays[i + 1 :]))
 
             slope = float(np.sum(slopes * direction).real)
             both.append((slope, _difference(along, size)))
         from_jax = None if right is None else relative_error(slopes, right)
-        row = _row(name, leaf.shape, both, from_jax, tolerance)
-        if right is not None and from_jax > tolerance:
-            if relative_error(slopes.conj(), right) <= tolerance:
-                note = "the complex conjugate, as PyTorch defines it"
-                row = row._replace(note=note)
-        yield row
+        row = _row(name, array.shape, both, from_jax, tolerance)
+        conjugate = right is not None and relative_error(slopes.conj(), right)
+        if not row.agrees and conjugate is not False and conjugate <= tolerance:
+            row = row._replace(note="the complex conjugate, as PyTorch defines it")
+        rows.append(row)
+    return rows
 
 
 def _row(
@@ -379,6 +391,31 @@ def _is_inexact(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
 
+def _flattened(
+    f: Function, args: Any, argnum: int | None = None
+) -> tuple[list[str], list[Any], Function]:
+    """The real and complex arrays, by name, and f as a function of these alone.
+
+    They are those of all arguments, or of one; the results are a list of such arrays.
+    """
+    named, tree = jax.tree_util.tree_flatten_with_path(args)
+    own = [
+        i
+        for i, (path, leaf) in enumerate(named)
+        if _is_inexact(leaf) and argnum in (None, path[0].idx)
+    ]
+
+    def outputs(*arrays: Any) -> list[Any]:
+        leaves = [leaf for _, leaf in named]
+        for i, array in zip(own, arrays, strict=True):
+            leaves[i] = array
+        found = f(*jax.tree.unflatten(tree, map(copied, leaves)))
+        return [leaf for leaf in jax.tree.leaves(found) if _is_inexact(leaf)]
+
+    names = [name_of(named[i][0][argnum is not None :]) for i in own]
+    return names, [named[i][1] for i in own], outputs
+
+
 def _without_integers(tree: Any) -> Any:
     """Gradients with respect to integers, which have none, left out."""
 
@@ -390,21 +427,13 @@ def _without_integers(tree: Any) -> Any:
     return jax.tree.map(kept, tree)
 
 
-def _random_like(tree: Any, rng: np.random.Generator) -> Any:
-    def draw(leaf: Any) -> Any:
-        if not _is_inexact(leaf):
-            return np.zeros(np.shape(leaf), jax.dtypes.float0)
-        numbers = rng.normal(size=np.shape(leaf))
-        imaginary = 1j * rng.normal(size=np.shape(leaf)) if np.iscomplexobj(leaf) else 0
-        return np.asarray(numbers + imaginary)
+def _random_like(arrays: Sequence[Any], rng: np.random.Generator) -> Any:
+    def draw(array: Any) -> Any:
+        imaginary = 1j * rng.normal(size=array.shape) if np.iscomplexobj(array) else 0
+        return np.asarray(rng.normal(size=array.shape) + imaginary)
 
-    return jax.tree.map(draw, tree)
+    return jax.tree.map(draw, arrays)
 
 
-def _dot(v: Any, outputs: Any) -> Any:
-    pairs = zip(*map(jax.tree.leaves, (v, outputs)), strict=True)
-    return sum(jnp.sum(a * b).real for a, b in pairs if a.dtype != jax.dtypes.float0)
-
-
-def _moved(t: float, leaf: Any, tangent: Any) -> Any:
-    return leaf + t * tangent if _is_inexact(leaf) else leaf
+def _dot(v: Sequence[Any], outputs: Sequence[Any]) -> Any:
+    return sum(jnp.sum(a * b).real for a, b in zip(v, outputs, strict=True))
