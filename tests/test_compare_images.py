@@ -3,6 +3,8 @@
 Each is one of loops with a wrong piece, at images with equal activations.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,8 +13,7 @@ from jaxnet import Convolution, Layer, MaxPool
 from jaxnet.compare import diagnose
 from tests.loops import by_loops, carry, draw, dw, route, weigh
 
-FIELD = (3, 1, 2, 2)
-KERNELS = np.random.default_rng(0).integers(-1, 2, FIELD).astype(float)
+KERNELS: Any = np.random.default_rng(0).integers(-1, 2, (3, 1, 2, 2)).astype(float)
 NETWORK = [
     Convolution(KERNELS, draw(3), (1, 7, 7), jaxnet.linear),
     MaxPool((3, 6, 6), 2, jaxnet.sigmoid),

@@ -43,7 +43,8 @@ class Problem(NamedTuple):
             scale = 256 if array.dtype == np.uint8 else 1  # bytes stand for byte / 256
             return np.array(array, float) / scale
 
-        return Problem(*jax.tree.map(convert, self[:3]), self.cost)
+        params, x, y = jax.tree.map(convert, (self.params, self.x, self.y))
+        return Problem(params, x, y, self.cost)
 
 
 class Internals(NamedTuple):
@@ -62,7 +63,7 @@ class Internals(NamedTuple):
     grad_a: np.ndarray | None  # of the cost, if it has a formula
     delta_rounding: list[np.ndarray]
     a_rounding: list[np.ndarray]
-    tolerance: float
+    tolerance: float = 0.0
     order: int = 0  # 1: pooling sends errors to the first of equal maxima, -1: the last
 
     def carried(self, l: int, delta: Any, layer: Any = None) -> np.ndarray:
@@ -159,7 +160,7 @@ def internals(problem: Problem) -> Internals:
     found = jax.tree.map(np.asarray, _values(*jax.device_put((params, x, y)), cost))
     lengths = [len(x), *(n for leaf in jax.tree.leaves(params) for n in leaf.shape)]
     tolerance = 16 * tolerance_for(float, max(lengths))
-    return Internals(params, *found, tolerance)
+    return Internals(params, *found)._replace(tolerance=tolerance)
 
 
 @partial(jax.jit, static_argnames="cost")  # one by one its parts compile for seconds

@@ -251,7 +251,7 @@ def _changes(v: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
         kept &= (j <= columns) & (columns < j + v.shape[-1])
         yield f"is shifted by {i, j}", rolled * kept
         yield f"is rolled by {i, j}", rolled
-    if len(maps) > 1 and v.ndim < 6:  # no squares
+    if v.shape[-3] > 1 and v.ndim < 6:  # no squares
         yield "is used in its first map only", v * (maps == 0)
         yield "is that of the first map in all of them", v[..., :1, :, :] + 0 * v
         yield "is averaged over the maps", v.mean(axis=-3, keepdims=True) + 0 * v
