@@ -196,8 +196,6 @@ def test_a_gradient_in_numpy_without_options_is_examined(small):
     assert [s.comparison.dtype for s in found.stages] == ["float64", "float32"] * 2
     others = [edge.name for edge in found.edges if not edge.required]
     assert "tanh neurons" in others and "cross_entropy cost" not in others
-    _, ours, theirs = found.timings
-    assert ours.compile_seconds is None and theirs.compile_seconds is not None
     assert found.curve is not None
     assert min(found.curve.central) < 1e-8 < min(found.curve.forward)
     assert "float32, trained for 1 epoch" in report and "BROKEN" not in report

@@ -3,6 +3,7 @@
 import argparse
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from jaxnet.cli.options import (
     source_of,
 )
 from jaxnet.compare import Candidate, CandidateError, ShapeError, examine
-from jaxnet.compare.grading import EQUATIONS, Grade, Task, grade, junit
+from jaxnet.compare.grading import EQUATIONS, Grade, grade, junit
 from jaxnet.compare.loading import LoadError, load
 from jaxnet.compare.report import lines, verdict_lines
 from jaxnet.datasets import Split
@@ -33,9 +34,9 @@ from jaxnet.layers import Params
 
 DESCRIPTION = (
     "Compare a gradient with another, by default jaxnet.backprop with jax.grad: "
-    "number by number, equation by equation, by differences of the cost, at edge "
-    "points, and in what they cost. Exit code 0 if they agree, 1 if they differ. A "
-    "folder of files is graded: a verdict and a sentence for each."
+    "number by number, equation by equation, by differences of the cost, and at edge "
+    "points. Exit code 0 if they agree, 1 if they differ. A folder of files is graded: "
+    "a verdict and a sentence for each."
 )
 _GRADIENTS = NAMES["gradient"]
 _TEMPLATES = ("book", "pairs", "dict", "torch")
@@ -141,7 +142,8 @@ def _grade(args: argparse.Namespace, e: Experiment, params: Params, data: Split)
     paths = sorted(map(str, Path(args.candidate).glob("*.py")))
     if not paths:
         raise _refused(f"expected files *.py in {args.candidate}, got none")
-    task = Task(params, data.train[: max(e.batch_size, 40)], e.cost, e.batch_size)
+    few, options = data.train[: max(e.batch_size, 40)], {"batch_size": e.batch_size}
+    task = partial(examine, params=params, data=few, cost=e.cost, **options)
     found = grade(paths, task, args.timeout)
     grades = list(track(found, len(paths), "grading"))
     if args.json:

@@ -83,7 +83,6 @@ def compare_gradients(
     *args: Any,
     dtype: str = "float64",
     tolerance: float | None = None,
-    floor: float | Sequence[float] = 0.0,
     **kwargs: Any,
 ) -> Comparison:
     """The result of `candidate(*args, **kwargs)` compared with that of `reference`.
@@ -92,7 +91,7 @@ def compare_gradients(
     both may have any of the forms of `jaxnet.forms`. All floating-point arguments are
     converted to `dtype`, whatever JAX's own setting, since in float64 a fault stands
     out from rounding. The default tolerance is that of `tolerance_for` the longest
-    dimension; for `floor` see `compare_trees`.
+    dimension.
 
     >>> automatic = jax.grad(lambda v: jnp.sum(v**3))
     >>> jaxnet.compare_gradients(lambda v: 3 * v**2, automatic, jnp.ones(4)).agrees
@@ -119,7 +118,7 @@ def compare_gradients(
                 f"Expected float32 or float64: in {dtype}, rounding explains relative "
                 f"errors up to {tolerance:.2g}. Pass tolerance= to compare anyway."
             )
-    return compare_trees(actual, expected, tolerance, floor)
+    return compare_trees(actual, expected, tolerance)
 
 
 def _cast(leaf: Any, dtype: str) -> Any:

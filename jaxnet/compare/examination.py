@@ -1,7 +1,7 @@
 """The complete examination of a gradient, which `python -m jaxnet compare` reports.
 
 It is compared with a reference in float64 and float32, before and after training; with
-each equation; with differences of the cost alone; at edge points; and timed.
+each equation; with differences of the cost alone; and at edge points.
 """
 
 import math
@@ -21,7 +21,6 @@ from jaxnet.compare.diagnosis import Equation, equations
 from jaxnet.compare.edge_points import Edge, edge_points, probe
 from jaxnet.compare.finite_differences import Curve, Opinion, third_opinion
 from jaxnet.compare.internals import Problem, compare_at
-from jaxnet.compare.timing import Timing, time_calls
 from jaxnet.costs import Cost, quadratic
 from jaxnet.forms import ShapeError
 from jaxnet.gradients import autodiff
@@ -52,7 +51,6 @@ class Examination:
     edges: list[Edge] = field(default_factory=list)
     place: str = ""  # where `broken` was found, if not at the network itself
     broken: list[Equation] = field(default_factory=list)
-    timings: list[Timing] = field(default_factory=list)
     diverged_after: int | None = None  # epochs, after which nothing was compared
 
     @property
@@ -127,8 +125,6 @@ def examine(
             points = edge_points(candidate, compare, problem, larger, others=details)
             found.edges = list(points)
         found.place, found.broken = _broken(candidate, problem, found)
-        if details:
-            found.timings = time_calls(candidate, reference, problem)
     return found
 
 

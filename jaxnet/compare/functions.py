@@ -44,6 +44,14 @@ class Row(NamedTuple):
     note: str = ""
 
 
+class _Flat(NamedTuple):
+    """A function of real and complex arrays alone, with their names."""
+
+    names: list[str]
+    arrays: list[Any]
+    outputs: Function
+
+
 @dataclass(frozen=True)
 class Check:
     """What was found about derivatives; prints as a table."""
@@ -111,8 +119,8 @@ def check_gradient(
             automatic = jax.grad(at, tuple(range(len(arrays))))(*arrays)
         except Exception:  # f is not in JAX
             automatic = [None] * len(arrays)
-        rows = _rows(at, names, arrays, slopes, automatic, tolerance)
-        return Check(rows, problems + more)
+        flat = _Flat(names, arrays, at)
+        return Check(_rows(flat, slopes, automatic, tolerance), problems + more)
 
 
 def assert_gradients_match(
@@ -150,16 +158,16 @@ def _check_rule(
     rule: Function, f: Function, args: Any, order: int, tolerance: float, seed: int
 ) -> Check:
     with jax.enable_x64(True):
-        names, arrays, outputs = _flattened(f, jax.tree.map(_as_float64, args))
-        rng = np.random.default_rng(seed)
-        both, rows = rule(names, arrays, outputs, rng, tolerance)
+        flat = _flattened(f, jax.tree.map(_as_float64, args))
+        arrays, rng = flat.arrays, np.random.default_rng(seed)
+        both, rows = rule(flat, rng, tolerance)
 
         def derivative(*arrays: Any) -> Any:
             return both(*arrays)[1]
 
         forward, found = both(*arrays)
         mapped = jax.vmap(derivative)(*(jnp.stack([a, a]) for a in arrays))
-        direct, compiled = outputs(*arrays), jax.jit(derivative)(*arrays)
+        direct, compiled = flat.outputs(*arrays), jax.jit(derivative)(*arrays)
         problems = [
             *_differing("the output of the rule's forward pass", forward, direct),
             *_differing("under jit, it", compiled, found),
@@ -177,13 +185,8 @@ def _check_rule(
 Rule = tuple[Function, list[Row]]  # the outputs and derivatives at arrays, and rows
 
 
-def _vjp(
-    names: list[str],
-    arrays: list[Any],
-    outputs: Function,
-    rng: np.random.Generator,
-    tolerance: float,
-) -> Rule:
+def _vjp(flat: _Flat, rng: np.random.Generator, tolerance: float) -> Rule:
+    names, arrays, outputs = flat
     v = _random_like(outputs(*arrays), rng)
 
     def both(*arrays: Any) -> Any:
@@ -193,17 +196,12 @@ def _vjp(
     def at(*arrays: Any) -> Any:
         return _dot(v, outputs(*arrays))
 
-    no_jax = [None] * len(arrays)
-    return both, _rows(at, names, arrays, both(*arrays)[1], no_jax, tolerance)
+    flat = flat._replace(outputs=at)
+    return both, _rows(flat, both(*arrays)[1], [None] * len(names), tolerance)
 
 
-def _jvp(
-    names: list[str],
-    arrays: list[Any],
-    outputs: Function,
-    rng: np.random.Generator,
-    tolerance: float,
-) -> Rule:
+def _jvp(flat: _Flat, rng: np.random.Generator, tolerance: float) -> Rule:
+    _, arrays, outputs = flat
     tangents, function, rows = _random_like(arrays, rng), _compiled(outputs, arrays), []
 
     def both(*arrays: Any) -> Any:
@@ -265,14 +263,10 @@ def _difference(along: Callable[[float], float], size: float) -> _Slope:
 
 
 def _rows(
-    f: Function,
-    names: Sequence[str],
-    arrays: Sequence[np.ndarray],
-    actual: Sequence[Any],
-    automatic: Sequence[Any],
-    tolerance: float,
+    flat: _Flat, actual: Sequence[Any], automatic: Sequence[Any], tolerance: float
 ) -> list[Row]:
-    """A row for each array, an argument of the scalar function f."""
+    """A row for each array, an argument of a scalar function."""
+    names, arrays, f = flat
     rng, function, rows = np.random.default_rng(0), _compiled(f, arrays), []
     for i, (name, array) in enumerate(zip(names, arrays, strict=True)):
         slopes, right = np.asarray(actual[i]), automatic[i]
@@ -391,9 +385,7 @@ def _is_inexact(leaf: Any) -> bool:
     return jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)
 
 
-def _flattened(
-    f: Function, args: Any, argnum: int | None = None
-) -> tuple[list[str], list[Any], Function]:
+def _flattened(f: Function, args: Any, argnum: int | None = None) -> _Flat:
     """The real and complex arrays, by name, and f as a function of these alone.
 
     They are those of all arguments, or of one; the results are a list of such arrays.
@@ -413,7 +405,7 @@ def _flattened(
         return [leaf for leaf in jax.tree.leaves(found) if _is_inexact(leaf)]
 
     names = [name_of(named[i][0][argnum is not None :]) for i in own]
-    return names, [named[i][1] for i in own], outputs
+    return _Flat(names, [named[i][1] for i in own], outputs)
 
 
 def _without_integers(tree: Any) -> Any:

@@ -7,21 +7,18 @@ too long.
 import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 from jaxnet.compare.candidate import Candidate, CandidateError
-from jaxnet.compare.examination import examine
+from jaxnet.compare.examination import Examination
 from jaxnet.compare.loading import LoadError, load
 from jaxnet.compare.report import verdict_lines
-from jaxnet.costs import Cost
 from jaxnet.forms import ShapeError
 from jaxnet.gradients import autodiff
-from jaxnet.layers import Dataset, Params
 
 EQUATIONS = ("BP1", "BP2", "BP3", "BP4", "2.4")
 
@@ -36,18 +33,11 @@ class Grade(NamedTuple):
     form: str = ""
 
 
-@dataclass
-class Task:
-    """The network, the data and the cost at which gradients are examined."""
-
-    params: Params
-    data: Dataset
-    cost: Cost
-    batch_size: int
+Task = Callable[..., Examination]  # `examine` at a network, data and cost
 
 
 def grade(names: Iterable[str], task: Task, timeout: int) -> Iterator[Grade]:
-    """A grade for each candidate, in this order."""
+    """A grade for each candidate, in this order; `task` has to be picklable."""
     worker: _Worker | None = None
     try:
         for name in names:
@@ -107,16 +97,7 @@ def _work(connection: Connection, task: Task) -> None:
 def _graded(name: str, task: Task, reference: Candidate) -> Grade:
     try:
         candidate = Candidate(load(name, {}), Path(name).name)
-        found = examine(
-            candidate,
-            task.params,
-            task.data,
-            reference=reference,
-            cost=task.cost,
-            batch_size=task.batch_size,
-            epochs=(0,),
-            details=False,
-        )
+        found = task(candidate, reference=reference, epochs=(0,), details=False)
     except ShapeError as error:
         return Grade(name, "wrong", str(error), {})
     except (LoadError, CandidateError) as error:

@@ -9,7 +9,6 @@ from jaxnet.compare.comparison import Comparison
 from jaxnet.compare.diagnosis import Equation
 from jaxnet.compare.edge_points import Edge
 from jaxnet.compare.examination import Examination
-from jaxnet.compare.timing import Timing
 
 FORMULAS = {
     "BP1": "delta^L = grad_a C . sigma'(z^L)",
@@ -63,11 +62,6 @@ def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
     for required, title in _EDGES.items():
         if edges := [edge for edge in found.edges if edge.required == required]:
             yield from ("", title, *map(_edge, edges))
-    yield ""
-    yield "Cost of a call in float32: measured, counted by XLA, and by hand"
-    heads = f"{'compile':>10}{'median':>11}{'Mflop':>9}{'by hand':>9}{'Mbyte':>8}"
-    yield f"  {'':<22}{heads}"
-    yield from map(_timing, found.timings)
     yield ""
     yield from verdict_lines(found, candidate, reference)
 
@@ -165,16 +159,3 @@ def _error(relative_error: float, agrees: bool) -> str:
 
 def _row(numbers: Iterable[float], form: str) -> str:
     return "".join(f"{number:>{form}}" for number in numbers)
-
-
-def _timing(timing: Timing) -> str:
-    compiling = timing.compile_seconds
-    compiled = "no" if compiling is None else f"{compiling:.2f} s"
-    flops, moved = (
-        "" if count is None else f"{count / 1e6:.2f}"
-        for count in (timing.flops, timing.bytes)
-    )
-    return (
-        f"  {timing.method:<22}{compiled:>10}{1e6 * timing.seconds:>8.0f} us"
-        f"{flops:>9}{timing.analytic_flops / 1e6:>9.2f}{moved:>8}"
-    )

@@ -4,13 +4,15 @@ What a function mentions in its code suggests the ways to try; the first that re
 the network's arrays is used.
 """
 
+import contextlib
 import copy
 import inspect
 import sys
 import types
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -24,12 +26,35 @@ from jaxnet.layers import Params
 Result = tuple[Params, str]  # the gradient as layers, and its form in words
 
 
-class Way(NamedTuple):
-    """A way to call a gradient function, `call(params, x, y, cost)`."""
+def _as_given(params: Params, x: Any, y: Any, cost: Cost) -> tuple[Any, Any, Any]:
+    return params, x, y
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to call a gradient function, with what is made of the usual arguments."""
 
     words: str
-    call: Callable[[Params, Any, Any, Cost], Result]
+    function: Callable[..., Any]
+    arguments: Callable[[Params, Any, Any, Cost], tuple[Any, Any, Any]] = _as_given
+    by_example: bool = False
     in_jax: bool = False  # whether JAX may be able to trace it
+
+    def call(self, params: Params, x: Any, y: Any, cost: Cost) -> Result:
+        """The gradient of a mini-batch as layers, and its form in words."""
+
+        def one(x: Any, y: Any) -> Result:
+            given = self.arguments(params, x, y, cost)
+            return read(_called(self.function, *given, cost), params)
+
+        if not self.by_example:
+            return one(x, y)
+        if isinstance(x, Tracer):
+            each = jax.vmap(lambda x, y: one(x, y)[0])(x, y)
+            return jax.tree.map(partial(jnp.mean, axis=0), each), "in JAX"
+        results = [one(*row) for row in zip(x, y, strict=True)]
+        layers = [layers for layers, _ in results]
+        return jax.tree.map(lambda *g: sum(g) / len(g), *layers), results[0][1]
 
 
 def ways(function: Callable[..., Any]) -> Iterator[Way]:
@@ -42,19 +67,19 @@ def ways(function: Callable[..., Any]) -> Iterator[Way]:
     if kind is function:
         method = next((n for n in ("backprop", "loss") if hasattr(kind, n)), "__call__")
         function = getattr(kind, method)
-    owner = _owner(function)
-    names, strings = _mentioned(function)
+    owner, (names, strings) = _owner(function), _mentioned(function)
+    plain = getattr(function, "__func__", function)
     if owner is not None or {"weights", "biases"} <= names:
-        call = partial(_of_network, function, owner)
-        yield Way("a network's backprop, one example as columns", call)
+        words = "a network's backprop, one example as columns"
+        yield Way(words, plain, partial(_network, owner), by_example=True)
     if {"W", "w"} & {string.rstrip("0123456789") for string in strings}:
         for y_of, words in _TARGETS.items():
-            call = partial(_of_dictionary, function, owner, y_of)
-            yield Way(f"parameters in a dictionary, {words}", call)
+            words = f"parameters in a dictionary, {words}"
+            yield Way(words, plain, partial(_dictionary, owner, y_of))
     if torch and torch in getattr(function, "__globals__", {}).values():
-        yield Way("PyTorch tensors", partial(_of_tensors, torch, function))
-    yield Way("", partial(_of_rows, function), True)
-    yield Way("one example", partial(_of_examples, function), True)
+        yield Way("PyTorch tensors", function, partial(_tensors, torch))
+    yield Way("", function, in_jax=True)
+    yield Way("one example", function, by_example=True, in_jax=True)
 
 
 def gradient_of(
@@ -65,22 +90,18 @@ def gradient_of(
     What JAX cannot trace is called back from the compiled program.
     """
     try:
-        return _of_rows(function, params, x, y, cost)[0]
+        return Way("", function).call(params, x, y, cost)[0]
     except Exception as error:
         for way in ways(function):
-            try:
+            with contextlib.suppress(Exception):
                 return _from_inside(way, params, x, y, cost)
-            except Exception:
-                continue
         raise error
 
 
 def _from_inside(way: Way, params: Params, x: Any, y: Any, cost: Cost) -> Params:
     if way.in_jax:
-        try:
+        with contextlib.suppress(Exception):  # it may need numbers, and not tracers
             return way.call(params, x, y, cost)[0]
-        except Exception:  # it may need numbers where JAX has tracers
-            pass
 
     def outside(*arrays: Any) -> Params:
         params, x, y = jax.tree.map(np.array, arrays)
@@ -114,40 +135,15 @@ def _called(
     return function(params, x, y, cost=cost)
 
 
-def _of_rows(
-    function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
-) -> Result:
-    return read(_called(function, params, x, y, cost), params)
-
-
-def _of_examples(
-    function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
-) -> Result:
-    if isinstance(x, Tracer):
-        one = partial(_of_rows, function, params, cost=cost)
-        each = jax.vmap(lambda x, y: one(x, y)[0])(x, y)
-        return jax.tree.map(partial(jnp.mean, axis=0), each), "in JAX"
-    rows = zip(x, y, strict=True)
-    return _mean([_of_rows(function, params, *row, cost) for row in rows])
-
-
-def _mean(results: list[Result]) -> Result:
-    layers = [layers for layers, _ in results]
-    return jax.tree.map(lambda *g: sum(g) / len(g), *layers), results[0][1]
-
-
-def _of_network(
-    function: Callable[..., Any], owner: Any, params: Params, x: Any, y: Any, cost: Cost
-) -> Result:
-    """Of an object with weights and biases, example by example, as in the book."""
+def _network(
+    owner: Any, params: Params, x: Any, y: Any, cost: Cost
+) -> tuple[Any, Any, Any]:
+    """An object with weights and biases, and an example as columns, as in the book."""
     network = _instance(owner, params, cost)
     network.sizes, network.num_layers = _sizes(params), len(params) + 1
-    method, results = getattr(function, "__func__", function), []
-    for columns in zip(x[:, :, None], y[:, :, None], strict=True):
-        network.weights = [np.array(w) for w, _ in params]
-        network.biases = [np.array(b)[:, None] for _, b in params]
-        results.append(read(method(network, *columns), params))
-    return _mean(results)
+    network.weights = [np.array(w) for w, _ in params]
+    network.biases = [np.array(b)[:, None] for _, b in params]
+    return network, x[:, None], y[:, None]
 
 
 _TARGETS: dict[Callable[[Any], Any] | None, str] = {
@@ -157,39 +153,37 @@ _TARGETS: dict[Callable[[Any], Any] | None, str] = {
 }
 
 
-def _of_dictionary(
-    function: Callable[..., Any],
+def _dictionary(
     owner: Any,
     y_of: Callable[[Any], Any] | None,
     params: Params,
     x: Any,
     y: Any,
     cost: Cost,
-) -> Result:
-    """Of a dictionary W1, b1, ..., or of an object that has one as `params`."""
+) -> tuple[Any, Any, Any]:
+    """A dictionary W1, b1, ..., or an object that has it as `params`."""
     named = {}
     for l, (w, b) in enumerate(params, start=1):
         named[f"W{l}"] = np.array(w.T, order="C") if y_of else np.array(w)
         named[f"b{l}"] = np.array(b) if y_of else np.array(b)[:, None]
     x, y = (x, y_of(y)) if y_of else (x.T, y.T)
     if owner is None:
-        return read(_called(function, named, x, y, cost), params)
+        return named, x, y
     network = _instance(owner, params, cost)
     network.params = named
-    return read(getattr(function, "__func__", function)(network, x, y), params)
+    return network, x, y
 
 
-def _of_tensors(
-    torch: Any, function: Callable[..., Any], params: Params, x: Any, y: Any, cost: Cost
-) -> Result:
+def _tensors(
+    torch: Any, params: Params, x: Any, y: Any, cost: Cost
+) -> tuple[Any, Any, Any]:
     pairs = [tuple(torch.from_numpy(leaf) for leaf in layer) for layer in params]
-    x, y = (torch.from_numpy(array) for array in (x, y))
-    return read(_called(function, pairs, x, y, cost), params)
+    return pairs, torch.from_numpy(x), torch.from_numpy(y)
 
 
 def _of_module(
     torch: Any, module: Any, params: Params, x: Any, y: Any, cost: Cost
-) -> Result:
+) -> list[Any]:
     """By autograd, of the module's `loss(x, y)` or of the cost of its outputs."""
     network = _instance(module, params, cost).double()
     x, y = (torch.tensor(np.array(array)) for array in (x, y))
@@ -203,7 +197,7 @@ def _of_module(
         raise TypeError(f"Expected a module with loss(x, y) for the cost {cost}.")
     else:
         (_TORCH_COSTS[cost.name](network(x), y) / len(x)).backward()
-    return read([tensor.grad for tensor in network.parameters()], params)
+    return [tensor.grad for tensor in network.parameters()]
 
 
 _TORCH_COSTS: dict[str, Callable[[Any, Any], Any]] = {  # summed over the examples
