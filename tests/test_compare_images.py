@@ -36,6 +36,10 @@ def whole(delta, squares):
     return np.broadcast_to(delta[..., None, None], squares.shape)
 
 
+def to_first(delta, squares):
+    return delta[..., None, None] * (np.arange(4).reshape(2, 2) == 0)
+
+
 def first_channel(a):
     return a * (np.arange(len(a)) < 1)[:, None, None]
 
@@ -71,6 +75,7 @@ FAULTS = {
     "BP2 2, BP2 3: sigma'(z^3) is missing": {"prime": lambda sigma: np.ones_like},
     "BP2 1: the error goes to each of several maxima": {"route": all_maxima},
     "BP2 1: the error goes to all of a square, not to its maximum": {"route": whole},
+    "BP2 1: the error goes to the first place of a square": {"route": to_first},
     "BP2 1: 0.25 times": {"route": lambda *given: route(*given) / 4},
     "BP2 1: the error has rows and columns exchanged in each square": {
         "route": lambda *given: route(*given).swapaxes(3, 4),

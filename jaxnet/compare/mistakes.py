@@ -216,9 +216,11 @@ def _of_images(
     if isinstance(layer, MaxPool):
         squares, error = squares_of(layer, a), delta[..., None, None]
         largest = squares == squares.max(axis=(4, 5), keepdims=True)
+        first = np.arange(layer.size**2).reshape(layer.size, -1) == 0
         ways = [
             ("goes to all of a square, not to its maximum", error + 0 * squares),
             ("goes to each of several maxima", error * largest),
+            ("goes to the first place of a square", error * first),
             *(
                 (f"{w} in each square", v)
                 for w, v in _changes(squares_of(layer, right))
