@@ -60,7 +60,7 @@ def seconds_to(
     jax.block_until_ready(measure(*compiled))
     began = time.perf_counter()
     for number in range(recipe.most):
-        eta = recipe.eta / 2 ** (number / 2)
+        eta = recipe.eta / 2 ** (number / 3)
         state = step(jax.random.fold_in(key, number), state, eta=eta)
         if measure(state.params, split.test) >= accuracy:
             return time.perf_counter() - began, number + 1
