@@ -286,6 +286,24 @@ def measure(turns: int, quick: bool, beside: Mapping[str, str]) -> dict[str, Any
     }
 
 
+def _rows_of_ways(
+    epochs: Mapping[str, Any],
+) -> tuple[list[list[str]], list[list[str]]]:
+    """The rows of epochs as one program, and of steps in a Python loop."""
+    whole_epochs: list[list[str]] = []
+    loops: list[list[str]] = []
+    for name in next(iter(epochs.values())):
+        row = [f"`{name}`" if hasattr(contenders, name) else name]
+        row[0] += ", another cost" * (name == "scikit_learn")
+        for of_size in epochs.values():
+            way = of_size[name]
+            row.append(f"{1e3 * way['seconds']:,.0f} ms")
+            row += [f"{way['times_epoch']:.2f}", f"{way['gflops']:.1f}"]
+        compiled = name in contenders.ONE_PROGRAM or not hasattr(contenders, name)
+        (whole_epochs if compiled else loops).append(row)
+    return whole_epochs, loops
+
+
 def in_markdown(found: Mapping[str, Any]) -> list[str]:
     """The results in Markdown."""
     machine, roof, epochs = found["machine"], found["roofline"], found["epochs"]
@@ -297,16 +315,7 @@ def in_markdown(found: Mapping[str, Any]) -> list[str]:
         work, moved = flops(sizes, 50_000) / 1e9, traffic(sizes, 50_000, M) / 1e9
         minima.append(f"{name} {work:.1f} GFLOP and {moved:.1f} GB, images and weights")
         heads += [name, "times epoch", "GFLOP/s"]
-    whole_epochs, loops = [], []
-    for name in next(iter(epochs.values())):
-        row = [f"`{name}`" if hasattr(contenders, name) else name]
-        row[0] += ", another cost" * (name == "scikit_learn")
-        for of_size in epochs.values():
-            way = of_size[name]
-            row.append(f"{1e3 * way['seconds']:,.0f} ms")
-            row += [f"{way['times_epoch']:.2f}", f"{way['gflops']:.1f}"]
-        compiled = name in contenders.ONE_PROGRAM or not hasattr(contenders, name)
-        (whole_epochs if compiled else loops).append(row)
+    whole_epochs, loops = _rows_of_ways(epochs)
     many = []
     for hidden, rows in found["many"].items():
         [alone] = [row["a_second"] for row in rows if row["networks"] == 1]

@@ -106,17 +106,8 @@ def run(args: argparse.Namespace) -> int:
     rows = summaries({setting: group for setting, group in found.items() if group})
     if interrupted and not rows:
         raise KeyboardInterrupt
-    done = sum(map(len, found.values()))
-    if args.json:
-        about = {"networks": many, "done": done, "interrupted": interrupted}
-        each = [
-            {**dict(zip(RATES, at, strict=True)), **row} for at, row in rows.items()
-        ]
-        print_json({**about, "settings": each})
-    else:
-        if interrupted:
-            print(f"Interrupted: {done} of {many} networks are done.")
-        print(*_table(rows, names), sep="\n")
+    about = {"networks": many, "done": sum(map(len, found.values()))}
+    _report(rows, names, {**about, "interrupted": interrupted}, args.json)
     if args.figure and first:
         by_rates = {_of(names, setting): row for setting, row in rows.items()}
         titles = [RATES[name] for name in names]
@@ -139,6 +130,21 @@ def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
         numbers = {name: best[name] for name in ("mean", "sd", "max")}
         rows[setting] = {"seeds": len(group), **numbers, "last": last}
     return rows
+
+
+def _report(
+    rows: Mapping[Setting, Row], names: Sequence[str], about: dict[str, int], json: bool
+) -> None:
+    """Print the table, or the same as one JSON object."""
+    if json:
+        each = [
+            {**dict(zip(RATES, at, strict=True)), **row} for at, row in rows.items()
+        ]
+        print_json({**about, "settings": each})
+        return
+    if about["interrupted"]:
+        print(f"Interrupted: {about['done']} of {about['networks']} networks are done.")
+    print(*_table(rows, names), sep="\n")
 
 
 def _table(rows: Mapping[Setting, Row], names: Sequence[str]) -> Iterator[str]:
