@@ -173,7 +173,7 @@ def pair(
     delta = jax.vmap(partial(by_square, size=_side(shape)))(delta)
     delta = delta.reshape(*delta.shape[:2], -1)
     if fields.shape[1] < fields.shape[2]:  # a small result for each example
-        pairs = jnp.einsum("mfk,mck->mfc", delta, fields).sum(axis=0)
+        pairs = jnp.einsum("mck,mfk->mcf", fields, delta).sum(axis=0).T
     else:
         by_map, by_weight = (
             jnp.moveaxis(each, 1, 0).reshape(each.shape[1], -1)
@@ -186,14 +186,27 @@ def pair(
 def _fields(
     a: Float[Array, "channels rows columns"], shape: Images
 ) -> Float[Array, "weights neurons"]:
-    """The number that each weight of a map of this shape meets at each neuron."""
-    _, high, wide = shape
+    """The number that each weight of a map of this shape meets at each neuron.
+
+    Every second row and column is taken once, so that all copies are of neighbours.
+    """
+    (_, high, wide), n = shape, _side(shape)
+    channels, rows, columns = a.shape
+    padded = jnp.pad(a, ((0, 0), (0, -rows % n), (0, -columns % n)))
+    parts = padded.reshape(channels, -(-rows // n), n, -(-columns // n), n)
+    parts = parts.transpose(2, 4, 0, 1, 3)
+
+    def moved_by(i: int, j: int) -> Float[Array, "channels y x"]:
+        y, x = i // n, j // n
+        return parts[i % n, j % n, :, y : y + high // n, x : x + wide // n]
+
     fields = [
-        by_square(a[:, i : i + high, j : j + wide], _side(shape))
-        for i in range(a.shape[1] - high + 1)
-        for j in range(a.shape[2] - wide + 1)
+        jnp.stack([moved_by(i + p, j + q) for p in range(n) for q in range(n)], axis=1)
+        for i in range(rows - high + 1)
+        for j in range(columns - wide + 1)
     ]
-    return jnp.stack(fields, axis=1).reshape(-1, high * wide)
+    rows_of_numbers = [field.reshape(channels, -1) for field in fields]
+    return jnp.stack(rows_of_numbers, axis=1).reshape(-1, high * wide)
 
 
 def _side(shape: Images) -> int:

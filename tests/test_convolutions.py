@@ -34,11 +34,13 @@ def test_without_shuffling_an_epoch_takes_the_examples_in_order(x64):
     assert_close(found.params, state.params, rtol=1e-12)
 
 
-@pytest.mark.parametrize("shape", [(2, 7, 8), (1, 8, 10), (3, 4, 4)])
-def test_faster_products_are_those_of_a_convolution(x64, shape):
+@pytest.mark.parametrize(
+    "shape, size", [((2, 7, 8), 3), ((1, 8, 10), 3), ((3, 4, 4), 3), ((2, 9, 7), 4)]
+)
+def test_faster_products_are_those_of_a_convolution(x64, shape, size):
     """Of an odd and of an even number of neurons, and of many channels."""
-    w, a = map(jax.device_put, (draw(4, shape[0], 3, 3), draw(2, *shape)))
-    delta = jax.device_put(draw(2, 4, shape[1] - 2, shape[2] - 2))
+    w, a = map(jax.device_put, (draw(4, shape[0], size, size), draw(2, *shape)))
+    delta = jax.device_put(draw(2, 4, shape[1] - size + 1, shape[2] - size + 1))
     each = jax.vmap(layers.correlate, (0, None))(a, w)
     expected = jax.lax.conv_general_dilated(a, w, (1, 1), "VALID")
     assert_close(each, expected, rtol=1e-12)
