@@ -55,16 +55,15 @@ SHORT = (
 def short() -> list[str]:
     """The main README's table, of the files as they are."""
     results = [r for name in SHORT if (r := result(name, tables.RESULTS))]
-    header, _, *rows = (
-        [*map(str.strip, line.split("|")[1:7])] for line in table(results, {})
-    )
+    header, *rows = (row[:6] for row in table(results, {}))
     return tables.table(header, rows)
 
 
 def lines() -> list[str]:
     """The tables of the files as they are."""
     results = [r for name in CLAIMS if (r := result(name, tables.RESULTS))]
-    found = table(results, NOTES)
+    header, *rows = table(results, NOTES)
+    found = tables.table(header, rows)
     if BASELINES.exists():
         rows = [
             (name, BOOK.get(name.partition(" (")[0], "-"), f"{count / 100:.2f}")

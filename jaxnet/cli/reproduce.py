@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from jaxnet.cli import devices
-from jaxnet.cli.console import aligned, counted, printable, tell, track
+from jaxnet.cli.console import aligned, counted, tell, track
 from jaxnet.cli.options import MAX_NETWORKS, UsageError, add_data, integer, source_of
 from jaxnet.experiments import CLAIMS, Claim, reproduce, result
 from jaxnet.experiments.reproduce import missing, table
@@ -64,8 +64,7 @@ def run(args: argparse.Namespace) -> int:
     if not results:
         tell(f"no results in {args.out}")
         return code or 1
-    for line in table(results, {}):
-        print(printable(line))
+    print(*aligned(table(results, {})), sep="\n")
     return code
 
 

@@ -108,13 +108,14 @@ def result(name: str, folder: str | Path) -> Result | None:
     return Result(name, claim, rows, [each.failed_classes for each in found], seconds)
 
 
-def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
-    """The results in Markdown, a row for each of the book's numbers."""
-    lines = [
-        "| experiment | section | the book | its statistic | found: median [5 %, 95 %] "
-        "| the book's number lies | last epoch, mean +- sd | networks without a digit "
-        "| seeds | s each |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[Sequence[str]]:
+    """Titles, and a row for each of the book's numbers."""
+    rows: list[Sequence[str]] = [
+        (
+            *("experiment", "section", "the book", "its statistic"),
+            *("found: median [5 %, 95 %]", "the book's number lies"),
+            *("last epoch, mean +- sd", "networks without a digit", "seeds", "s each"),
+        )
     ]
     for found in results:
         claim, places = found.claim, 2 if found.claim.measure.percent else 4
@@ -138,8 +139,8 @@ def table(results: Sequence[Result], notes: Mapping[str, str]) -> list[str]:
             str(len(found.curves)),
             f"{found.seconds:.1f}",
         )
-        lines.append(f"| {' | '.join(cells)} |")
-    return lines
+        rows.append(cells)
+    return rows
 
 
 def _number(value: float | np.floating, places: int) -> str:
