@@ -1,8 +1,9 @@
 """`python -m jaxnet sweep`: every combination of some rates, with several seeds."""
 
 import argparse
-import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ DESCRIPTION = (
     "processes with the same file share the work."
 )
 
-Setting = tuple[float, ...]  # a value for each of RATES
+Setting = tuple[float, ...]  # a value of each rate that varies
 Row = dict[str, int | float]
 
 
@@ -62,8 +63,8 @@ def run(args: argparse.Namespace) -> int:
         figures.check_can_save(args.figure)
     default, seeds = Experiment(), seeds_of(args)
     values = {name: getattr(args, name, (getattr(default, name),)) for name in RATES}
-    settings = list(itertools.product(*values.values()))
-    if (many := len(settings) * len(seeds)) > MAX_NETWORKS:
+    many = math.prod(map(len, values.values())) * len(seeds)
+    if many > MAX_NETWORKS:
         raise UsageError(f"expected at most {MAX_NETWORKS:,} networks, got {many:,}")
     names = [name for name in RATES if len(values[name]) > 1] or ["eta"]
     e = experiment_of(args, **{name: getattr(default, name) for name in RATES})
@@ -71,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
     source = source_of(args)
     data = source.load(as_bytes=True)
     e = fitted(e, data, sizes_given="sizes" in args)
-    rates = [dict(zip(RATES, setting, strict=True)) for setting in settings]
+    rates = [dict(zip(RATES, each, strict=True)) for each in product(*values.values())]
     networks = [(each, seed) for each in rates for seed in seeds]
     log, before, resumed = None, 0, ""
     if args.out:
@@ -80,45 +81,45 @@ def run(args: argparse.Namespace) -> int:
         there = {trained.identity for trained in log.read()}
         before = sum(identity(*network) in there for network in networks)
         resumed = f", {before} done before"
+    of_seeds = counted(len(seeds), "seed")
     if not args.json:
         used = min(len(jax.devices()), many)
         print(
-            f"{counted(len(settings), 'setting')} x {counted(len(seeds), 'seed')} = "
+            f"{counted(len(rates), 'setting')} x {of_seeds} = "
             f"{counted(many, 'network')}{resumed}, {counted(e.epochs, 'epoch')}, "
             f"{e.evaluate_on} data, on {used} x {jax.devices()[0].device_kind}",
             flush=True,
         )
-    found: dict[Setting, list[Trained]] = {setting: [] for setting in settings}
+    found = {at: [] for at in product(*(values[name] for name in names))}
     evaluation, interrupted = getattr(data, e.evaluate_on), False
     try:
         label = counted(many - before, "network")
         options: dict[str, Any] = {"log": log, "progress": track, "label": label}
         for trained in train_networks(e, data.train, evaluation, networks, **options):
-            setting = tuple(trained.rates[name] for name in RATES)
-            found[setting].append(trained)
-            if not args.json and len(found[setting]) == len(seeds):
-                at = ", ".join(f"{RATES[n]} {trained.rates[n]:g}" for n in names)
-                mean = summaries({setting: found[setting]})[setting]["mean"]
-                of = counted(len(seeds), "seed")
-                print(f"{at}: best {mean:.2%}, mean of {of}", flush=True)
+            at = tuple(trained.rates[name] for name in names)
+            found[at].append(trained)
+            if not args.json and len(found[at]) == len(seeds):
+                words = ", ".join(f"{RATES[n]} {trained.rates[n]:g}" for n in names)
+                mean = summaries({at: found[at]})[at]["mean"]
+                print(f"{words}: best {mean:.2%}, mean of {of_seeds}", flush=True)
     except KeyboardInterrupt:
         interrupted = True
-    rows = summaries({setting: group for setting, group in found.items() if group})
+    rows = summaries({at: group for at, group in found.items() if group})
+    done = sum(map(len, found.values()))
     if interrupted and not rows:
         raise KeyboardInterrupt
-    about = {"networks": many, "done": sum(map(len, found.values()))}
-    _report(rows, names, {**about, "interrupted": interrupted}, args.json)
+    if args.json:
+        about = {"networks": many, "done": done, "interrupted": interrupted}
+        print_json({**about, "settings": list(rows.values())})
+    else:
+        if interrupted:
+            print(f"Interrupted: {done} of {many} networks are done.")
+        print(*_table(rows, names), sep="\n")
     if args.figure and first:
-        by_rates = {_of(names, setting): row for setting, row in rows.items()}
         titles = [RATES[name] for name in names]
         title = f"{'-'.join(map(str, e.sizes))}, {e.cost} cost, on {source}"
-        tell(f"wrote {figures.sweep(by_rates, titles, title, args.figure)}")
+        tell(f"wrote {figures.sweep(rows, titles, title, args.figure)}")
     return 130 if interrupted else 0
-
-
-def _of(names: Sequence[str], setting: Setting) -> Setting:
-    """The values of these rates."""
-    return tuple(setting[list(RATES).index(name)] for name in names)
 
 
 def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
@@ -128,23 +129,9 @@ def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
         best = summary_statistics(best_of_epochs(curves(group)) / group[0].of)
         last = float(np.mean([each.accuracy[-1] for each in group]))
         numbers = {name: best[name] for name in ("mean", "sd", "max")}
-        rows[setting] = {"seeds": len(group), **numbers, "last": last}
+        counts = {**group[0].rates, "seeds": len(group)}
+        rows[setting] = {**counts, **numbers, "last": last}
     return rows
-
-
-def _report(
-    rows: Mapping[Setting, Row], names: Sequence[str], about: dict[str, int], json: bool
-) -> None:
-    """Print the table, or the same as one JSON object."""
-    if json:
-        each = [
-            {**dict(zip(RATES, at, strict=True)), **row} for at, row in rows.items()
-        ]
-        print_json({**about, "settings": each})
-        return
-    if about["interrupted"]:
-        print(f"Interrupted: {about['done']} of {about['networks']} networks are done.")
-    print(*_table(rows, names), sep="\n")
 
 
 def _table(rows: Mapping[Setting, Row], names: Sequence[str]) -> Iterator[str]:
@@ -153,7 +140,7 @@ def _table(rows: Mapping[Setting, Row], names: Sequence[str]) -> Iterator[str]:
     titles = [RATES[name] for name in names]
     table = [[*titles, "seeds", "best", "sd", "max", "last", ""]]
     for setting, row in rows.items():
-        rates = (f"{value:g}" for value in _of(names, setting))
+        rates = (f"{value:g}" for value in setting)
         numbers = (f"{row[k]:.2%}" for k in ("mean", "sd", "max", "last"))
         mark = "<- best mean" if row["mean"] == best and len(rows) > 1 else ""
         table.append([*rates, str(row["seeds"]), *numbers, mark])
