@@ -122,10 +122,10 @@ def test_a_sweep_says_what_train_says_continues_and_takes_more_values_and_seeds(
     assert len(lines) == 5
     train = ["train", *options(small_mnist)[1:9], "--json"]
     assert main([*train, "--eta", "3", "--seed", "2"]) == 0
-    [alone] = json.loads(capsys.readouterr().out)["runs"]
+    alone = json.loads(capsys.readouterr().out)["records"]
     rates = {"eta": 3.0, "l1": 0.0, "l2": 0.0, "dropout": 0.0}
     [same] = [x for x in lines[1:] if x["rates"] == rates and x["seed"] == 2]
-    assert same["curve"] == alone["correct"]
+    assert [same["curve"]] == np.transpose([x["correct"] for x in alone]).tolist()
 
     def interrupted(items, total, label):
         yield from itertools.islice(items, total - 1)

@@ -75,39 +75,16 @@ class Summary:
         return ends
 
     def as_json(self) -> dict[str, Any]:
-        """The run in JSON values, nan as null."""
-        rows, claim = [], self.claim
-        speeds = [record.speeds for record in self.records if record.speeds]
-        for i, seed in enumerate(self.seeds):
-            epoch, layer = self.ends.get(seed, (None, 0))
-            rows.append(
-                {
-                    "seed": seed,
-                    "correct": [record.correct[i] for record in self.records],
-                    "speeds": [of_seeds[i] for of_seeds in speeds] or None,
-                    "best": float(self.best[i]),
-                    "best_epoch": int(self.best_epoch[i]),
-                    "last": float(self.last[i]),
-                    "failed_classes": self.failed_classes[i],
-                    "diverged": [epoch, layer] if layer else None,
-                    "stopped": None if layer else epoch,
-                }
-            )
-        book = claim and {
-            "accuracy": (claim.number or np.nan) / 100,
-            "statistic": claim.statistic.name,
-            "section": claim.section,
-        }
+        """The run in JSON values, a record for each epoch; nan becomes null."""
         return {
-            "runs": rows,
-            "best": summary_statistics(self.best),
-            "last": summary_statistics(self.last),
-            "epochs_done": len(self.records),
+            "seeds": list(self.seeds),
+            "best": self.best.tolist(),
+            "last": self.last.tolist(),
+            "records": self.records,
+            "failed_classes": self.failed_classes,
             "interrupted": self.interrupted,
-            "advice": list(self.advice),
-            "seconds_per_epoch": self._seconds,
+            "advice": self.advice,
             "compile_seconds": self.compile_seconds,
-            "book": book,
         }
 
     def lines(self) -> Iterator[str]:

@@ -97,8 +97,8 @@ def run(args: argparse.Namespace) -> int:
         summary = replace(summary, claim=None)  # the book's numbers are for MNIST
     if args.json:
         about = {"command": "train", **described(e), "data": source.path, **here}
-        about |= {"seed": seeds[0], "seeds": len(seeds)}
-        print_json({**about, **summary.as_json()})
+        examples = len(getattr(data, e.evaluate_on))
+        print_json({**about, "examples": examples, **summary.as_json()})
     else:
         print(*summary.lines(), sep="\n")
         if summary.interrupted and writer:
