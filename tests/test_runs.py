@@ -311,7 +311,7 @@ def test_a_run_in_float64_gives_networks_of_the_default_precision(tmp_path):
 def test_a_network_of_a_run_is_had_by_its_seed(kept, small_mnist_data, capsys):
     one, last = kept / "one", runs.read(kept / "one").history[:, -1]
     for seed, expected in ((None, last[0]), (1, last[0]), (2, last[1])):
-        params, cost = runs.load_network(one, seed)
+        params, cost, _ = runs.load_network(one, seed)
         found = compiled(jaxnet.accuracy)(params, small_mnist_data.test)
         assert found == pytest.approx(expected) and cost is jaxnet.cross_entropy
     assert "got 3" in refused(capsys, "evaluate", one, "--seed", "3")

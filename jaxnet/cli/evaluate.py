@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     if args.figure:
         figures.check_can_save(args.figure / "confusion.png")
     trained = network_of(args)
-    source, part, split, names = data_of_network(args)
+    source, part, split, names = data_of_network(args, trained)
     data: Dataset = getattr(split, part)
     try:
         check_data(trained.params, data)
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
 
 def measure(trained: TrainedNetwork, data: Dataset, mistakes: int) -> dict[str, Any]:
     """What is known of the network on these data, as JSON values."""
-    params, cost = trained
+    params = trained.params
     outputs = trained.outputs(as_numbers(data.x, dtype_of(params)))
     truth, answers = np.asarray(data.y).argmax(axis=1), outputs.argmax(axis=1)
     sure = outputs.max(axis=1)
@@ -87,7 +87,7 @@ def measure(trained: TrainedNetwork, data: Dataset, mistakes: int) -> dict[str, 
     rows = zip(*(column.tolist() for column in columns), strict=True)
     return {
         "accuracy": float(accuracy(params, data)),
-        "cost": float(jax.jit(total_cost)(params, data, cost)),
+        "cost": float(jax.jit(total_cost)(params, data, trained.cost)),
         "examples": len(truth),
         "confusion": np.asarray(confusion_matrix(params, data)).tolist(),
         "mistakes": [dict(zip(names, row, strict=True)) for row in rows],

@@ -1,7 +1,6 @@
 """`python -m jaxnet export`: a trained network for other programs, or as a page."""
 
 import argparse
-import os
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +8,6 @@ from jaxnet.cli.console import printable
 from jaxnet.cli.options import UsageError, add_network, network_of
 from jaxnet.runs import (
     StorageError,
-    read,
     save_book_network,
     save_function,
     save_onnx,
@@ -33,9 +31,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Write the file and return the exit code."""
-    params, cost = network_of(args)
-    saved = read(args.network) if os.path.isdir(args.network) else None
-    suffix, classes = args.file.suffix, saved and saved.manifest.classes
+    params, cost, run = network_of(args)
+    suffix, classes = args.file.suffix, run and run.manifest.classes
     save = {
         ".html": partial(save_page, cost=cost),
         ".jax": save_function,

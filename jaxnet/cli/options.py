@@ -147,22 +147,24 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def read_run(path: str | Path) -> Run:
     """The run in a folder; prints a line if a damaged checkpoint is skipped."""
-    run = read(path)
+    return _told(read(path))
+
+
+def _told(run: Run) -> Run:
     if run.skipped:
         tell(f"{' '.join(run.skipped)} The checkpoint before is used.")
     return run
 
 
 def data_of_network(
-    args: argparse.Namespace,
+    args: argparse.Namespace, trained: TrainedNetwork
 ) -> tuple[Source, str, Split, list[str]]:
     """The data to use a network on, its part, itself, and the names of its classes.
 
     They are the network's own, unless --data or --evaluate names others.
     Raises DataError if they cannot be read.
     """
-    own = args.data is None and os.path.isdir(args.network)
-    run = read(args.network) if own else None
+    run = trained.run if args.data is None else None
     source = run.manifest.source if run else source_of(args)
     part = args.evaluate or (run.experiment.evaluate_on if run else "test")
     if run and source.path is not None and not os.path.exists(source.path):
@@ -179,9 +181,10 @@ def data_of_network(
 
 def network_of(args: argparse.Namespace) -> TrainedNetwork:
     """The network in the run's folder, or in the file, that the arguments name."""
-    if os.path.isdir(args.network):
-        read_run(args.network)
-    return load_network(args.network, args.seed)
+    trained = load_network(args.network, args.seed)
+    if trained.run:
+        _told(trained.run)
+    return trained
 
 
 def _typed(read: Callable[[str], Any]) -> Callable[[str], Any]:

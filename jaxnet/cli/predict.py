@@ -2,7 +2,6 @@
 
 import argparse
 import math
-import os
 from collections.abc import Callable
 from functools import partial
 from itertools import groupby
@@ -17,7 +16,7 @@ from jaxnet.cli.console import print_json, printable, tell
 from jaxnet.cli.options import UsageError, add_network, add_reading, network_of
 from jaxnet.datasets import DataError, Source, load_mnist
 from jaxnet.layers import as_numbers, dtype_of
-from jaxnet.runs import TrainedNetwork, read
+from jaxnet.runs import TrainedNetwork
 
 DESCRIPTION = (
     "Read the digits in pictures of any size and colour, dark on light or light on "
@@ -82,8 +81,7 @@ def _is_data(path: Path) -> bool:
 
 def _read_data(args: argparse.Namespace, trained: TrainedNetwork) -> int:
     """Print the answer to each example of data sets, also of those without labels."""
-    run = read(args.network) if os.path.isdir(args.network) else None
-    names = run.manifest.classes if run else None
+    names = trained.run and trained.run.manifest.classes
     for path in args.pictures:
         source = Source(path, args.transpose, args.label_column)
         for part, (x, _) in source.read().parts.items():

@@ -163,10 +163,13 @@ def networks(path: str | Path) -> list[Params]:
 
     Raises StorageError if there is no run, or no epoch of it.
     """
-    run = read(path)
+    return _networks_of(read(path))
+
+
+def _networks_of(run: Run) -> list[Params]:
     with jax.enable_x64(run.manifest.environment.get("dtype") == "float64"):
         if (resumed := run.resumed) is None:
-            raise StorageError(f"{path}: expected a run that has done an epoch.")
+            raise StorageError(f"{run.path}: expected a run that has done an epoch.")
         found = jax.device_get(resumed[1].state.params)
     finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(found))
     expect(finite, run.path, "finite weights and biases", "nan or infinity")
@@ -176,10 +179,11 @@ def networks(path: str | Path) -> list[Params]:
 
 
 class TrainedNetwork(NamedTuple):
-    """A network, and the cost it was trained with."""
+    """A network, the cost it was trained with, and its run, if it is of one."""
 
     params: Params
     cost: Cost
+    run: Run | None = None
 
     def outputs(self, x: Any) -> Float[np.ndarray, "m out"]:
         """The activations of the last layer for each row of x."""
@@ -198,8 +202,8 @@ def load_network(path: str | Path, seed: int | None = None) -> TrainedNetwork:
     seed = run.seeds[0] if seed is None else seed
     wanted = f"a seed of this run, {run.seeds[0]} to {run.seeds[-1]}"
     expect(seed in run.seeds, path, wanted, str(seed))
-    found = networks(path)[run.seeds.index(seed)]
-    return TrainedNetwork(found, run.experiment.cost)
+    found = _networks_of(run)[run.seeds.index(seed)]
+    return TrainedNetwork(found, run.experiment.cost, run)
 
 
 class Writer:
