@@ -83,7 +83,7 @@ def test_every_option_of_an_experiment_and_every_optimizer_is_in_a_case():
     add_experiment(parser)
     options = {name for action in parser._actions for name in action.option_strings}
     tried = {word for case in (QUICK | SLOW).values() for word in case.split()}
-    # Every case has these; --layers is --sizes for images.
+    # Every case has these; --layers is --sizes.
     of_data = {"--data", "--transpose", "--label-column"}
     assert options - tried == {"--epochs", "--layers", *of_data}
     assert set(NAMES["optimizer"]) <= tried | {"sgd"}

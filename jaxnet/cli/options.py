@@ -21,7 +21,6 @@ from jaxnet.experiments.experiment import (
     OptionError,
     convert,
     described,
-    layers,
     parse,
 )
 from jaxnet.gradients import autodiff, backprop
@@ -83,17 +82,8 @@ def add_fields(
         if default == "None":
             default = "all" if name == "train_on" else "never"
         help = f"{help} (default: {default})"
-        either = group.add_mutually_exclusive_group() if name == "sizes" else group
-        either.add_argument(
-            flag(name), dest=name, type=read, metavar=metavar, help=help
-        )
-        if name == "sizes":
-            help = (
-                "the same for images of 28x28 pixels, or of others that come first, "
-                "with convN1xN2 for N1 feature maps of N2 x N2 fields, and poolN"
-            )
-            options = {"dest": name, "type": _typed(layers), "metavar": "LAYER,..."}
-            either.add_argument("--layers", help=help, **options)
+        flags = [flag(name), *["--layers"] * (name == "sizes")]
+        group.add_argument(*flags, dest=name, type=read, metavar=metavar, help=help)
     return group
 
 

@@ -139,7 +139,10 @@ class Experiment:
     """
 
     sizes: tuple[Size, ...] = _option(
-        (784, 30, 10), "neurons in each layer, inputs first", "N,N,..."
+        (784, 30, 10),
+        "neurons in each layer, inputs first; or 28x28, which may be left out, "
+        "convN1xN2 for N1 feature maps of N2 x N2 fields, poolN, ...",
+        "N,N,...",
     )
     epochs: AtLeast1 = _option(30, "passes over the training images")
     batch_size: AtLeast1 = _option(10, "images in a mini-batch", "M")
@@ -212,6 +215,7 @@ def parse(option: str, text: str) -> Any:
     Raises OptionError.
     """
     if option == "sizes":
+        text = re.sub("^ *(?=conv|pool)", "28x28,", text)  # MNIST's images
         parts = [part.strip() for part in text.split(",")]
         return convert(option, [int(p) if p.isdecimal() else p for p in parts])
     never = text == "0" and option not in NAMES and _may_be_none(option)
@@ -270,15 +274,6 @@ def _checked_sizes(parts: Sequence[int | str]) -> tuple[Size, ...]:
         expected = f"expected at most {_MAX_WEIGHTS:,} weights, got {weights:,}"
         raise OptionError("sizes", expected)
     return sizes
-
-
-def layers(text: str) -> tuple[Size, ...]:
-    """The sizes of a network for MNIST's images, or others that come first.
-
-    Raises OptionError.
-    """
-    has_image = re.match(r"\s*\d+x\d+", text)
-    return parse("sizes", text if has_image else f"28x28,{text}")
 
 
 def work(sizes: Sequence[Size]) -> list[tuple[int, int]]:
