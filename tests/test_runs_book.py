@@ -2,7 +2,6 @@
 
 import copy
 import json
-import os
 from pathlib import Path
 
 import jax
@@ -93,32 +92,17 @@ def test_what_the_books_file_cannot_hold_is_not_saved(tmp_path, params, cost, me
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("trouble", [OSError(28, "No space left"), KeyboardInterrupt()])
-def test_the_previous_file_survives(tmp_path, monkeypatch, trouble):
-    path = write(tmp_path / "net", SMALL)
-
-    def fail(*_):
-        raise trouble
-
-    with monkeypatch.context() as patched:
-        patched.setattr(os, "replace", fail)
-        with pytest.raises((StorageError, KeyboardInterrupt)) as info:
-            save(path, SIGMOIDS)
-    assert info.type is KeyboardInterrupt or "No space left" in str(info.value)
-    assert list(tmp_path.iterdir()) == [path] and path.read_bytes() == TEXT
-
-
 REFUSED = {
     "empty": (b"", "got an error: Input data was truncated"),
     "a pickle": (b"\x80\x02}q\0.", "got an error: JSON is malformed"),
     "deep objects": (b'{"a":' * 10**5, "got an error: maximum recursion"),
     "long cost": (changed("cost", to="H" * 1000), "CrossEntropyCost, got 'HHH"),
     "huge size": (changed("sizes", 0, to=10**4000), "`int` <= .* at `..sizes.0.`"),
-    "other sizes": (changed("sizes", 1, to=4), "4 rows of 2 in weights.0., got 3 rows"),
-    "more sizes": (changed("sizes", to=[2, 3, 1, 1]), "3 layers in weights, got 2"),
-    "ragged": (changed("weights", 0, 1, to=[1]), "in weights.0., got .* different len"),
+    "other sizes": (changed("sizes", 1, to=4), "weights .4, 2. and biases .4, 1. in l"),
+    "more sizes": (changed("sizes", to=[2, 3, 1, 1]), "biases of 3 layers, got .2, 2."),
+    "ragged": (changed("weights", 0, 1, to=[1]), "an error: .* inhomogeneous shape"),
     "flat bias": (changed("biases", 1, to=[-1.5]), "got `float` - at `..biases.1..0.`"),
-    "1e39": (changed("biases", 1, 0, 0, to=1e39), "finite float32 numbers in biases.1"),
+    "1e39": (changed("biases", 1, 0, 0, to=1e39), "finite float32 numbers in layer 2"),
     "1e999": (TEXT.replace(b"3.0", b"1e999"), "out of range - at `..weights.0..2..1.`"),
     "not all": ({"sizes": [2, 3, 1]}, "required field `weights"),
     "large": (TEXT + b" " * 300, f"at most {len(TEXT) + 100} bytes, got "),

@@ -11,7 +11,6 @@ from typing import Annotated, NamedTuple
 import jax.numpy as jnp
 import msgspec
 import numpy as np
-from jaxtyping import Float
 from msgspec import Meta
 
 from jaxnet.activations import sigmoid
@@ -44,26 +43,31 @@ def load_book_network(path: str | Path) -> BookNetwork:
     """The network in a file of the book's second program, or of `save_book_network`.
 
     Numbers are rounded to the default precision, which is float32 unless x64 is on.
-    Raises StorageError, a ValueError, naming the file and the place in it.
+    Raises StorageError, a ValueError, naming the file and what is wrong in it.
     """
-    content = read_file(path, _MAX_BYTES)
+    content, dtype = read_file(path, _MAX_BYTES), jnp.result_type(float)
     try:
         found = msgspec.json.decode(content, type=_Document)
+        with np.errstate(over="ignore"):
+            weights = [np.array(w, dtype) for w in found.weights]
+            biases = [np.array(b, dtype) for b in found.biases]
     except (ValueError, RecursionError) as error:
         raise StorageError(
             f"{path}: expected a network of the book's second program, got an error: "
-            f"{error}."
+            f"{str(error).rstrip('.')}."
         ) from error
     known = found.cost in _COSTS
     expect(known, path, f"the cost {' or '.join(_COSTS)}", repr(found.cost)[:40])
-    n = len(found.sizes) - 1
-    for name in ("weights", "biases"):
-        got = len(getattr(found, name))
-        expect(got == n, path, f"{n} layers in {name}", str(got))
+    n, counts = len(found.sizes) - 1, (len(weights), len(biases))
+    expect(counts == (n, n), path, f"weights and biases of {n} layers", str(counts))
     params = []
     for l, (n_in, n_out) in enumerate(pairwise(found.sizes)):
-        w = _matrix(path, f"weights[{l}]", found.weights[l], n_out, n_in)
-        b = _matrix(path, f"biases[{l}]", found.biases[l], n_out, 1)
+        w, b, layer = weights[l], biases[l], f"in layer {l + 1}"
+        expected = f"weights {(n_out, n_in)} and biases {(n_out, 1)}"
+        shapes = f"weights {w.shape} and biases {b.shape}"
+        expect(shapes == expected, path, f"{expected} {layer}", shapes)
+        finite = bool(np.isfinite(w).all() and np.isfinite(b).all())
+        expect(finite, path, f"finite {dtype} numbers {layer}", "larger ones")
         params.append(Layer(jnp.asarray(w), jnp.asarray(b[:, 0])))
     return BookNetwork(params, _COSTS[found.cost])
 
@@ -101,18 +105,3 @@ def save_book_network(path: str | Path, params: Params, cost: Cost = quadratic) 
         names[0],
     )
     replace_file(path, msgspec.json.encode(document))
-
-
-def _matrix(
-    path: str | Path, place: str, rows: list[list[float]], n_rows: int, n_columns: int
-) -> Float[np.ndarray, "rows columns"]:
-    lengths = {len(row) for row in rows}
-    columns = "different lengths" if len(lengths) > 1 else max(lengths, default=0)
-    expected, got = f"{n_rows} rows of {n_columns}", f"{len(rows)} rows of {columns}"
-    expect(got == expected, path, f"{expected} in {place}", got)
-    dtype = jnp.result_type(float)
-    with np.errstate(over="ignore"):
-        matrix = np.array(rows).astype(dtype)
-    finite = bool(np.isfinite(matrix).all())
-    expect(finite, path, f"finite {dtype} numbers in {place}", "larger ones")
-    return matrix
