@@ -107,17 +107,17 @@ def test_the_book_s_number_is_claimed_for_its_own_experiment(
         assert (claim in capsys.readouterr().out.splitlines()) == claimed
 
 
-def test_the_first_line_names_the_techniques_in_use(untrained, small_mnist, capsys):
+def test_the_first_line_names_the_options_in_use(untrained, small_mnist, capsys):
     options = "--l1 1 --l2 0.5 --dropout 0.3 --optimizer nesterov --momentum 0.5 "
-    options += "--schedule 1 --early-stop 3 --expand shifts --train-on 20 --epochs 1"
+    options += "--schedule 1 --early-stop 3 --expand elastic --train-on 20 --epochs 1 "
+    options += "--shuffle no --monitor speeds"
     assert train(small_mnist, *options.split(), "--sizes", "784,10") == 0
     first, *_ = capsys.readouterr().out.splitlines()
     assert first.startswith(
         "784-10, sigmoid, quadratic cost, large initialisation, eta 3, mini-batch 10, "
-        "1 epoch, backprop, L1 1, L2 0.5, dropout 0.3, momentum 0.5, nesterov, eta "
-        "halved after 1 epoch without improvement, stopped after 3 epochs without "
-        "improvement, expanded by shifts, 20 training images, test data of "
-        f"{small_mnist}, float32 on "
+        "1 epoch, backprop, l1 1, l2 0.5, dropout 0.3, optimizer nesterov, shuffle no, "
+        "momentum 0.5, schedule 1, early-stop 3, train-on 20, expand elastic, monitor "
+        f"speeds, test data of {small_mnist}, float32 on "
     )
 
 

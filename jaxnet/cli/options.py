@@ -33,6 +33,7 @@ _FLAGS = {
     "halve_after": "schedule",
     "stop_after": "early-stop",
     "evaluate_on": "evaluate",
+    "augment": "expand",
 }
 _EXPANSIONS: dict[str, dict[str, Any]] = {
     "none": {},

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from jaxnet.cli.console import counted, print_json, printable, tell, track
 from jaxnet.cli.options import (
     UsageError,
     add_experiment,
+    as_text,
     experiment_of,
     fitted,
     flag,
@@ -42,6 +42,10 @@ DESCRIPTION = (
     "--resume continues it to the same bits, however it ended."
 )
 _OTHERS = ("seed", "seeds", "data", "transpose", "label_column")
+_ALWAYS = (  # in the first line, whatever their values
+    *("sizes", "hidden", "cost", "init_layer", "eta", "batch_size", "epochs"),
+    *("gradient", "evaluate_on"),
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -206,27 +210,20 @@ def _check_same(run: runs.Run, data: Split, here: dict[str, str]) -> None:
 def _introduce(
     e: Experiment, source: Source, here: dict[str, str], resumed: runs.Run | None
 ) -> None:
-    words, epochs = described(e), partial(counted, noun="epoch")
-    expansion = words["expand"] or words["augment"]
-    parts = [
-        "-".join(map(str, e.sizes)),
-        *(str(e.hidden), f"{e.cost} cost", f"{words['init_layer']} initialisation"),
-        *(f"eta {e.eta:g}", f"mini-batch {e.batch_size}", epochs(e.epochs)),
-        words["gradient"],
-        f"L1 {e.l1:g}" * bool(e.l1),
-        f"L2 {e.l2:g}" * bool(e.l2),
-        f"dropout {e.dropout:g}" * bool(e.dropout),
-        f"momentum {e.momentum:g}" * bool(e.momentum),
-        words["optimizer"] * (words["optimizer"] != "sgd"),
-        e.halve_after
-        and f"eta halved after {epochs(e.halve_after)} without improvement",
-        e.stop_after and f"stopped after {epochs(e.stop_after)} without improvement",
-        expansion and f"expanded by {expansion}",
-        e.train_on and counted(e.train_on, "training image"),
-        f"{e.evaluate_on} data" + f" of {source}" * (source != Source()),
-        f"{here['dtype']} on {here['device']}",
-    ]
-    print(printable(", ".join(filter(None, parts))), flush=True)
+    words, usual = described(e), described(Experiment())
+    first = (
+        f"{'-'.join(map(str, e.sizes))}, {e.hidden}, {e.cost} cost, "
+        f"{words['init_layer']} initialisation, eta {e.eta:g}, mini-batch "
+        f"{e.batch_size}, {counted(e.epochs, 'epoch')}, {words['gradient']}"
+    )
+    others = (
+        f"{flag(name)[2:]} {as_text(value)}"
+        for name, value in words.items()
+        if name not in _ALWAYS and value != usual[name]
+    )
+    data = f"{e.evaluate_on} data" + f" of {source}" * (source != Source())
+    parts = first, *others, data, f"{here['dtype']} on {here['device']}"
+    print(printable(", ".join(parts)), flush=True)
     if resumed is None:
         return
     done = f"{len(resumed.records)} of {e.epochs} epochs were done before"
