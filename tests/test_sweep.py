@@ -5,11 +5,8 @@ import json
 import math
 import sys
 from dataclasses import replace
-from functools import partial
-from typing import Any
 from unittest import mock
 
-import jax
 import numpy as np
 import pytest
 from msgspec.structs import replace as replaced
@@ -33,7 +30,7 @@ from jaxnet.experiments.reproduce import file_of, log_of_claim, missing, table
 from jaxnet.experiments.sweep import environment, log_of, train_networks
 from scripts import tables
 from scripts.reproduce import lines
-from tests.helpers import cached_runner, problem, refused
+from tests.helpers import cached_runner, refused
 
 reproduction = sys.modules["jaxnet.experiments.reproduce"]
 SMALL = Experiment(sizes=(784, 4, 10), epochs=2, eta=0.5, cost=jaxnet.cross_entropy)
@@ -222,27 +219,6 @@ def test_a_claim_continues_and_has_the_curves_of_a_run(
     line = json.loads(text.splitlines()[1])
     assert {"seed", "curve", "seconds", "jax", "device", "dtype", "commit"} <= set(line)
     assert path == file_of("the same", tmp_path) != file_of("a cost", tmp_path)
-
-
-def test_what_is_measured_is_of_the_network(small_mnist_data, tmp_path):
-    train, _, test = small_mnist_data
-    e, (params, *_) = replace(SMALL, l2=5.0), problem([784, 4, 10])
-
-    def total(part):
-        """The cost as the book's second program measures it."""
-        return jaxnet.total_cost(params, part, e.cost, l2=5.0, n=len(part.x))
-
-    expected = {
-        book.TRAINING_COST: lambda: total(train),
-        book.EVALUATION_COST: lambda: total(test),
-        book.TRAINING_ACCURACY: lambda: 100 * jaxnet.accuracy(params, train),
-    }
-    takes: list[Any] = [measure.take for measure in expected]
-    takes = [partial(take, e, params, train, test) for take in takes]
-    found, wanted = jax.jit(
-        lambda: [[take() for take in each] for each in (takes, expected.values())]
-    )()
-    np.testing.assert_allclose(found, wanted, rtol=1e-5)
 
 
 def test_a_file_of_other_settings_or_of_no_networks_is_refused(short_claims, tmp_path):
