@@ -211,6 +211,7 @@ def test_other_commands_and_words_are_refused_in_one_line(
     thousand = ",".join(map(str, range(1, 1001)))
     mnist = f"train --data {small_mnist} --sizes 784,10"
     for words, message in {
+        "sweep --eta 1 3": "arguments: 3; several values of a rate are written as in",
         f"sweep --eta {thousand} --l2 {thousand}": "100,000 networks, got 1,000,000",
         f"train --data {mine} --expand shifts": "of 28 x 28 pixels, got 4 pixels",
         f"{mnist} --out {net}/below": f"{net}/below",

@@ -71,7 +71,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else list(argv)
     chosen = next((word for word in argv if not word.startswith("-")), None)
     parser = _parser(chosen)
-    args = parser.parse_args(argv)
+    args, unknown = parser.parse_known_args(argv)
+    if unknown:
+        hint = "; several values of a rate are written as in --eta 1,3"
+        hint *= args.command == "sweep" and unknown[0][:1].isdigit()
+        parser.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
     if args.command is None:
         parser.error(f"expected a command, one of {', '.join(COMMANDS)}, got none")
     # An empty path would be this folder, and comes of a shell variable that is not set.
