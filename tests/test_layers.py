@@ -12,7 +12,6 @@ import jaxnet
 from jaxnet import Dataset, Image, Layer, MaxPool, convolution, max_pool
 from jaxnet.oracles import central_difference
 from tests.helpers import assert_close, compiled, problem
-from tests.loops import convolutional
 
 
 def test_a_layer_is_a_pytree_of_weights_and_biases_with_a_static_activation():
@@ -99,21 +98,6 @@ def test_bytes_are_their_256ths_everywhere():
 
 
 # Other kinds of layers: chapter 6
-
-
-def test_a_step_goes_through_other_kinds_of_layers(x64):
-    params, x, y = convolutional()
-    cost = jaxnet.log_likelihood
-
-    @jax.jit
-    def found(params, x, y):
-        after = jaxnet.step(jaxnet.start(params), x, y, eta=0.3, cost=cost)
-        return after.params, jaxnet.backprop(params, x, y, cost)
-
-    after, slopes = found(params, x, y)
-    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(slopes))
-    expected = jax.tree.map(lambda p, g: np.asarray(p) - 0.3 * g, params, slopes)
-    assert_close(after, expected, rtol=1e-12)
 
 
 def test_the_first_layer_need_not_have_weights(x64):
