@@ -481,19 +481,14 @@ def truncate(path: Path) -> None:
     (path / "eel" / "002.png").write_bytes(content[:-30])
 
 
-GREY, WIDE = Image.fromarray(X[0]), Image.new("1", (10_000, 10_000))
+GREY = Image.fromarray(X[0])
 BAD_FOLDERS = {
     "another size": (save(GREY.rotate(90, expand=True)), "2 x 3 .*000.png, got 3 x 2"),
     "a folder inside": (lambda path: (path / "eel/more").mkdir(), "more: .*not a file"),
     "16 bits": (save(Image.new("I;16", (3, 2))), "odd.png: .*mode I;16, not of 8 bits"),
     "transparent": (save(Image.new("RGBA", (3, 2))), "odd.png: .*transparent pixels"),
     "animated": (animate, "odd.gif: .*2 pictures in one file"),
-    "a bomb": (save(WIDE), "odd.png: .*10000 x 10000, above 64000000 pixels"),
     "truncated": (truncate, "eel/002.png: expected a picture"),
-    "text": (
-        lambda path: (path / "eel/a").write_text("x"),
-        "eel/a: .*got something else",
-    ),
     "no pictures": (lambda path: (path / "fox").mkdir(), "fox: expected pictures"),
     "outside a class": (save(GREY, "loose.JPG"), "loose.JPG: .*in its class's folder"),
     "no classes": (shutil.rmtree, "nothing there"),

@@ -1,7 +1,6 @@
 """Layers are pytrees, and other kinds of layers are types with the same methods."""
 
 from dataclasses import FrozenInstanceError, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -41,21 +40,6 @@ def test_jax_may_rebuild_layers_of_anything():
     outputs = jax.jit(jax.vmap(jaxnet.predict, (only_weights, None)))(several, x[0])
     expected = compiled(jaxnet.predict)(params, x[0])
     np.testing.assert_allclose(outputs, [expected] * 2, rtol=1e-5)
-
-
-def test_stacked_networks_are_one_network_to_vmap(x64):
-    """In all that takes a network, gradients included."""
-    networks = [problem([3, 4, 2], seed=seed)[0] for seed in range(3)]
-    _, x, y = problem([3, 4, 2])
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
-    slopes = jax.jit(jax.vmap(jaxnet.backprop, (0, None, None)))(stacked, x, y)
-    for i, params in enumerate(networks):
-        one = jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], slopes)
-        assert_close(one, compiled(jaxnet.backprop)(params, x, y), rtol=1e-12)
-    from_keys = jax.vmap(partial(jaxnet.init, sizes=[3, 4, 2], hidden=jaxnet.tanh))
-    several = jax.eval_shape(from_keys, jax.random.split(jax.random.key(0), 5))
-    assert [w.shape for w, _ in several] == [(5, 4, 3), (5, 2, 4)]
-    assert several[0].activation == jaxnet.tanh
 
 
 def test_a_data_set_has_a_length_and_parts():

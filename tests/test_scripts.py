@@ -69,8 +69,8 @@ NOT_MEASURED = {"ch2_cost": {"differences over forward"}}
 
 
 @pytest.mark.parametrize("script", QUICK)
-def test_its_results_are_finite_and_drawn(script, small_mnist, tmp_path, drawn):
-    """What they are is in the ledger, whose tests call the same functions."""
+def test_results_are_finite_and_drawn(script, small_mnist, tmp_path, drawn):
+    """What the book says of them is in the ledger."""
     function = import_module(f"scripts.{script}").main
     places = {"data": small_mnist, "out": tmp_path / "a.png"}
     taken = places.keys() & inspect.signature(function).parameters.keys()
