@@ -100,7 +100,7 @@ def assert_close(actual, expected, rtol):
     assert error <= rtol, f"relative error {error:.2e} of a leaf is above {rtol:.0e}"
 
 
-def numpy_gradient(params, x, y, cost):
+def numpy_gradient(params, x, y, cost, activation="sigmoid"):
     """Backpropagation as the book's first program does it, one example at a time."""
 
     def sigma(z):
@@ -109,14 +109,21 @@ def numpy_gradient(params, x, y, cost):
     def sigma_prime(z):
         return sigma(z) * (1 - sigma(z))
 
+    f, f_prime = {
+        "sigmoid": (sigma, sigma_prime),
+        "tanh": (np.tanh, lambda z: 1 / np.cosh(z) ** 2),
+        "relu": (lambda z: z * (z > 0), lambda z: 1.0 * (z > 0)),
+        "linear": (lambda z: z, np.ones_like),
+    }[activation]
+
     layers = [(np.asarray(w), np.asarray(b)) for w, b in params]
     total = [(np.zeros_like(w), np.zeros_like(b)) for w, b in layers]
     for one_x, one_y in zip(np.asarray(x), np.asarray(y), strict=True):
         activations, zs = [one_x], []
-        for w, b in layers:
+        for l, (w, b) in enumerate(layers):
             z = np.array([sum(w[j] * activations[-1]) + b[j] for j in range(len(b))])
             zs.append(z)
-            activations.append(sigma(z))
+            activations.append(sigma(z) if l == len(layers) - 1 else f(z))
         delta = activations[-1] - one_y
         if cost == "quadratic":
             delta = delta * sigma_prime(zs[-1])
@@ -125,7 +132,7 @@ def numpy_gradient(params, x, y, cost):
             nabla_w += np.outer(delta, activations[l])
             nabla_b += delta
             if l > 0:
-                delta = (layers[l][0].T @ delta) * sigma_prime(zs[l - 1])
+                delta = (layers[l][0].T @ delta) * f_prime(zs[l - 1])
     return [(nabla_w / len(x), nabla_b / len(x)) for nabla_w, nabla_b in total]
 
 
