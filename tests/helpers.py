@@ -16,11 +16,11 @@ from jaxnet.cli import main
 from jaxnet.experiments import Runner
 
 
-def idx(array) -> bytes:
-    """The bytes of an IDX file of unsigned bytes."""
-    array = np.asarray(array, np.uint8)
+def idx(array, code: int = 8, dtype: str = "u1") -> bytes:
+    """The bytes of an IDX file, of unsigned bytes unless told otherwise."""
+    array = np.asarray(array, dtype)
     sizes = b"".join(size.to_bytes(4) for size in array.shape)
-    return bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
+    return bytes([0, 0, code, array.ndim]) + sizes + array.tobytes()
 
 
 @cache

@@ -112,9 +112,8 @@ READERS: dict[str, Callable[[Path], Any]] = {
     "f.jsonl": lambda path: log_of(path, Experiment()).read(),
     "g.log": lambda path: read_lines(path, int),
     "h": runs.read,
-    "i": jaxnet.load_mnist,
-    "j": load_data,
-    "k.npz": read_npz,
+    "i": load_data,
+    "j.npz": read_npz,
 }
 
 
@@ -149,7 +148,7 @@ def hostile_headers() -> dict[str, tuple[str, bytes]]:
         "gzipped IDX": ("a.idx", packed),
         "gzip's own size": ("b.csv", csv[:-4] + b"\xff" * 4),
         "sizes": ("c.json", b'{"sizes": [1000000000, 1000000000], "weights": [[]]}'),
-        "NumPy": ("k.npz", npy.getvalue() + b"few"),
+        "NumPy": ("j.npz", npy.getvalue() + b"few"),
         "PNG": ("d.png", bytes(png)),
     }
 

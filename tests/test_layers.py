@@ -1,7 +1,6 @@
 """Layers are pytrees, and other kinds of layers are types with the same methods."""
 
 from dataclasses import FrozenInstanceError, replace
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -12,7 +11,6 @@ import jaxnet
 from jaxnet import Dataset, Image, Layer, MaxPool, convolution, max_pool
 from jaxnet.oracles import central_difference
 from tests.helpers import assert_close, compiled, problem
-from tests.loops import convolutional
 
 
 def test_a_layer_is_a_pytree_of_weights_and_biases_with_a_static_activation():
@@ -42,21 +40,6 @@ def test_jax_may_rebuild_layers_of_anything():
     outputs = jax.jit(jax.vmap(jaxnet.predict, (only_weights, None)))(several, x[0])
     expected = compiled(jaxnet.predict)(params, x[0])
     np.testing.assert_allclose(outputs, [expected] * 2, rtol=1e-5)
-
-
-def test_stacked_networks_are_one_network_to_vmap(x64):
-    """In all that takes a network, gradients included."""
-    networks = [problem([3, 4, 2], seed=seed)[0] for seed in range(3)]
-    _, x, y = problem([3, 4, 2])
-    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *networks)
-    slopes = jax.jit(jax.vmap(jaxnet.backprop, (0, None, None)))(stacked, x, y)
-    for i, params in enumerate(networks):
-        one = jax.tree.map(lambda leaf, i=i: np.asarray(leaf)[i], slopes)
-        assert_close(one, compiled(jaxnet.backprop)(params, x, y), rtol=1e-12)
-    from_keys = jax.vmap(partial(jaxnet.init, sizes=[3, 4, 2], hidden=jaxnet.tanh))
-    several = jax.eval_shape(from_keys, jax.random.split(jax.random.key(0), 5))
-    assert [w.shape for w, _ in several] == [(5, 4, 3), (5, 2, 4)]
-    assert several[0].activation == jaxnet.tanh
 
 
 def test_a_data_set_has_a_length_and_parts():
@@ -99,21 +82,6 @@ def test_bytes_are_their_256ths_everywhere():
 
 
 # Other kinds of layers: chapter 6
-
-
-def test_a_step_goes_through_other_kinds_of_layers(x64):
-    params, x, y = convolutional()
-    cost = jaxnet.log_likelihood
-
-    @jax.jit
-    def found(params, x, y):
-        after = jaxnet.step(jaxnet.start(params), x, y, eta=0.3, cost=cost)
-        return after.params, jaxnet.backprop(params, x, y, cost)
-
-    after, slopes = found(params, x, y)
-    assert all(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(slopes))
-    expected = jax.tree.map(lambda p, g: np.asarray(p) - 0.3 * g, params, slopes)
-    assert_close(after, expected, rtol=1e-12)
 
 
 def test_the_first_layer_need_not_have_weights(x64):

@@ -1,11 +1,10 @@
-"""Initialisation, its random numbers, and the forward pass."""
+"""Initialisation and its random numbers."""
 
 import jax
 import numpy as np
 
 import jaxnet
 from jaxnet.network import stream
-from tests.helpers import problem
 
 
 def test_weights_run_from_the_kth_neuron_to_the_jth():
@@ -51,17 +50,3 @@ def test_hidden_is_one_activation_or_one_for_each_hidden_layer():
     assert activations([2, 3, 4, 1], hidden=tanh) == [tanh, tanh, sigmoid]
     assert activations([2, 3, 4, 1], hidden=[tanh, relu]) == [tanh, relu, sigmoid]
     assert activations([2, 1], hidden=tanh, output=jaxnet.softmax) == [jaxnet.softmax]
-
-
-def test_forward_keeps_every_weighted_input_and_activation_of_each_layer(x64):
-    hidden = (jaxnet.tanh, jaxnet.linear)
-    params, x, _ = problem([4, 3, 5, 2], hidden=hidden, output=jaxnet.softmax)
-    zs, activations = jaxnet.forward(params, x[0])
-    np.testing.assert_array_equal(activations[0], x[0])
-    functions = (np.tanh, np.asarray, lambda z: np.exp(z) / np.exp(z).sum())
-    for l, (function, (w, b)) in enumerate(zip(functions, params, strict=True)):
-        z = np.asarray(w) @ np.asarray(activations[l]) + np.asarray(b)
-        np.testing.assert_allclose(zs[l], z, rtol=1e-14)
-        np.testing.assert_allclose(activations[l + 1], function(z), rtol=1e-14)
-    assert len(zs) == 3
-    np.testing.assert_array_equal(jaxnet.predict(params, x[0]), activations[-1])

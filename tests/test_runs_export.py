@@ -95,18 +95,6 @@ def test_the_command_writes_what_the_ending_says(tmp_path, capsys):
     assert "ends in .html, .jax, .onnx or .json, got '.txt'" in capsys.readouterr().err
 
 
-def test_a_page_has_the_fields_of_convolutions_and_pools(tmp_path):
-    sizes = [jaxnet.Image(28, 28), jaxnet.convolution(2, 5), jaxnet.max_pool(2), 10]
-    save_page(tmp_path / "net.html", jaxnet.init(jax.random.key(0), sizes))
-    page = (tmp_path / "net.html").read_text()
-    first, pool, last = re.findall(r'{"kind":.*?"activation":"\w+".*?}', page)
-    assert '"Convolution"' in first and '"shape":[2,1,5,5]' in first
-    assert '"shape_in":[1,28,28]' in first and '"activation":"linear"' in first
-    expected = '"MaxPool","shape_in":[2,24,24],"size":2,"activation":"sigmoid"'
-    assert expected in pool
-    assert '"Layer"' in last and '"shape":[10,288]' in last
-
-
 def test_a_page_is_small_and_may_load_nothing(tmp_path):
     for hidden, largest in ((30, 200_000), (100, 500_000)):
         save_page(tmp_path / "page.html", problem([784, hidden, 10])[0])

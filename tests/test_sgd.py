@@ -1,4 +1,4 @@
-"""A step is the book's, an epoch visits everything once, a run is a fold of epochs."""
+"""An epoch visits everything once, a run is a fold of epochs."""
 
 import shutil
 import subprocess
@@ -14,17 +14,11 @@ import optax
 import pytest
 
 import jaxnet
-from jaxnet import Layer, fast, sgd
+from jaxnet import fast, sgd
 from jaxnet.network import stream
-from tests.helpers import (
-    CountedBackprop,
-    assert_close,
-    compiled,
-    numpy_gradient,
-    problem,
-)
+from tests.helpers import CountedBackprop, assert_close, compiled, problem
 
-loss, autodiff = compiled(jaxnet.loss), compiled(jaxnet.autodiff)
+loss = compiled(jaxnet.loss)
 RUN: Any = {"batch_size": 5, "eta": 2.0}
 
 
@@ -36,31 +30,6 @@ def data_of(m=23):
 
 def order_of(key, n):
     return np.asarray(fast.shuffle(stream(key, "order"), n))
-
-
-@pytest.mark.parametrize(
-    ("cost", "gradient"),
-    [(jaxnet.quadratic, jaxnet.backprop), (jaxnet.cross_entropy, jaxnet.autodiff)],
-)
-def test_an_epoch_equals_the_book_s_loops(x64, cost, gradient):
-    """23 examples in mini-batches of 5: the last one has 3, and is divided by 3."""
-    params, data = data_of()
-    key, eta = jax.random.key(5), 0.7
-    options = {"batch_size": 5, "eta": eta, "cost": cost, "gradient": gradient}
-    state = jaxnet.epoch(key, jaxnet.start(params), data, **options)
-    order = order_of(key, 23)
-    assert sorted(order) == list(range(23))
-    layers = [(np.array(w), np.array(b)) for w, b in params]
-    x, y = np.asarray(data.x), np.asarray(data.y)
-    for k in range(0, 23, 5):
-        batch = order[k : k + 5]
-        nabla = numpy_gradient(layers, x[batch], y[batch], cost.name)
-        layers = [
-            (w - eta * nw, b - eta * nb)
-            for (w, b), (nw, nb) in zip(layers, nabla, strict=True)
-        ]
-    expected = [Layer(jnp.asarray(w), jnp.asarray(b)) for w, b in layers]
-    assert_close(state.params, expected, rtol=1e-12)
 
 
 # The order of the examples

@@ -13,7 +13,6 @@ from jaxnet.universality import (
     bump,
     error_bound,
     stacked,
-    steps,
     tower,
     weighted,
 )
@@ -96,7 +95,6 @@ def test_any_activation_with_two_limits_makes_bumps(activation, x64):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (partial(steps, 0.5, activation=jaxnet.linear), "only ever a linear function"),
         (partial(bump, 0.1, 0.2, activation=jaxnet.relu), "Two relu neurons"),
         (partial(tower, 0.1, 0.2, w=-1.0), "Expected w of at least 0, got -1.0"),
         (partial(approximate, np.sin, 0), "Expected n of at least 1, got 0"),

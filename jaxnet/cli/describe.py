@@ -9,10 +9,10 @@ from jaxnet.cli.options import add_reading, source_of
 from jaxnet.datasets import as_text, describe, oddities
 
 DESCRIPTION = (
-    "Print what a data set contains: examples of each class, range, mean and zeros of "
-    "the inputs, pixels that never change, duplicates, the first images as text, and "
-    "what looks odd. A data set is a folder of IDX files, a folder with a folder of "
-    "pictures for each class, or a CSV or .npz file."
+    "Print what a data set contains: examples of each class, range and mean of the "
+    "inputs, duplicates, the first images as text, and what looks odd. A data set is a "
+    "folder of IDX files, a folder with a folder of pictures for each class, or a CSV "
+    "or .npz file."
 )
 
 
@@ -42,26 +42,17 @@ def run(args: argparse.Namespace) -> int:
 
 def _lines(found: dict[str, Any]) -> Iterator[str]:
     parts, names = found["parts"].values(), found["classes"]
-    shape = " ({} x {})".format(*found["shape"]) if found["shape"] else ""
     in_bytes = found["type"] == "uint8"
     kind = "bytes, which stand for byte / 256" if in_bytes else "numbers"
-    yield (
-        f"{found['data']}: {found['inputs']} inputs{shape}, {kind}; "
-        f"{len(names)} classes."
-    )
-    forms = {
-        "range": "{least:.5g} to {greatest:.5g}",
-        "mean": "{mean:.5g}",
-        "zeros": "{zeros:.2%}",
-        "constant pixels": "{constant}",
-        "duplicates": "{duplicates}",
-        "memory": "{bytes:,} B",
-    }
+    yield f"{found['data']}: {found['inputs']} inputs, {kind}; {len(names)} classes."
     rows = [["", *found["parts"]], ["examples", *(part["examples"] for part in parts)]]
     for k, name in enumerate(names):
         rows.append([f"  {name}", *(part["counts"][k] for part in parts)])
-    for title, form in forms.items():
-        rows.append([title, *(form.format_map(part) for part in parts)])
+    rows += [
+        ["range", *(f"{p['least']:.5g} to {p['greatest']:.5g}" for p in parts)],
+        ["mean", *(f"{part['mean']:.5g}" for part in parts)],
+        ["duplicates", *(part["duplicates"] for part in parts)],
+    ]
     yield from aligned(rows)
     for each in found["shared"]:
         yield f"{each['examples']} {each['of']} examples are also in {each['in']}."

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -22,46 +21,28 @@ def describe(data: Split, names: list[str] | None = None) -> dict[str, Any]:
     `duplicates` are examples with the inputs of an earlier one in their part, and
     `shared` those of a later part whose inputs are in an earlier part.
     """
-    n_in, n_out = data.train.x.shape[1], data.train.y.shape[1]
-    side = math.isqrt(n_in)
-    parts = data._asdict()
-    rows = {
-        name: [row.tobytes() for row in np.asarray(part.x)]
-        for name, part in parts.items()
-    }
-    distinct = {name: set(each) for name, each in rows.items()}
+    parts, distinct, shared = {}, {}, []
+    for name, part in data._asdict().items():
+        x, y = np.asarray(part.x), np.asarray(part.y)
+        rows = [row.tobytes() for row in x]
+        for earlier, known in distinct.items():
+            both = sum(row in known for row in rows)
+            shared.append({"of": name, "in": earlier, "examples": both})
+        distinct[name] = set(rows)
+        parts[name] = {
+            "examples": len(x),
+            "counts": np.bincount(y.argmax(axis=1), minlength=y.shape[1]).tolist(),
+            "least": x.min().item(),
+            "greatest": x.max().item(),
+            "mean": float(x.mean(dtype=np.float64)),
+            "duplicates": len(x) - len(distinct[name]),
+        }
     return {
-        "inputs": n_in,
-        "shape": [side, side] if side**2 == n_in else None,
+        "inputs": data.train.x.shape[1],
         "type": str(data.train.x.dtype),
-        "classes": names or [str(k) for k in range(n_out)],
-        "parts": {
-            name: _statistics(part)
-            | {"duplicates": len(rows[name]) - len(distinct[name])}
-            for name, part in parts.items()
-        },
-        "shared": [
-            {
-                "of": later,
-                "in": earlier,
-                "examples": sum(row in distinct[earlier] for row in rows[later]),
-            }
-            for earlier, later in combinations(rows, 2)
-        ],
-    }
-
-
-def _statistics(part: Dataset) -> dict[str, Any]:
-    x, y = np.asarray(part.x), np.asarray(part.y)
-    return {
-        "examples": len(x),
-        "counts": np.bincount(y.argmax(axis=1), minlength=y.shape[1]).tolist(),
-        "least": x.min().item(),
-        "greatest": x.max().item(),
-        "mean": float(x.mean(dtype=np.float64)),
-        "zeros": float(np.mean(x == 0)),
-        "constant": int(np.sum(x.min(axis=0) == x.max(axis=0))),
-        "bytes": x.nbytes + y.nbytes,
+        "classes": names or [str(k) for k in range(data.train.y.shape[1])],
+        "parts": parts,
+        "shared": shared,
     }
 
 
