@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
@@ -28,22 +27,11 @@ from jaxnet.cli import doctor
 from jaxnet.experiments import CLAIMS, Experiment, Runner, result
 from jaxnet.experiments.reproduce import reproduce
 from scripts import tables
-from scripts.benchmark import flops, machine, median, timed, traffic
+from scripts.benchmark import flops, machine, median, roofline, traffic
 
 NETWORKS = (1, 8, 64, 512, 4096)
 EXPERIMENTS = ("30 hidden", "cross-entropy, 30")
 SIZES, M = (784, 30, 10), 10
-
-
-def peaks() -> tuple[float, float]:
-    """The most that the device did: float32 operations, and bytes moved, a second."""
-    n = 512 if jax.default_backend() == "cpu" else 8192
-    a, x = jax.random.normal(jax.random.key(0), (n, n)), jnp.zeros(4 * n * n)
-    product, add = jax.jit(jnp.dot), jax.jit(lambda x: x + 1)
-    jax.block_until_ready((product(a, a), add(x)))
-    seconds = min(timed(lambda: product(a, a)) for _ in range(5))
-    copying = min(timed(lambda: add(x)) for _ in range(5))
-    return 2 * n**3 / seconds, 2 * x.nbytes / copying
 
 
 def at_once(networks: int, data: jaxnet.Split, epochs: int = 3) -> dict[str, Any]:
@@ -102,8 +90,9 @@ def pytorch(networks: int, data: jaxnet.Split, steps: int = 300) -> float:
 
 def rows(networks: Sequence[int], data: jaxnet.Split) -> list[list[str]]:
     """The table's rows, one for each number of networks."""
-    operations, moved = peaks()
-    print(f"peaks: {operations / 1e12:.1f} TFLOP/s, {moved / 1e9:.0f} GB/s", flush=True)
+    small = jax.default_backend() == "cpu"
+    peak = roofline(512, 2**20) if small else roofline(8192, 2**28)
+    print("peaks: {gflops:.0f} GFLOP/s, {gbytes:.0f} GB/s".format(**peak), flush=True)
     found = []
     for n in networks:
         ours = at_once(n, data)
@@ -115,8 +104,9 @@ def rows(networks: Sequence[int], data: jaxnet.Split) -> list[list[str]]:
         memory = ours["bytes"]
         row = [f"{n:,}", f"{seconds:.2f} s", f"{n / seconds:,.1f}", theirs]
         row.append(f"{1e6 * seconds / (len(data.train) // M):,.1f} us")
-        row.append(f"{flops(SIZES, examples) / seconds / operations:.1%}")
-        row.append(f"{traffic(SIZES, examples, M) / seconds / moved:.1%}")
+        rate, moved = flops(SIZES, examples) / 1e9, traffic(SIZES, examples, M) / 1e9
+        row.append(f"{rate / seconds / peak['gflops']:.1%}")
+        row.append(f"{moved / seconds / peak['gbytes']:.1%}")
         row.append("-" if memory is None else f"{memory / 2**30:.2f} GiB")
         row += [f"{ours['compiling']:.1f} s", f"{100 * ours['accuracy']:.2f} %"]
         print(" ".join(row), flush=True)

@@ -10,8 +10,8 @@ a ratio the median of the turns' ratios, and the slow ones are timed on a part o
 epoch and scaled up. What is not installed is left out: `python -m pip install
 ".[benchmark]"`.
 
-`python scripts/benchmark.py` measures, writes a file and a figure, and prints tables;
-`--readme` puts them in the READMEs. `--beside NAME 'COMMAND {hidden}'` has another
+`python scripts/benchmark.py` measures, writes a file, and prints tables; `--readme`
+puts them in the READMEs and draws the figure. `--beside NAME 'COMMAND {hidden}'` has another
 program take its turn, which prints a JSON object with epoch_ms.
 """
 
@@ -99,18 +99,41 @@ def traffic(sizes: Sequence[int], examples: int, m: int) -> float:
     return examples * sizes[0] + 12.0 * sum(weights(sizes)) * examples / m
 
 
-def roofline() -> dict[str, float]:
-    """The best that one core does: a large product of matrices, and a long copy."""
-    a = jax.random.normal(jax.random.key(0), (1024, 1024))
-    x = jnp.zeros(2**26)
+def roofline(n: int, length: int) -> dict[str, float]:
+    """The best here: a product of n x n matrices, and a copy of so many numbers."""
+    a, x = jax.random.normal(jax.random.key(0), (n, n)), jnp.zeros(length)
     product, add = jax.jit(jnp.dot), jax.jit(lambda x: x + 1)
     jax.block_until_ready((product(a, a), add(x)))
     seconds = min(timed(lambda: product(a, a)) for _ in range(9))
     copying = min(timed(lambda: add(x)) for _ in range(5))
     return {
-        "gflops": 2 * 1024**3 / seconds / 1e9,
+        "gflops": 2 * n**3 / seconds / 1e9,
         "gbytes": 2 * x.nbytes / copying / 1e9,
     }
+
+
+def epoch_seconds(way: contenders.Way) -> float:
+    """Seconds an epoch, of the part that is done."""
+    return timed(way.run) / way.part
+
+
+def printed_seconds(command: str) -> float:
+    """Seconds an epoch, as another program prints them."""
+    done = subprocess.run(shlex.split(command), capture_output=True, check=True)
+    return json.loads(done.stdout)["epoch_ms"] / 1e3
+
+
+def in_turns(
+    ways: Mapping[str, Callable[[], float]], turns: int, label: str
+) -> dict[str, list[float]]:
+    """The seconds of each way in each turn; its first call only compiles."""
+    for measure in ways.values():
+        measure()
+    seconds: dict[str, list[float]] = {name: [] for name in ways}
+    for _ in track(range(turns), turns, label):
+        for name, measure in ways.items():
+            seconds[name].append(measure())
+    return seconds
 
 
 def epochs(hidden: int, turns: int, beside: Mapping[str, str]) -> dict[str, Any]:
@@ -118,19 +141,12 @@ def epochs(hidden: int, turns: int, beside: Mapping[str, str]) -> dict[str, Any]
     sizes = (784, hidden, 10)
     data = jaxnet.load_mnist(as_bytes=True).train
     ways = {
-        name: begin(sizes, data, M, ETA)
+        name: partial(epoch_seconds, begin(sizes, data, M, ETA))
         for name, begin in contenders.available().items()
     }
-    for way in ways.values():
-        timed(way.run)  # compiles
-    seconds: dict[str, list[float]] = {name: [] for name in (*ways, *beside)}
-    for _ in track(range(turns), turns, f"784-{hidden}-10"):
-        for name, command in beside.items():
-            words = shlex.split(command.format(hidden=hidden))
-            done = subprocess.run(words, capture_output=True, check=True)
-            seconds[name].append(json.loads(done.stdout)["epoch_ms"] / 1e3)
-        for name, way in ways.items():
-            seconds[name].append(timed(way.run) / way.part)
+    for name, command in beside.items():
+        ways[name] = partial(printed_seconds, command.format(hidden=hidden))
+    seconds = in_turns(ways, turns, f"784-{hidden}-10")
     work = flops(sizes, len(data)) / 1e9
     return {
         name: {
@@ -277,7 +293,7 @@ def measure(turns: int, quick: bool, beside: Mapping[str, str]) -> dict[str, Any
     grid += [((784, 1000, 1000, 10), m) for m in (100, 1000)]
     return {
         "machine": machine(),
-        "roofline": roofline(),
+        "roofline": roofline(1024, 2**26),
         "turns": turns,
         "epochs": {str(h): epochs(h, turns, beside) for h in hidden},
         "steps": steps(grid[-4:-2] if quick else grid),
@@ -389,16 +405,9 @@ def short(found: Mapping[str, Any]) -> list[str]:
 
 
 def draw(results: Mapping[str, Any], path: str | Path) -> Path:
-    """The path of a picture of each way's epoch, of steps, and of networks at once."""
-    figure = blank(13.0, 4.4)
-    ways, rates, many = figure.subplots(1, 3, width_ratios=(1.2, 1, 1))
-    names = list(next(iter(results["epochs"].values())))[::-1]
-    for i, (hidden, found) in enumerate(results["epochs"].items()):
-        seconds = [found.get(name, {}).get("seconds", np.nan) for name in names]
-        places = np.arange(len(names)) + 0.4 * (0.5 - i)
-        ways.barh(places, seconds, height=0.38, label=f"784-{hidden}-10")
-    ways.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    ways.set(xscale="log", xlabel="seconds an epoch")
+    """The path of a picture of rates by hidden neurons, and by networks at once."""
+    figure = blank(8.6, 4.0)
+    rates, many = figure.subplots(1, 2)
     by_batch: dict[int, list[tuple[int, float]]] = {}
     for row in results["steps"]:
         if len(row["sizes"]) == 3:
@@ -406,15 +415,15 @@ def draw(results: Mapping[str, Any], path: str | Path) -> Path:
             by_batch.setdefault(row["batch"], []).append(point)
     for batch, points in by_batch.items():
         rates.plot(*np.transpose(points), "o-", label=f"mini-batch {batch}")
-    rates.axhline(results["roofline"]["gflops"], color="black", linestyle=":")
-    rates.set(xscale="log", yscale="log", xlabel="hidden neurons")
-    rates.set(ylabel="GFLOP/s, one core; dotted: a large product")
+    roof = results["roofline"]["gflops"]
+    rates.axhline(roof, color="black", ls=":", label="a large product")
+    rates.set(xscale="log", xlabel="hidden neurons", ylabel="GFLOP/s, one core")
     for hidden, rows in results["many"].items():
         points = [(row["networks"], row["a_second"]) for row in rows]
         many.plot(*np.transpose(points), "o-", label=f"784-{hidden}-10")
     many.set(xscale="log", xlabel="networks at once", ylabel="network-epochs a second")
-    many.set(ylim=(0, None))
-    for axes in (ways, rates, many):
+    for axes in (rates, many):
+        axes.set_ylim(0)
         axes.legend()
     return save(figure, path)
 
@@ -424,7 +433,6 @@ def main(
     quick: bool = False,
     beside: Mapping[str, str] | None = None,
     out: str | Path = RESULTS,
-    figure: str | Path | None = tables.FIGURES / "benchmark.png",
     readme: bool = False,
 ) -> dict[str, Any]:
     """Measure, write, print, and return the results."""
@@ -438,9 +446,8 @@ def main(
     lines = in_markdown(found)
     print(*lines, sep="\n")
     print(f"wrote {out}")
-    if figure is not None:
-        print(f"wrote {draw(found, figure)}")
     if readme:
+        print(f"wrote {draw(found, tables.FIGURES / 'benchmark.png')}")
         tables.put(tables.OF_SCRIPTS, "benchmark", lines)
         tables.put(tables.README, "benchmark", short(found))
     return found

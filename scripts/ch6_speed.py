@@ -19,6 +19,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe, track
+from jaxnet.cli.console import end_with_pipe
 from jaxnet.experiments import CLAIMS
 from jaxnet.layers import Convolution, Layer
 from scripts import tables
-from scripts.benchmark import machine, median, timed
+from scripts.benchmark import epoch_seconds, in_turns, machine, median
 from scripts.contenders import Way, _numbers, _python_loop, _scan
 
 RESULTS = tables.RESULTS / "convolutions.json"
@@ -133,41 +134,20 @@ WAYS: dict[str, Callable[[str, jaxnet.Dataset, int], Way]] = {
 }
 
 
-def at_once(name: str, data: jaxnet.Dataset, m: int, networks: int) -> Way:
-    """`jaxnet.epoch` of several networks in one computation, by `jax.vmap`."""
-    keys = jax.random.split(jax.random.key(0), networks)
-    params = jax.vmap(CLAIMS[name].experiment.init)(keys)
-    options = {"batch_size": m, "eta": ETA, "cost": jaxnet.log_likelihood}
-
-    def one(key: jax.Array, params: jaxnet.Params) -> jaxnet.State:
-        return jaxnet.epoch(key, jaxnet.start(params), data, **options)  # type: ignore
-
-    return Way(partial(jax.jit(jax.vmap(one)), keys, params), 1.0)
-
-
-def measure(
-    turns: int = 5,
-    images: int = 2000,
-    batches: Sequence[int] = (10, 100),
-    many: Sequence[int] = (),
-) -> dict[str, Any]:
+def measure(turns: int, images: int, batches: Sequence[int]) -> dict[str, Any]:
     """Seconds for an epoch of 50,000 images, as JSON values."""
     data = jaxnet.load_mnist(as_bytes=True).train[:images]
     found: dict[str, Any] = {"machine": machine(), "turns": turns, "epochs": {}}
     begin = {k: way for k, way in WAYS.items() if k[:2] != "Py" or find_spec("torch")}
-    for name in NETWORKS:
-        for m in batches:
-            ways = {k: way(name, data, m) for k, way in begin.items()}
-            for n in many:
-                ways[f"{n} networks at once, by hand"] = at_once(name, data, m, n)
-            for way in ways.values():
-                timed(way.run)  # compiles
-            seconds: dict[str, list[float]] = {k: [] for k in ways}
-            for _ in track(range(turns), turns, f"{name}, mini-batch {m}"):
-                for k, way in ways.items():
-                    seconds[k].append(timed(way.run) / way.part * 50_000 / images)
-            medians = {k: median(times) for k, times in seconds.items()}
-            found["epochs"][f"{name}, mini-batch {m}"] = medians
+    for name, m in product(NETWORKS, batches):
+        setting = f"{name}, mini-batch {m}"
+        ways = {
+            k: partial(epoch_seconds, way(name, data, m)) for k, way in begin.items()
+        }
+        found["epochs"][setting] = {
+            k: median(times) * 50_000 / images
+            for k, times in in_turns(ways, turns, setting).items()
+        }
     return found
 
 
@@ -192,9 +172,14 @@ def in_markdown(found: dict[str, Any]) -> list[str]:
     ]
 
 
-def main(readme: bool = False, **options: Any) -> dict[str, Any]:
-    """Measure, write the file, and print the table."""
-    found = measure(**options)
+def main(
+    turns: int = 5,
+    images: int = 2000,
+    batches: Sequence[int] = (10, 100),
+    readme: bool = False,
+) -> dict[str, Any]:
+    """Measure, print the table, and write both if `readme`."""
+    found = measure(turns, images, batches)
     lines = in_markdown(found)
     if readme:
         RESULTS.write_text(json.dumps(found, indent=1) + "\n")
@@ -209,7 +194,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--turns", type=int, default=5, help="(default: 5)")
     parser.add_argument("--images", type=int, default=2000, help="(default: 2000)")
-    help = "also networks at once, such as --many 1 5 20"
-    parser.add_argument("--many", type=int, nargs="*", default=(), help=help)
     parser.add_argument("--readme", action="store_true", help="write the table there")
     main(**vars(parser.parse_args()))

@@ -57,12 +57,6 @@ def epoch(sizes, data, m, eta) -> Way:
     return _epoch(sizes, data, m, eta)
 
 
-def epoch_on_floats(sizes, data, m, eta) -> Way:
-    """`jaxnet.epoch` on `load_mnist()` as it is."""
-    x, y = _numbers(data)
-    return _epoch(sizes, jaxnet.Dataset(jnp.asarray(x), jnp.asarray(y)), m, eta)
-
-
 def epoch_by_jax_grad(sizes, data, m, eta) -> Way:
     """`jaxnet.epoch` with `gradient=autodiff`."""
     return _epoch(sizes, data, m, eta, gradient=jaxnet.autodiff)
@@ -370,7 +364,7 @@ _NEEDS: dict[str, tuple[Begin, ...]] = {
 
 
 ONE_PROGRAM = {
-    *("epoch", "epoch_on_floats", "epoch_by_jax_grad"),
+    *("epoch", "epoch_by_jax_grad"),
     *("jax_grad_in_scan", "equinox_in_scan", "flax_in_scan"),
 }
 """The ways that are one program for an epoch; the others are loops of steps."""
@@ -378,7 +372,7 @@ ONE_PROGRAM = {
 
 def available() -> dict[str, Begin]:
     """The ways whose packages are installed, ours first."""
-    ours = (epoch, epoch_on_floats, epoch_by_jax_grad, jitted_step)
+    ours = (epoch, epoch_by_jax_grad, jitted_step)
     by_hand = (jax_grad_in_scan, numpy_by_example, numpy_by_mini_batch)
     others = [ways for package, ways in _NEEDS.items() if find_spec(package)]
     return {way.__name__: way for way in (*ours, *by_hand, *chain(*others))}

@@ -71,10 +71,7 @@ def test_the_tables_and_the_figure_show_the_file(tmp_path, drawn):
     found = json.loads(benchmark.RESULTS.read_text())
     assert tables.inside(tables.OF_SCRIPTS, "benchmark") == benchmark.in_markdown(found)
     benchmark.draw(found, tmp_path / "a.png")
-    epochs, rates, many = drawn[0].axes
-    bars = [bar.get_width() for bar in epochs.patches if bar.get_width() > 0]
-    ways = [way for of_size in found["epochs"].values() for way in of_size.values()]
-    np.testing.assert_allclose(sorted(bars), sorted(way["seconds"] for way in ways))
+    rates, many = drawn[0].axes
     *of_steps, roof = rates.lines
     shown = [x for line in of_steps for x in line.get_ydata()]
     steps = [row for row in found["steps"] if len(row["sizes"]) == 3]
