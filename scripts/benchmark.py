@@ -11,8 +11,8 @@ epoch and scaled up. What is not installed is left out: `python -m pip install
 ".[benchmark]"`.
 
 `python scripts/benchmark.py` measures, writes a file, and prints tables; `--readme`
-puts them in the READMEs and draws the figure. `--beside NAME 'COMMAND {hidden}'` has another
-program take its turn, which prints a JSON object with epoch_ms.
+puts them in the READMEs and draws the figure. `--beside NAME 'COMMAND {hidden}'` has
+another program take its turn, which prints a JSON object with epoch_ms.
 """
 
 import argparse

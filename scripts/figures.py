@@ -71,7 +71,6 @@ MACHINES = {
     **{10_000: 92.45, 20_000: 93.47, 50_000: 94.48},
 }
 SIZES = tuple(f"of {n:,} images" for n in MACHINES)
-BEST = ("30 hidden", "100 hidden")
 
 _DOTS = {"markersize": 4, "markerfacecolor": "white"}
 
@@ -195,32 +194,6 @@ def training_sizes(results: Sequence[Result], path: str | Path) -> Path:
     return save(figure, path)
 
 
-def best_epochs(results: Sequence[Result], path: str | Path) -> Path:
-    """The path of histograms of seeds by their best accuracy and digits given up."""
-    figure = blank(7.0, 2.6 * len(results))
-    grid = figure.subplots(len(results), 1, sharex=True, squeeze=False)
-    best = [np.nanmax(result.curves, axis=1) for result in results]
-    bins = np.arange(np.floor(min(map(np.min, best))), 100.5, 0.5).tolist()
-    names = ("none given up", "1 digit given up", "2 digits", "3 or more")
-    for axes, result, values in zip(grid.flat, results, best, strict=True):
-        lost = np.minimum([len(classes) for classes in result.failed_classes], 3)
-        groups = [values[lost == n].tolist() for n in range(4)]
-        colours = [BLUE, YELLOW, RED, "black"]
-        axes.hist(groups, bins, stacked=True, color=colours, label=names)
-        title, claim = f"{result.name}, {len(values)} seeds", result.claim
-        if claim.number is not None:
-            axes.axvline(claim.number, color="black", ls=":", label="the book")
-            title += f"; the book: {claim.number:g}, {claim.statistic.name}"
-        axes.set_title(title, fontsize=10)
-        axes.set(ylabel="seeds")
-        axes.yaxis.get_major_locator().set_params(integer=True)
-    grid[-1, 0].set_xlabel("accuracy at the best epoch, %")
-    handles, labels = grid[0, 0].get_legend_handles_labels()
-    below = {"loc": "outside lower center", "frameon": False}
-    figure.legend(handles, labels, ncols=len(labels), fontsize=9, **below)
-    return save(figure, path)
-
-
 def read(folder: str | Path) -> tuple[dict[str, Result], dict[str, str]]:
     """The results in the folder by experiment, and why the others have none."""
     found: dict[str, Result] = {}
@@ -262,20 +235,18 @@ def from_files(folder: str | Path, out: Path) -> list[Path]:
         results = {title: some for title, some in results.items() if some}
         add(figure, learning_curves, results, chain(*panels.values()))
     add("results_training_sizes", training_sizes, available(SIZES), SIZES)
-    add("results_best_epochs", best_epochs, available(BEST), BEST)
     return paths
 
 
 def main(
     results: str | Path = tables.RESULTS,
     out: str | Path = tables.FIGURES,
-    data: str | None = None,
     epochs: int = 5,
 ) -> list[Path]:
     """Draw what there is into `out`; return the paths of the figures."""
     check_can_save("a.png")
     paths = from_files(results, Path(out))
-    mnist = jaxnet.load_mnist(data)
+    mnist = jaxnet.load_mnist()
     params = galleries.trained(mnist.train, epochs)
     return paths + galleries.draw(params, mnist.test, Path(out))
 

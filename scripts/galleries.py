@@ -1,6 +1,5 @@
 """Figures of one network: what it has learnt, and what it mistakes."""
 
-from functools import partial
 from pathlib import Path
 
 import jax
@@ -8,6 +7,8 @@ import numpy as np
 
 import jaxnet
 from jaxnet import figures
+from jaxnet.cli import evaluate
+from jaxnet.runs import TrainedNetwork
 
 # Test images that are hard to read: the author's list for the figure in chapter 1.6.
 HARD_DIGITS = (
@@ -27,37 +28,18 @@ def trained(
 
 
 def draw(params: jaxnet.Params, test: jaxnet.Dataset, out: Path) -> list[Path]:
-    """The figures drawn into `out` of a network's weights and of its mistakes."""
-    outputs = np.asarray(jax.vmap(partial(jaxnet.predict, params))(test.x))
-    x, labels = np.asarray(test.x), np.asarray(test.y).argmax(axis=1)
-    answers = outputs.argmax(axis=1)
-    matrix = np.asarray(jaxnet.confusion_matrix(params, test))
-    names = [str(k) for k in range(len(matrix))]
-    w, weights = np.asarray(params[0].w), out / "gallery_weights.png"
-    paths = [
-        figures.weights(w, "cross-entropy and L2", weights),
-        figures.confusion(matrix, names, "", out / "gallery_confusion.png"),
-    ]
-
-    def gallery(name: str, rows: np.ndarray, title: str, columns: int) -> None:
-        pairs = [(str(labels[i]), str(answers[i])) for i in rows]
-        paths.append(figures.digits(x[rows], pairs, title, out / name, columns))
-
-    wrong = np.flatnonzero(answers != labels)
-    wrong = wrong[np.argsort(-outputs[wrong].max(axis=1), kind="stable")]
-    shown = wrong[:200]
-    if len(wrong):
-        title = f"{len(shown)} of {len(wrong)} mistakes, the most confident first"
-        gallery("gallery_mistakes.png", shown, title, 20)
-    else:
-        print(f"left out {out / 'gallery_mistakes.png'}: there are none")
-    if len(x) > max(HARD_DIGITS):
-        hard = np.array(HARD_DIGITS)
-        correct = int((answers[hard] == labels[hard]).sum())
-        title = f"Hard test images, {correct} of {len(hard)} read correctly"
-        gallery("gallery_hard.png", hard, title, 9)
-    else:
-        why = f"expected MNIST's 10,000 test images, got {len(x)}"
-        print(f"left out {out / 'gallery_hard.png'}: {why}")
+    """The figures of `evaluate` on MNIST's test images, and of the hard ones."""
+    network = TrainedNetwork(params, jaxnet.cross_entropy)
+    found = evaluate.measure(network, test, 100)
+    names, title = [str(k) for k in range(10)], "784-30-10, cross-entropy and L2"
+    paths = [*evaluate.draw(network, test, found, names, title, out)]
+    hard = test[np.array(HARD_DIGITS)]
+    truth = np.asarray(hard.y).argmax(axis=1)
+    answers = network.outputs(hard.x).argmax(axis=1)
+    pairs = [*zip(truth.astype(str), answers.astype(str), strict=True)]
+    correct = (truth == answers).sum()
+    title = f"Hard test images, {correct} of {len(hard)} read correctly"
+    path = out / "hard_digits.png"
+    paths.append(figures.digits(np.asarray(hard.x), pairs, title, path, 9))
     print(*(f"wrote {path}" for path in paths), sep="\n")
     return paths

@@ -69,7 +69,7 @@ def run(args: argparse.Namespace) -> int:
             print(printable(line))
     if args.figure:
         title = f"{args.network} on {part} images of {source}"
-        for path in _draw(trained, data, found, names, title, args.figure):
+        for path in draw(trained, data, found, names, title, args.figure):
             tell(f"wrote {path}")
     return 0
 
@@ -111,7 +111,7 @@ def _lines(found: dict[str, Any], part: str, names: list[str]) -> Iterator[str]:
         yield f"  image {image}: {words}, output {output:.3f}"
 
 
-def _draw(
+def draw(
     trained: TrainedNetwork,
     data: Dataset,
     found: dict[str, Any],
