@@ -8,7 +8,6 @@ measured on CPUs. It ends by itself within six minutes on a data-centre GPU. `--
 writes the table into scripts/README.md.
 """
 
-import argparse
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 import jaxnet
 from jaxnet.checks import MissingPackage, require
 from jaxnet.cli import doctor
+from jaxnet.cli.console import script
 from jaxnet.experiments import CLAIMS, Experiment, Runner, result
 from jaxnet.experiments.reproduce import reproduce
 from scripts import tables
@@ -143,8 +143,14 @@ def main(
     names: Sequence[str] = EXPERIMENTS,
     seeds: int = 20,
     data: jaxnet.Split | None = None,
+    readme: bool = False,
 ) -> list[str]:
-    """The tables in Markdown. Raises SystemExit if the device computes wrongly."""
+    """Print and return the tables; SystemExit if the device computes wrongly.
+
+    networks: how many at once, in each row
+    names: the experiments that are trained
+    readme: put the tables into scripts/README.md
+    """
     # A GPU's default for float32 products is TF32, with errors of 3e-4.
     jax.config.update("jax_default_matmul_precision", "highest")
     data = data or jaxnet.load_mnist(as_bytes=True)
@@ -157,29 +163,24 @@ def main(
     header = ("networks", "an epoch", "network-epochs a second", "PyTorch, eager")
     header += ("a step", "of peak FLOP/s", "of peak bytes/s", "memory", "compiling")
     header += ("accuracy after 3 epochs",)
-    lines = tables.table(header, rows(networks, data))
+    times = tables.table(header, rows(networks, data))
     with tempfile.TemporaryDirectory() as folder:
         trained = experiments(names, seeds, data, Path(folder))
     header = ("experiment", "the book", "median here", "on CPUs", "seeds", "in all")
     versions = ", ".join(f"{k} {v}" for k, v in of_device["versions"].items())
-    return [
+    lines = [
         f"{of_device['device']}, {versions}. Networks of 784-30-10 with mini-batches "
         "of 10; an epoch includes its evaluation, but not PyTorch's.",
         "",
-        *lines,
+        *times,
         "",
         *tables.table(header, trained),
     ]
+    print(*lines, sep="\n")
+    if readme:
+        tables.put(tables.OF_SCRIPTS, "accelerator", lines)
+    return lines
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--networks", default=",".join(map(str, NETWORKS)))
-    parser.add_argument("--seeds", type=int, default=20, help="(default: 20)")
-    parser.add_argument("--readme", action="store_true", help="write the table")
-    options = parser.parse_args()
-    counts = [int(word) for word in options.networks.split(",")]
-    found = main(counts, seeds=options.seeds)
-    print("\n".join(found))
-    if options.readme:
-        tables.put(tables.OF_SCRIPTS, "accelerator", found)
+    script(main)

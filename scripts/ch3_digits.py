@@ -30,7 +30,10 @@ def main(
     epochs: int | None = None,
     seeds: int = 3,
 ) -> dict[str, Summary]:
-    """Train each network with `seeds` seeds and print what it comes to."""
+    """Train each network with `seeds` seeds and print what it comes to.
+
+    epochs: of each (default: those of the book)
+    """
     split = load_mnist(data)
     records = {}
     for name in claims:

@@ -127,7 +127,10 @@ def main(
     images: int | None = None,
     batch_sizes: tuple[int, ...] = (1, 10, 100, 1000),
 ) -> dict:
-    """Go the book's way from a bad start to good values, printing each step."""
+    """Go the book's way from a bad start to good values, printing each step.
+
+    images: to learn from, at the end (default: all)
+    """
     train, validation, _ = jaxnet.load_mnist(data)
     split, some = (train, validation), range(1, seeds + 1)
     book = replace(BOOK, train_on=images, epochs=epochs)

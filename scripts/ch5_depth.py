@@ -19,7 +19,10 @@ DEPTHS = tuple(f"hidden layers: {n}" for n in (1, 2, 3, 4))
 def main(
     data: str | None = None, epochs: int | None = None, seeds: int = 3
 ) -> dict[str, Summary]:
-    """Train each network with `seeds` seeds and print what it comes to."""
+    """Train each network with `seeds` seeds and print what it comes to.
+
+    epochs: of each (default: those of the book)
+    """
     return ch3_digits.main(data, DEPTHS, epochs, seeds)
 
 

@@ -5,7 +5,6 @@ The gradient is by hand, the network fully connected for 98 % and convolutional 
 learning and measuring, without compiling, and the mean is over the seeds.
 """
 
-import argparse
 import time
 from functools import partial
 from typing import NamedTuple
@@ -16,7 +15,7 @@ import optax
 
 import jaxnet
 from jaxnet import Image, convolution, max_pool
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 from jaxnet.network import Size
 
 
@@ -87,7 +86,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=10, help="(default: 10)")
-    main(seeds=parser.parse_args().seeds)
+    script(main)

@@ -11,7 +11,6 @@ epoch that is scaled up; a number is the median over the turns.
 into scripts/README.md. PyTorch is left out unless it is installed.
 """
 
-import argparse
 import json
 import os
 import sys
@@ -30,7 +29,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
-from jaxnet.cli.console import end_with_pipe
+from jaxnet.cli.console import script
 from jaxnet.experiments import CLAIMS
 from jaxnet.layers import Convolution, Layer
 from scripts import tables
@@ -178,7 +177,12 @@ def main(
     batches: Sequence[int] = (10, 100),
     readme: bool = False,
 ) -> dict[str, Any]:
-    """Measure, print the table, and write both if `readme`."""
+    """Measure, print the table, and return the seconds.
+
+    images: how many are learned from; their time is scaled up to an epoch
+    batches: sizes of mini-batches
+    readme: write the file, and put the table into scripts/README.md
+    """
     found = measure(turns, images, batches)
     lines = in_markdown(found)
     if readme:
@@ -190,9 +194,4 @@ def main(
 
 if __name__ == "__main__":
     os.environ.setdefault("NPROC", "1")
-    end_with_pipe()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--turns", type=int, default=5, help="(default: 5)")
-    parser.add_argument("--images", type=int, default=2000, help="(default: 2000)")
-    parser.add_argument("--readme", action="store_true", help="write the table there")
-    main(**vars(parser.parse_args()))
+    script(main)

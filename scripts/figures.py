@@ -6,7 +6,6 @@ A band is from 5 to 95 % of the seeds, and the line in it is their median. Epoch
 from 0, as in the book.
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain
@@ -18,6 +17,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 import jaxnet
+from jaxnet.cli.console import script
 from jaxnet.experiments import CLAIMS, Claim, Result, StorageError, recorded
 from jaxnet.experiments import result as stored
 from jaxnet.experiments.claims import LAST
@@ -243,7 +243,11 @@ def main(
     out: str | Path = tables.FIGURES,
     epochs: int = 5,
 ) -> list[Path]:
-    """Draw what there is into `out`; return the paths of the figures."""
+    """Draw what there is into `out`; return the paths of the figures.
+
+    results: the folder of the files
+    epochs: of the network that is trained here
+    """
     check_can_save("a.png")
     paths = from_files(results, Path(out))
     mnist = jaxnet.load_mnist()
@@ -252,7 +256,4 @@ def main(
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    for name, folder in (("--results", tables.RESULTS), ("--out", tables.FIGURES)):
-        parser.add_argument(name, default=folder, help="(default: %(default)s)")
-    main(**vars(parser.parse_args()))
+    script(main)

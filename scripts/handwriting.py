@@ -7,7 +7,6 @@ nearly as well as the test images they were made of, and without that hardly at 
 The confidence is lower in wrong answers, and in letters.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet import figures
+from jaxnet.cli.console import script
 from jaxnet.datasets import DataError
 from jaxnet.pictures import Classify, read_picture, segment
 from scripts import drawings
@@ -200,9 +200,12 @@ def main(
     seed: int = 1,
     readme: bool = False,
 ) -> dict[str, dict[str, float]]:
-    """Print and return how each kind of picture is read: `pictures` of the first kind.
+    """Print and return how each kind of picture is read.
 
-    There are `others` of each other kind.
+    pictures: how many of the first kind
+    others: how many of each other kind
+    hidden: neurons of the network that reads them
+    readme: put the table into data/results/README.md
     """
     split, out = jaxnet.load_mnist(data), Path(out)
     params = trained(split.train, epochs, hidden)
@@ -253,6 +256,4 @@ def row(name: str, found: dict[str, float]) -> list[str]:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--readme", action="store_true", help="rewrite the table")
-    main(readme=parser.parse_args().readme)
+    script(main)

@@ -8,11 +8,9 @@ accuracies, image for image, and the same costs to 9 digits or more, until round
 errors have grown large. A program draws from one pair of streams for all its runs.
 """
 
-import argparse
 import json
 import random
 import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -29,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a modul
 
 import jaxnet
 from jaxnet.cli import devices
-from jaxnet.cli.console import counted, end_with_pipe, track
+from jaxnet.cli.console import script, track
 from jaxnet.experiments import CLAIMS, Experiment, recorded
 from jaxnet.layers import as_numbers
 from jaxnet.regularization import with_penalty
@@ -250,69 +248,11 @@ def replay(
 
 # What the script prints.
 
-Comparisons = Sequence[Replayed]
 
-
-def by_kind(comparisons: Comparisons) -> tuple[Comparisons, Comparisons]:
-    """The accuracies, which are counts, and the costs, which have digits."""
-    accuracies = [c for c in comparisons if c.digits is None]
-    return accuracies, [c for c in comparisons if c.digits is not None]
-
-
-def line(c: Replayed, data: str) -> str:
-    """A number, recorded and replayed; `data` is what the author evaluated it on."""
-    series = c.series.replace("evaluation", data)
-    exact = ".0f" if c.digits is None else ".16g"
-    values = f"recorded {c.recorded:<20{exact}} replayed {c.replayed:<20{exact}}"
-    how = "equal" if c.equal else "DIFFERS" if c.required else "differs, as it may"
-    return f"Epoch {c.epoch}: {series:<19} {values} {how}"
-
-
-def verdict(comparisons: Comparisons) -> Iterator[str]:
-    """How many of the accuracies and of the costs are equal, in words."""
-    if not comparisons:
-        yield "No number is recorded for these epochs."
-    for required, where in ((True, ""), (False, " where rounding errors decide")):
-        accuracies, costs = by_kind([c for c in comparisons if c.required is required])
-        if accuracies:
-            equal = sum(c.equal for c in accuracies)
-            yield f"{equal} of {len(accuracies)} accuracies equal{where}."
-        if costs:
-            equal, worst = sum(c.equal for c in costs), max(c.difference for c in costs)
-            yield (
-                f"{equal} of {len(costs)} costs equal to {costs[0].digits} digits"
-                f"{where}, largest relative difference {worst:.0e}."
-            )
-
-
-def main(
-    names: Sequence[str] = tuple(REPLAYS),
-    data: str | None = None,
-    epochs: int | None = None,
-) -> dict[str, list[Replayed]]:
-    """Print and return the numbers of each run; after Ctrl-C print what is done."""
-    split = jaxnet.load_mnist(data, as_bytes=True)
-    found = {}
-    for name in names:
-        print(f"{name}:")
-        done, began = found.setdefault(name, []), time.perf_counter()
-        on, n = REPLAYS[name].experiment.evaluate_on, replay_length(name, epochs)
-        try:
-            for comparisons in track(replay(name, split, epochs=epochs), n, name):
-                done += comparisons
-                for c in comparisons:
-                    print(line(c, on), flush=True)
-        except KeyboardInterrupt:
-            print("Interrupted.")
-            raise
-        finally:
-            print(*verdict(done), f"{time.perf_counter() - began:.1f} s.", sep="\n")
-    return found
-
-
-def summary(comparisons: Comparisons) -> dict[str, Any]:
+def summary(comparisons: Sequence[Replayed]) -> dict[str, Any]:
     """What a run came to, as JSON values."""
-    accuracies, costs = by_kind(comparisons)
+    accuracies = [c for c in comparisons if c.digits is None]
+    costs = [c for c in comparisons if c.digits is not None]
     differs = [c for c in comparisons if not c.equal]
     return {
         "accuracies": [sum(c.equal for c in accuracies), len(accuracies)],
@@ -341,48 +281,36 @@ def in_markdown(found: Mapping[str, dict[str, Any]]) -> list[str]:
     return tables.table(header, rows)
 
 
-def command(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 1 if a number differs that must not, 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser(
-        description="Replay the author's recorded runs.", allow_abbrev=False
-    )
-    parser.add_argument("names", nargs="*", metavar="NAME", help="a run, as listed")
-    parser.add_argument("--list", action="store_true", help="list the runs")
-    parser.add_argument("--all", action="store_true", help="replay all the runs")
-    help = "with --all, and every epoch: put the table in data/results/README.md"
-    parser.add_argument("--readme", action="store_true", help=help)
-    parser.add_argument("--epochs", type=int, help="only this many epochs of each")
-    parser.add_argument("--data", help="the folder of MNIST (default: the one inside)")
-    args = parser.parse_args(argv)
-    names = list(REPLAYS) if args.all or args.list else args.names
-    unknown = [name for name in names if name not in REPLAYS]
-    if not names or unknown:
-        parser.error(
-            f"expected runs from --list, or --all, got {', '.join(unknown) or 'none'}"
-        )
-    if args.epochs is not None and args.epochs < 1:
-        parser.error(f"expected --epochs of at least 1, got {args.epochs}")
-    if args.list:
-        for name in names:
-            sizes = "-".join(map(str, REPLAYS[name].experiment.sizes))
-            print(f"{name}: {sizes}, {counted(replay_length(name), 'epoch')}")
-        return 0
+def main(
+    names: Sequence[str] = tuple(REPLAYS),
+    epochs: int | None = None,
+    readme: bool = False,
+) -> int:
+    """Print each number and row; return 1 if a number differs that must not.
+
+    epochs: only so many of each (default: all)
+    readme: put the rows into data/results/README.md, if of all epochs
+    """
     devices.prepare(1, REPLAYS[names[0]].experiment.sizes, 10)
     devices.keep_compiled()
-    try:
-        found = main(names, args.data, args.epochs)
-    except ValueError as error:
-        parser.error(str(error))
-    except KeyboardInterrupt:
-        return 130
-    if args.readme and args.all and args.epochs is None:
-        summaries = {name: summary(each) for name, each in found.items()}
-        RESULTS.write_text(json.dumps(summaries, indent=1) + "\n")
-        tables.put(tables.OF_RESULTS, "replay", in_markdown(summaries))
-    agree = all(c.equal for each in found.values() for c in each if c.required)
-    return 0 if agree else 1
+    data = jaxnet.load_mnist(as_bytes=True)
+    rows, code = json.loads(RESULTS.read_text()), 0
+    for name in names:
+        found: list[Replayed] = []
+        length = replay_length(name, epochs)
+        for comparisons in track(replay(name, data, epochs=epochs), length, name):
+            found += comparisons
+            for c in comparisons:
+                numbers = f"{c.recorded:.16g}, replayed {c.replayed:.16g}"
+                print(f"Epoch {c.epoch}: {c.series} {numbers}", flush=True)
+                code |= c.required and not c.equal
+        rows[name] = summary(found)
+        print(in_markdown({name: rows[name]})[-1], flush=True)
+    if readme and epochs is None:
+        RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
+        tables.put(tables.OF_RESULTS, "replay", in_markdown(rows))
+    return int(code)
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    sys.exit(command())
+    script(main)

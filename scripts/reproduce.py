@@ -3,10 +3,9 @@
 `python scripts/reproduce.py` does what `python -m jaxnet reproduce` does, into
 data/results, then counts the baselines' correct answers, measures the speeds of layers,
 and writes the tables in that folder's README and the main one. The same command resumes
-after an interruption; `--table` only writes the tables again.
+after an interruption; `--only-table` only writes the tables again.
 """
 
-import argparse
 import json
 import sys
 from pathlib import Path
@@ -16,6 +15,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
 
 from jaxnet.cli import main as jaxnet  # noqa: E402
+from jaxnet.cli.console import script  # noqa: E402
 from jaxnet.experiments import CLAIMS, result  # noqa: E402
 from jaxnet.experiments.reproduce import table  # noqa: E402
 from scripts import (  # noqa: E402
@@ -117,7 +117,11 @@ def speeds(found: dict[str, list]) -> list[str]:
 
 
 def main(seeds: int = 20, only_table: bool = False) -> int:
-    """Fill the files and write the table; the exit code is 130 after Ctrl-C."""
+    """Fill the files and write the tables; the exit code is 130 after Ctrl-C.
+
+    seeds: of each experiment
+    only_table: write the tables of the files as they are
+    """
     code = 0
     if not only_table:
         out = ["--out", str(tables.RESULTS), "--seeds", str(seeds)]
@@ -137,8 +141,4 @@ def main(seeds: int = 20, only_table: bool = False) -> int:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seeds", type=int, default=20, help="(default: 20)")
-    parser.add_argument("--table", action="store_true", help="only write the tables")
-    options = parser.parse_args()
-    sys.exit(main(options.seeds, options.table))
+    script(main)

@@ -24,7 +24,7 @@ from jaxnet.cli import COMMANDS, main
 from jaxnet.cli.advice import advice
 from jaxnet.cli.console import script
 from jaxnet.cli.summary import Summary, epoch_line
-from jaxnet.datasets import oddities
+from jaxnet.datasets import load_data, oddities
 from jaxnet.experiments import Experiment, Record, claim_of
 from scripts import ch1_images
 from tests.helpers import assert_lines, raising, refused
@@ -297,7 +297,7 @@ def test_the_book_s_experiments_are_listed_in_a_table(capsys):
 
 
 ENDS = (
-    (KeyboardInterrupt, "", 130, "interrupted before anything was done"),
+    (KeyboardInterrupt, "", 130, "jaxnet train: interrupted\n"),
     (JaxRuntimeError, "RESOURCE_EXHAUSTED: no room\nmore", 1, "out of memory: RES"),
     (MemoryError, "no room", 1, "out of memory: no room"),
 )
@@ -359,7 +359,42 @@ def test_every_script_has_its_help(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         script(ch1_images.main)
     out, described = capsys.readouterr().out, ch1_images.__doc__ or ""
-    assert described.strip() in out and "main(data: str | None" in out
+    assert described.strip() in out and "--out OUT" in out
+
+
+SCRIPTS = (  # options, the exit code, and what is printed
+    ("--data x --sizes 5 6 --rate 2 --no-draw", 3, "x 5 6 2.0 False"),
+    ("--sizes 0", 2, "a.py: argument --sizes: expected an integer of at least 1, got"),
+    ("--data nowhere", 2, "a.py: nowhere: expected "),
+    ("--help", 0, "a limit (default: 1.5)"),
+)
+
+
+@pytest.mark.parametrize(("words", "code", "printed"), SCRIPTS)
+def test_parameters_are_options_of_a_script(monkeypatch, capsys, words, code, printed):
+    def begin(
+        data: str | None = None,
+        sizes: tuple[int, ...] = (30,),
+        rate: float = 1.5,
+        draw: bool = True,
+        split: dict[str, int] | None = None,
+    ) -> int:
+        """Print them.
+
+        rate: a limit
+        """
+        if data == "nowhere":
+            load_data(data)
+        print(data, *sizes, rate, draw)
+        return 3
+
+    monkeypatch.setattr("jaxnet.cli.console.end_with_pipe", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["a.py", *words.split()])
+    with pytest.raises(SystemExit) as ending:
+        script(begin)
+    out, err = capsys.readouterr()
+    assert ending.value.code == code and "--split" not in out
+    assert printed in out + err and err.count("\n") == (code == 2)
 
 
 def test_an_interrupted_import_leaves_no_traceback():

@@ -88,7 +88,7 @@ def test_a_first_epoch_replays(as_bytes):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in REPLAYS if " of " not in name])
 def test_runs_replay(as_bytes, name):
-    """For 200 or 2 epochs; `scripts/replay.py --all` replays all of them as a whole."""
+    """For 200 or 2 epochs; `scripts/replay.py` replays all of them as a whole."""
     n = REPLAYS[name].experiment.train_on or 100_000
     found = numbers(name, as_bytes, epochs=200_000 // n)
     assert found
@@ -103,6 +103,8 @@ def test_other_pixels_are_reported(mnist):
     cost, right, *_ = numbers(SHORT, jaxnet.Split(*brighter), epochs=1)
     assert not cost.equal and cost.replayed == pytest.approx(2.07680, abs=5e-6)
     assert not right.equal and right.replayed == 5885
+    with pytest.raises(ValueError, match=r"Expected MNIST, .* got \(50000, 9, 10000\)"):
+        next(replay(SHORT, mnist._replace(validation=mnist.validation[:9])))
 
 
 def test_another_seed_another_shuffle_and_nan_are_reported(as_bytes, monkeypatch):
@@ -134,47 +136,11 @@ def test_a_difference_is_an_exit_code_if_it_matters(monkeypatch, capsys, exact, 
     his[0]["training accuracy"] += 1
     monkeypatch.setattr(script, "recorded", lambda name: his)
     monkeypatch.setitem(REPLAYS, SHORT, REPLAYS[SHORT]._replace(exact=exact))
-    assert script.command([SHORT, "--epochs", "1"]) == code
-    output = capsys.readouterr().out
-    assert "recorded 691" in output and "replayed 690" in output
-    assert "1 of 2 accuracies equal" in output
-    assert ("DIFFERS" in output) is (code == 1)
-    assert ("where rounding errors decide" in output) is (code == 0)
-
-
-def test_the_script_says_what_is_equal_and_ctrl_c_keeps_what_is_done(
-    monkeypatch, capsys
-):
-    def interrupted(name, data, epochs):
-        yield next(replay(name, data, epochs=epochs))
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(script, "replay", interrupted)
-    assert script.command([SHORT, "eta 0.25"]) == 130
-    output = capsys.readouterr().out
-    words = " ".join(output.split())
-    assert words.startswith("1,000 images: Epoch 0: test cost recorded 2.076277232332")
-    assert "Epoch 0: test accuracy recorded 5887 replayed 5887 equal" in words
-    assert "Interrupted.\n2 of 2 accuracies equal." in output
-    assert "2 of 2 costs equal to 12 digits, largest relative difference" in words
-    assert "eta 0.25" not in output
-
-
-def test_the_script_lists_its_runs_and_refuses_others(capsys, small_mnist):
-    assert script.command(["--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.partition(": ")[0] for line in lines] == list(REPLAYS)
-    assert lines[0] == "1,000 images: 784-30-10, 400 epochs"
-    for arguments, message in (
-        ([], "expected runs from --list, or --all, got none"),
-        (["eta 2.5"], "or --all, got eta 2.5"),
-        (["--all", "--epochs", "0"], "expected --epochs of at least 1, got 0"),
-        (["--all", "--data", "nowhere"], "nowhere: expected a folder"),
-        (["--all", "--data", small_mnist], "Expected MNIST, (50000, 10000, 10000)"),
-    ):
-        with pytest.raises(SystemExit, match="2"):
-            script.command(arguments)
-        assert message in capsys.readouterr().err
+    assert script.main([SHORT], epochs=1) == code
+    *numbers, row = capsys.readouterr().out.splitlines()
+    assert "Epoch 0: training accuracy 691, replayed 690" in numbers
+    differs = "epoch 0: training accuracy 691, replayed 690"
+    assert row == f"| {SHORT} | 1 of 2 | 2 of 2, 12 digits | {differs} |"
 
 
 def test_the_table_in_readme_is_that_of_the_file():

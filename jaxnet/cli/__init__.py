@@ -10,8 +10,9 @@ import os
 import re
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from io import TextIOWrapper
 from typing import NoReturn
@@ -33,10 +34,11 @@ COMMANDS = {
 }
 
 
-class _Parser(argparse.ArgumentParser):
+class Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
     def error(self, message: str) -> NoReturn:
+        """End the process with exit code 2 and this message."""
         self.exit(2, f"{_one_line(f'{self.prog}: {message}')}\n")
 
 
@@ -50,7 +52,7 @@ def _one_line(text: str) -> str:
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
     """The parser, with the options of one command."""
-    parser = _Parser(
+    parser = Parser(
         prog="jaxnet",
         description="Neural Networks and Deep Learning, the book, in JAX.",
         allow_abbrev=False,
@@ -93,10 +95,16 @@ def _run(args: argparse.Namespace) -> int:
     devices.keep_compiled()
     if isinstance(sys.stdout, TextIOWrapper):  # a file's name may be of any bytes
         sys.stdout.reconfigure(errors="backslashreplace")
+    command = import_module(f"jaxnet.cli.{args.command}")
+    return ended(f"jaxnet {args.command}", partial(command.run, args))
+
+
+def ended(program: str, run: Callable[[], object]) -> int:
+    """The exit code that `run` returns, or that of an error, told in one line."""
     try:
-        code = import_module(f"jaxnet.cli.{args.command}").run(args)
+        code = run()
         print(end="", flush=True)  # so that a failure to write is reported
-        return code
+        return code if isinstance(code, int) else 0
     except BrokenPipeError:
         _leave_output()
         return 0
@@ -108,7 +116,7 @@ def _run(args: argparse.Namespace) -> int:
             _leave_output()
         if os.environ.get("JAXNET_TRACEBACK"):
             traceback.print_exception(error)
-    print(_one_line(f"jaxnet {args.command}: {message}"), file=sys.stderr)
+    print(_one_line(f"{program}: {message}"), file=sys.stderr)
     return code
 
 
@@ -125,7 +133,7 @@ def _told(error: BaseException) -> tuple[int, str] | None:
         case UsageError() | DataError() | StorageError() | MissingPackage():
             return 2, str(error)
         case KeyboardInterrupt():
-            return 130, "interrupted before anything was done"
+            return 130, "interrupted"
         case MemoryError():
             return 1, f"out of memory: {error}"
         case JaxRuntimeError() if "RESOURCE_EXHAUSTED" in str(error):

@@ -2,16 +2,20 @@
 
 import argparse
 import inspect
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, TypeVar, get_args
 
 import msgspec
 import numpy as np
 from jaxtyping import Float
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
+
+from jaxnet.cli import Parser, ended
 
 T = TypeVar("T")
 
@@ -22,16 +26,44 @@ def end_with_pipe() -> None:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 
 
-def script(main: Callable[[], object]) -> None:
-    """Run a script's `main`, or print what it does and its parameters, with --help."""
+def script(main: Callable[..., object]) -> None:
+    """Run a script's `main` with its parameters as options, and end with its exit code.
+
+    Flags, numbers, texts and tuples of them can be given. A line such as "epochs: of
+    each network" in the docstring of `main` is an option's help.
+    """
+    from jaxnet.cli.options import integer
+
     end_with_pipe()
-    parser = argparse.ArgumentParser(
+    purpose, _, parameters = (main.__doc__ or "").partition("\n\n")
+    parser = Parser(
         description=sys.modules[main.__module__].__doc__,
-        epilog=f"In Python: main{inspect.signature(main)}. {main.__doc__}",
+        epilog=f"In Python: main(...). {purpose}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
-    parser.parse_args()
-    main()
+    meanings = {"data": "images like MNIST's (default: MNIST)", "out": "where to draw"}
+    meanings |= dict(re.findall(r"^ *(\w+): (.*)$", parameters, re.MULTILINE))
+    for name, parameter in inspect.signature(main).parameters.items():
+        default, others = parameter.default, get_args(parameter.annotation)
+        several = isinstance(default, tuple)
+        kinds = type(default[0] if several else default), *others
+        kind = next((kind for kind in kinds if kind in (bool, int, float, str)), None)
+        if kind is None:
+            continue
+        help, options = meanings.get(name, ""), {}
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        else:
+            options["type"] = integer(1) if kind is int else kind
+            options["nargs"] = "+" if several else None
+            options["choices"] = default if several and kind is str else None
+            options["metavar"] = name.upper()
+            help += "" if default is None else f" (default: {default})"
+        flag = f"--{name.replace('_', '-')}"
+        parser.add_argument(flag, default=default, help=help.strip(), **options)
+    if code := ended(parser.prog, partial(main, **vars(parser.parse_args()))):
+        sys.exit(code)
 
 
 def track(items: Iterable[T], total: int, label: str, done: int = 0) -> Iterator[T]:
