@@ -6,7 +6,7 @@ and 0.31, three hidden layers at 0.012, 0.060 and 0.283, four at 0.003, 0.017, 0
 and the first of four layers stays about 100 times slower than the last.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -154,7 +154,6 @@ def draw(results: Mapping[str, np.ndarray], path: str | Path) -> Path:
 
 def main(
     data: str | None = None,
-    depths: Sequence[int] = (2, 3, 4),
     seeds: int = 40,
     trained: int = 5,
     epochs: int = 500,
@@ -163,7 +162,7 @@ def main(
     """Print speeds of the hidden layers, and draw them into `out` unless None."""
     thousand = jaxnet.load_mnist(data).train[:1000]
     results = {"bars": bars(thousand)}
-    for depth in depths:
+    for depth in BOOK:
         rows = results[f"initial, {depth}"] = initial(thousand, depth, seeds)
         print(f"{depth} hidden layers at initialisation, {seeds} seeds:")
         for l, speeds in enumerate(rows.T):
