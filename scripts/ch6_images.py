@@ -1,13 +1,13 @@
 """Chapter 6: what convolutional networks learn, and what five of them mistake together.
 
-`python scripts/ch6_images.py RUN` draws the filters and the feature maps of a run of
-`python -m jaxnet train --out RUN`. From the files of results, without training, come
+`python scripts/ch6_images.py --run RUN` draws the filters and the feature maps of a run
+of `python -m jaxnet train --out RUN`. From the files of results, without training, come
 the validation accuracies of the chapter's networks, and the vote of five of each kind,
 of which the best one's errors are drawn. The book's five with dropout read 99.67 %, all
 but 33 digits.
 """
 
-import argparse
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +15,11 @@ from pathlib import Path
 import jax
 import numpy as np
 
+sys.path.insert(0, str(Path(__file__).parent.parent))  # as a file or as a module
+
 import jaxnet
-from jaxnet.cli.console import end_with_pipe
-from jaxnet.experiments import CLAIMS, StorageError, Trained, curves
+from jaxnet.cli.console import script
+from jaxnet.experiments import CLAIMS, Trained, curves
 from jaxnet.experiments.reproduce import log_of_claim
 from jaxnet.figures import blank, save
 from jaxnet.figures import curves as draw_curves
@@ -84,7 +86,10 @@ def main(
     folder: Path = tables.FIGURES,
     results: Path = tables.RESULTS,
 ) -> dict[str, float]:
-    """Draw everything there is, and return and print the accuracy of each vote."""
+    """Draw everything there is, and return and print the accuracy of each vote.
+
+    run: the folder of a run, whose filters and feature maps are drawn
+    """
     test = jaxnet.datasets.load_data(data, as_bytes=True).test
     truth, paths = np.asarray(test.y).argmax(axis=1), []
     if run:
@@ -123,10 +128,4 @@ def main(
 
 
 if __name__ == "__main__":
-    end_with_pipe()
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("run", metavar="RUN", nargs="?", help="folder of a run")
-    try:
-        main(parser.parse_args().run)
-    except StorageError as error:  # no such run
-        parser.error(str(error))
+    script(main)

@@ -47,6 +47,13 @@ def test_every_script_of_a_chapter_is_tested_here():
         assert f'main("{script.stem}"' in tests or f"{script.stem}.__file__" in tests
 
 
+def test_a_script_that_uses_another_runs_as_a_file():
+    for script in Path(ch3_digits.__file__).parent.glob("*.py"):
+        text = script.read_text()
+        alone = "__main__" not in text or "\nfrom scripts" not in text
+        assert alone or "sys.path.insert" in text, script
+
+
 def test_perceptrons():
     results = main("ch1_perceptrons", parity_of=3)
     assert results["festival, threshold 3"].tolist() == [0, 0, 0, 1, 1, 1, 1, 1]
