@@ -33,6 +33,7 @@ def names():
         **{"run": run, "column": jnp.zeros((7, 1)), "row": jnp.zeros(7)},
         "learn": lambda **options: jaxnet.epoch(key, state, data, **run | options),
         "own": jaxnet.Activation(jax.nn.softplus, jax.nn.sigmoid),
+        "vector": jaxnet.Cost(jaxnet.sigmoid, jnp.subtract, jnp.subtract),
         "one_output": problem([3, 4, 1])[0],
         "conv": jaxnet.Convolution(jnp.zeros((2, 1, 2, 2)), jnp.zeros(2), (1, 5, 5)),
         "hidden_softmax": problem([3, 4, 2], hidden=jaxnet.softmax)[0],
@@ -62,7 +63,9 @@ REFUSED = {
     "Several examples? Use jax.vmap": ["predict(params, x)"],
     "at least one example": ["backprop(params, x[:0], y[:0])"],
     "Is a sum over the outputs missing": [
-        "loss(params, x, y, Cost(sigmoid, lambda z, y: z - y, lambda z, y: z - y))"
+        *(f"{f}(params, x, y, vector)" for f in ("loss", "backprop")),
+        "learn(cost=vector)",
+        "total_cost(params, data, vector)",
     ],
     "use jax.vmap": ["learn(eta=jnp.ones(3))"],
     "gradient of 4 arrays, w^1, b^1, w^2, b^2, got 1": [
@@ -125,14 +128,16 @@ REFUSED = {
     "Expected w for 2 channels in layer 1": [
         "start([Convolution(zeros((2, 1, 2, 2)), zeros(2), (2, 5, 5))])"
     ],
-    "that its fields fit in, got (1, 2, 2)": [
+    "at least (3, 3) rows and columns in layer 1, a Convolution, got (1, 2, 2)": [
         "start([Convolution(zeros((2, 1, 3, 3)), zeros(2), (1, 2, 2))])"
     ],
-    "squares of layer 2 cover": ["start([conv, MaxPool((2, 4, 4), 3)])"],
-    "multiples of 5 rows and columns in layer 2, pool5, got 24 x 24": [
+    "multiples of 3 rows and columns in layer 2, a MaxPool, got (2, 4, 4)": [
+        "start([conv, MaxPool((2, 4, 4), 3)])"
+    ],
+    "multiples of 5 rows and columns in layer 2, a MaxPool, got (20, 24, 24)": [
         "init(key, [Image(28, 28), convolution(20, 5), max_pool(5), 10])"
     ],
-    "at least 5 rows and columns in layer 1, conv2x5, got 4 x 4": [
+    "at least (5, 5) rows and columns in layer 1, a Convolution, got (1, 4, 4)": [
         "init(key, [Image(4, 4), convolution(2, 5), 10])"
     ],
     "Images enter as Image(28, 28)": ["init(key, [784, convolution(20, 5), 10])"],
