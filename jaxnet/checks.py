@@ -98,8 +98,7 @@ def _check_shapes(l: int, layer: Any, below: tuple[int, ...] | None) -> None:
 def check_cost(params: Params, cost: object) -> None:
     """Raise TypeError unless it is a Cost for this network.
 
-    Raises ValueError unless the last layer has the cost's output activation, and the
-    value is one number.
+    Raises ValueError unless its output is the last activation, and its value a number.
     """
     if not isinstance(cost, Cost):
         raise TypeError(f"Expected a Cost such as jaxnet.quadratic, got {cost!r}.")

@@ -9,7 +9,7 @@ jaxnet treats all kinds alike.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self, no_type_check
 
 import jax
@@ -221,8 +221,7 @@ def pair(
 ) -> Float[Array, "maps channels i j"]:
     """sum_myx delta_mfyx a_m,c,y+i,x+j for each weight."""
     (*_, rows, columns), (*_, high, wide) = a.shape, delta.shape
-    size = {"rows": rows - high + 1, "columns": columns - wide + 1}
-    fields = jax.vmap(partial(_fields, **size))(a)
+    fields = jax.vmap(lambda a: _fields(a, rows - high + 1, columns - wide + 1))(a)
     return jnp.einsum("mfyx,mcijyx->fcij", delta, fields)
 
 

@@ -123,7 +123,7 @@ def layers_of(sizes: Sequence[Size]) -> Params:
 
 
 def _layer(l: int, size: Size, shape: Any) -> Layer | Convolution | MaxPool:
-    numbers = partial(jax.ShapeDtypeStruct, dtype=float)
+    numbers: Any = partial(jax.ShapeDtypeStruct, dtype=float)
     if not isinstance(size, Part):
         check_integer("the number of neurons in each layer", size, 1)
         return Layer(numbers((size, math.prod(shape))), numbers((size,)))

@@ -241,7 +241,7 @@ def _epoch(
     functions: ByContent,
 ) -> State:
     cost, gradient, optimizer, augment = functions.value
-    options = {"cost": cost, "gradient": gradient, "optimizer": optimizer}
+    options: Any = {"cost": cost, "gradient": gradient, "optimizer": optimizer}
     shapes = (batch_size, *map(jnp.shape, jax.tree.leaves((state, data))))
     sigmas = tuple(layer.activation for layer in state.params)
     warn_if_rebuilt("epoch", shapes, activation=sigmas, augment=augment, **options)

@@ -278,8 +278,6 @@ def test_exercise_prove_bp3_and_bp4(one):
 # 2.6 to 2.8: the algorithm, its exercises, and its rival
 
 
-BY_DELTA = oracles.backprop_by_example, oracles.backprop_by_matrix, oracles.complex_step
-BY_MATRICES = oracles.matrix_product, oracles.path_sum
 SIGMOIDS = SIZES, jaxnet.sigmoid, jaxnet.quadratic
 MIXED = SIZES, (jaxnet.tanh, jaxnet.linear)
 
@@ -287,9 +285,16 @@ MIXED = SIZES, (jaxnet.tanh, jaxnet.linear)
 @pytest.mark.parametrize(
     ("gradient", "sizes", "hidden", "cost"),
     [
-        *((gradient, *SIGMOIDS) for gradient in BY_DELTA + BY_MATRICES),
-        *((gradient, *MIXED, jaxnet.linear_quadratic) for gradient in BY_DELTA),
-        *((gradient, *MIXED, jaxnet.log_likelihood) for gradient in BY_MATRICES),
+        (oracles.backprop_by_example, *SIGMOIDS),
+        (oracles.backprop_by_example, *MIXED, jaxnet.linear_quadratic),
+        (oracles.backprop_by_matrix, *SIGMOIDS),
+        (oracles.backprop_by_matrix, *MIXED, jaxnet.linear_quadratic),
+        (oracles.complex_step, *SIGMOIDS),
+        (oracles.complex_step, *MIXED, jaxnet.linear_quadratic),
+        (oracles.matrix_product, *SIGMOIDS),
+        (oracles.matrix_product, *MIXED, jaxnet.log_likelihood),
+        (oracles.path_sum, *SIGMOIDS),
+        (oracles.path_sum, *MIXED, jaxnet.log_likelihood),
         (oracles.path_sum, [3, 2], (), jaxnet.quadratic),
     ],
     ids=lambda value: getattr(value, "__name__", None),

@@ -274,7 +274,7 @@ def compare_at(
     tolerance = tolerance_for(coarsest, longest)
     with jax.enable_x64(dtype == "float64"):
         arrays = jax.tree.map(lambda leaf: np.array(leaf, dtype), problem[:3])
-        given = *jax.device_put(arrays), problem.cost
+        given: Any = *jax.device_put(arrays), problem.cost
         both = candidate(*given), AUTOMATIC(*given)
     found = compare_trees(*both, tolerance)
     if found.agrees:

@@ -364,7 +364,8 @@ def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
     layers, size, n = layers_of(e.sizes), 0, len(evaluation.x)
     n = min(n, 1000) if len(layers[0].shape_in) == 3 else n
     for part, layer in zip(e.sizes[1:], layers, strict=True):
-        images, out = isinstance(part, Part), layer.shape_out
+        images = isinstance(part, Part)
+        out = layer.shape_out
         fields = layer.shape_in[0] * part.size**2 * math.prod(out[1:]) if images else 0
         size += 8 * n * (math.prod(out) + fields)
     memory = (device.memory_stats() or {}).get("bytes_limit", 2**33)
