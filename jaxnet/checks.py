@@ -7,6 +7,7 @@ under `jit`. Values are checked only outside it.
 import math
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -18,7 +19,7 @@ from jaxtyping import Array
 
 from jaxnet.activations import Activation, not_elementwise, sigmoid, softmax
 from jaxnet.costs import Cost
-from jaxnet.layers import Convolution, Dataset, Layer, Params
+from jaxnet.layers import Convolution, Dataset, Layer, Params, dtype_of
 
 
 def check_activation(activation: object, *, hidden: bool) -> None:
@@ -68,7 +69,7 @@ def _check_shapes(l: int, layer: Any, below: tuple[int, ...] | None) -> None:
     if type(layer) in kinds:
         w, b = jnp.shape(layer.w), jnp.shape(layer.b)
         words, n = kinds[type(layer)]
-        if len(w) != n or b != w[:1]:
+        if len(w) != n or b != w[:1] or 0 in w:
             hint = " Several networks? Use jax.vmap." if len(w) == n + 1 else ""
             raise ValueError(
                 f"Expected w of shape {words} in layer {l}, got {w} and {b}.{hint}"
@@ -82,20 +83,22 @@ def _check_shapes(l: int, layer: Any, below: tuple[int, ...] | None) -> None:
         )
     if isinstance(layer, Convolution) and layer.shape_in[0] != layer.w.shape[1]:
         raise ValueError(
-            f"Expected w for {layer.shape_in[0]} channels in layer {l}, got {got}."
+            f"Expected w for {layer.shape_in[0]} channels in layer {l}, got "
+            f"{layer.w.shape}."
         )
     size = getattr(layer, "size", 1)
     if min(layer.shape_out) < 1 or any(n % size for n in layer.shape_in[1:]):
+        sides = f"multiples of {size}" if size > 1 else f"at least {layer.w.shape[2:]}"
         raise ValueError(
-            f"Expected images that the squares of layer {l} cover, or that its fields "
-            f"fit in, got {layer.shape_in}."
+            f"Expected images of {sides} rows and columns in layer {l}, "
+            f"{_kind(layer)}, got {layer.shape_in}."
         )
 
 
 def check_cost(params: Params, cost: object) -> None:
     """Raise TypeError unless it is a Cost for this network.
 
-    Raises ValueError unless the last layer has the cost's output activation.
+    Raises ValueError unless its output is the last activation, and its value a number.
     """
     if not isinstance(cost, Cost):
         raise TypeError(f"Expected a Cost such as jaxnet.quadratic, got {cost!r}.")
@@ -105,6 +108,17 @@ def check_cost(params: Params, cost: object) -> None:
             f"with {params[-1].activation} outputs. Build it with jaxnet.init(key, "
             f"sizes, output=jaxnet.{cost.output})."
         )
+    if shape := _shape_of_value(cost, params[-1].shape_out, dtype_of(params)):
+        raise ValueError(
+            f"Expected {cost}.value to be one number for each example, got an array of "
+            f"shape {shape}. Is a sum over the outputs missing?"
+        )
+
+
+@cache
+def _shape_of_value(cost: Cost, out: tuple[int, ...], dtype: Any) -> tuple[int, ...]:
+    z = jax.ShapeDtypeStruct(out, dtype)
+    return jax.eval_shape(cost.value, z, z).shape
 
 
 def check_examples(
@@ -122,15 +136,13 @@ def check_examples(
     shape = params[0].shape_in
     n = math.prod(shape)
     if x.shape not in ((*rows, n), (*rows, *shape)):
-        hint = ", one example a row"
+        hint = "Each example is a row."
         if one and x.shape[1:] == (n,):
-            hint = (
-                ". Several examples? Use jax.vmap(partial(jaxnet.predict, params))(x)"
-            )
+            hint = "Several examples? Use jax.vmap(partial(jaxnet.predict, params))(x)."
         elif x.shape[-1:] == (1,):
-            hint = ". Are these column vectors, as in the book? Use rows"
+            hint = "Are these column vectors, as in the book? Use rows."
         expected = f"({n},) for one example" if one else f"(examples, {n})"
-        raise ValueError(f"Expected inputs of shape {expected}, got {x.shape}{hint}.")
+        raise ValueError(f"Expected inputs of shape {expected}, got {x.shape}. {hint}")
     if y is None:
         return
     shape = np.shape(y)
@@ -198,7 +210,7 @@ def check_integer(
         raise TypeError(f"Expected {name} to be an integer, got {value!r}.")
     if not minimum <= value <= maximum:
         limit = (
-            f"at least {minimum}" if maximum == math.inf else f"{minimum} to {maximum}"
+            f"{minimum} to {maximum}" if maximum < math.inf else f"at least {minimum}"
         )
         raise ValueError(f"Expected {name} of {limit}, got {value}.")
 
@@ -253,10 +265,8 @@ def require(name: str, extra: str, purpose: str) -> Any:
 def _check_array(name: str, array: Any) -> None:
     if not hasattr(array, "shape") or not hasattr(array, "dtype"):
         raise TypeError(f"Expected an array of {name}, got {_kind(array)}.")
-    allowed = jnp.issubdtype(array.dtype, jnp.floating) or (
-        name == "inputs" and array.dtype == jnp.uint8
-    )
-    if not allowed:
+    are_bytes = name == "inputs" and array.dtype == jnp.uint8
+    if not (are_bytes or jnp.issubdtype(array.dtype, jnp.floating)):
         raise ValueError(
             f"Expected floating-point {name}, got {array.dtype}. Pixels are "
             "byte / 256 or bytes (uint8), and targets one-hot floats."

@@ -52,7 +52,7 @@ def fold(
     gradient: Gradient,
     optimizer: Optimizer,
 ) -> State:
-    """`sgd.Engine.fold`, with the next mini-batch carried through the loop.
+    """`sgd.fold`, with the next mini-batch carried through the loop.
 
     XLA would gather an input again wherever a step uses it, and would copy a mini-batch
     that is gathered before the step is done; gain 1.18. The layers of the loop are
@@ -94,21 +94,12 @@ class Turned:
     w: Float[Array, "in out"]
     b: Float[Array, " out"]
     activation: Activation = field(metadata={"static": True})
-    inputs: int = field(metadata={"static": True})  # without those that are added
-
-    @property
-    def shape_in(self) -> tuple[int]:
-        """The number of inputs, with those that are added."""
-        return (self.w.shape[0],)
-
-    @property
-    def shape_out(self) -> tuple[int]:
-        """The number of neurons, with those that are added."""
-        return (self.w.shape[1],)
+    shape_in: tuple[int] = field(metadata={"static": True})  # before padding
+    shape_out: tuple[int] = field(metadata={"static": True})
 
     def by_input(self, values: Float[Array, " inputs"]) -> Float[Array, "in 1"]:
         """A value for each input, as a factor of the weights."""
-        return jnp.pad(values, (0, len(self.w) - self.inputs))[:, None]
+        return jnp.pad(values, (0, len(self.w) - len(values)))[:, None]
 
     def weigh(self, a: Float[Array, "..."]) -> Float[Array, " out"]:
         """`Layer.weigh`."""
@@ -140,9 +131,9 @@ class Turned:
 
     def _real(self, rows: Float[Array, "in out"]) -> Float[Array, "in out"]:
         """The rows, one for each input, with 0 for inputs that are added."""
-        if self.inputs == len(rows):
+        if self.shape_in == (len(rows),):
             return rows
-        return jnp.where(jnp.arange(len(rows))[:, None] < self.inputs, rows, 0)
+        return jnp.where(jnp.arange(len(rows))[:, None] < self.shape_in[0], rows, 0)
 
 
 def correlate(
@@ -239,7 +230,7 @@ def _turning_pays(
             layer.activation in (sigmoid, tanh, relu, linear) for layer in params[:-1]
         )
         and 1 < m <= _FEW
-        and _MANY < m * params[0].inputs <= _NEAREST_CACHE
+        and _MANY < m * params[0].shape_in[0] <= _NEAREST_CACHE
     )
 
 
@@ -255,7 +246,8 @@ def _turned(state: State) -> State:
         above = -n_out % _VECTOR if l < layers else 0
         below = -n_in % _VECTOR if l > 1 else 0
         w = jnp.pad(node.w.T, ((0, below), (0, above)))
-        return Turned(w, jnp.pad(node.b, (0, above)), node.activation, n_in)
+        b = jnp.pad(node.b, (0, above))
+        return Turned(w, b, node.activation, node.shape_in, node.shape_out)
 
     return jax.tree.map(turned, state, is_leaf=_is_layer)
 
@@ -272,6 +264,7 @@ def _turned_back(state: State, like: State) -> State:
     return jax.tree.map(back, like, state, is_leaf=_is_layer)
 
 
-sgd.engine = sgd.Engine(shuffle, fold)
+sgd.permutation = shuffle
+_plain_fold, sgd.fold = sgd.fold, fold
 _plain_correlate, layers.correlate = layers.correlate, correlate
 _plain_pair, layers.pair = layers.pair, pair

@@ -16,7 +16,7 @@ from jaxtyping import Array, Float, UInt8
 
 from jaxnet.checks import check_cost, check_examples
 from jaxnet.costs import Cost, quadratic
-from jaxnet.layers import Params, dtype_of
+from jaxnet.layers import Example, Params, dtype_of
 from jaxnet.network import forward
 
 Inputs = Float[Array, "m ..."] | UInt8[Array, "m ..."]
@@ -35,13 +35,7 @@ def loss(
     check_examples(params, x, y)
     check_cost(params, cost)
     zs, _ = jax.vmap(partial(forward, params))(x)
-    costs = jax.vmap(cost.value)(zs[-1], y)
-    if costs.ndim != 1:
-        raise ValueError(
-            f"Expected {cost}.value to be one number for each example, got an array of "
-            f"shape {costs.shape[1:]}. Is a sum over the outputs missing?"
-        )
-    return jnp.mean(costs)
+    return jnp.mean(jax.vmap(cost.value)(zs[-1], y))
 
 
 def autodiff(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> Params:
@@ -50,11 +44,8 @@ def autodiff(params: Params, x: Inputs, y: Targets, cost: Cost = quadratic) -> P
 
 
 def errors(
-    params: Params,
-    x: Float[Array, "..."] | UInt8[Array, "..."],
-    y: Float[Array, " out"],
-    cost: Cost = quadratic,
-) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+    params: Params, x: Example, y: Float[Array, " out"], cost: Cost = quadratic
+) -> tuple[list[Array], list[Array]]:
     """The errors delta^1, ..., delta^L of one example, delta^l = dC/dz^l  (2.7).
 
     Also returns the activations a^0, ..., a^(L-1) that entered each layer.
@@ -104,8 +95,8 @@ def on_any_mesh(function: Callable[..., Any], *arguments: Any) -> Any:
     There, JAX refuses sums over a sharded axis unless each says where its result goes.
     Here XLA decides, and the results are on every device.
     """
-    shardings = [jax.typeof(leaf).sharding for leaf in jax.tree.leaves(arguments)]
-    for mesh in (sharding.mesh for sharding in shardings):
+    for leaf in jax.tree.leaves(arguments):
+        mesh = jax.typeof(leaf).sharding.mesh
         if mesh.explicit_axes:
             everywhere = NamedSharding(mesh, P())
             automatic = jax.sharding.auto_axes(

@@ -9,7 +9,7 @@ jaxnet treats all kinds alike.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, Self, no_type_check
 
 import jax
@@ -25,6 +25,7 @@ Scalar = int | float | Float[Array, ""]
 Params = list[Any]  # of layers of any kind: a network, or a gradient of its cost
 Images = tuple[int, int, int]  # their channels, rows and columns
 Maps = Float[Array, "maps rows columns"]
+Example = Float[Array, "..."] | UInt8[Array, "..."]  # the inputs of one
 
 
 @no_type_check  # JAX also builds layers whose leaves are no arrays
@@ -51,15 +52,6 @@ class Layer:
         return (self.w, self.b)[i]
 
     @property
-    def inputs(self) -> int:
-        """The number of inputs."""
-        return self.w.shape[1]
-
-    def by_input(self, values: Float[Array, " in"]) -> Float[Array, "1 in"]:
-        """A value for each input, as a factor of the weights."""
-        return values[None, :]
-
-    @property
     def shape_in(self) -> tuple[int]:
         """The number of inputs."""
         return (self.w.shape[1],)
@@ -68,6 +60,10 @@ class Layer:
     def shape_out(self) -> tuple[int]:
         """The number of neurons."""
         return (self.w.shape[0],)
+
+    def by_input(self, values: Float[Array, " in"]) -> Float[Array, "1 in"]:
+        """A value for each input, as a factor of the weights."""
+        return values[None, :]
 
     def weigh(self, a: Float[Array, "..."]) -> Float[Array, " out"]:
         """The weighted input z = w a + b  (2.3), of inputs of any shape in a row."""
@@ -119,10 +115,8 @@ class Convolution:
     @property
     def shape_out(self) -> Images:
         """The feature maps, and the places of the field in the image."""
-        rows, columns = (
-            n - k + 1 for n, k in zip(self.shape_in[1:], self.w.shape[2:], strict=True)
-        )
-        return len(self.w), rows, columns
+        (_, rows, columns), (maps, _, high, wide) = self.shape_in, self.w.shape
+        return maps, rows - high + 1, columns - wide + 1
 
     def weigh(self, a: Float[Array, "..."]) -> Maps:
         """The weighted input z of each neuron  (web 125)."""
@@ -226,10 +220,8 @@ def pair(
     delta: Float[Array, "m maps y x"], a: Float[Array, "m channels rows columns"]
 ) -> Float[Array, "maps channels i j"]:
     """sum_myx delta_mfyx a_m,c,y+i,x+j for each weight."""
-    rows, columns = (
-        n - y + 1 for n, y in zip(a.shape[2:], delta.shape[2:], strict=True)
-    )
-    fields = jax.vmap(partial(_fields, rows=rows, columns=columns))(a)
+    (*_, rows, columns), (*_, high, wide) = a.shape, delta.shape
+    fields = jax.vmap(lambda a: _fields(a, rows - high + 1, columns - wide + 1))(a)
     return jnp.einsum("mfyx,mcijyx->fcij", delta, fields)
 
 
@@ -283,9 +275,7 @@ class Dataset:
         return tuple(float(end(a)) for a in arrays for end in (np.min, np.max))  # type: ignore
 
 
-def as_numbers(
-    x: Float[Array, "..."] | UInt8[Array, "..."], dtype: DTypeLike
-) -> Float[Array, "..."]:
+def as_numbers(x: Example, dtype: DTypeLike) -> Float[Array, "..."]:
     """Inputs for a network: bytes / 256, and numbers as they are."""
     return x.astype(dtype) / 256 if x.dtype == jnp.uint8 else x
 

@@ -12,9 +12,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Shaped
 
-from jaxnet.checks import check_data, check_integer, check_numbers
+from jaxnet.checks import check_cost, check_data, check_integer, check_numbers
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import backprop, loss, on_any_mesh
+from jaxnet.gradients import backprop, on_any_mesh
 from jaxnet.layers import Dataset, Layer, Params, Scalar
 from jaxnet.network import forward
 from jaxnet.regularization import penalty
@@ -23,13 +23,17 @@ _AT_ONCE = 1000  # images; the feature maps of all of them would fill the memory
 
 
 def each_example(
-    function: Callable[..., Any], params: Params, *rows: Shaped[Array, "n ..."]
+    function: Callable[..., Any], params: Params, rows: Shaped[Array, "n ..."]
 ) -> Any:
-    """`function(params, *row)` for each of the rows, as from `jax.vmap`."""
+    """`function(params, row)` for each of the rows, as from `jax.vmap`."""
     one = partial(function, params)
-    if all(isinstance(layer, Layer) for layer in params) or len(rows[0]) <= _AT_ONCE:
-        return jax.vmap(one)(*rows)
-    return jax.lax.map(lambda row: one(*row), rows, batch_size=_AT_ONCE)
+    if all(isinstance(layer, Layer) for layer in params) or len(rows) <= _AT_ONCE:
+        return jax.vmap(one)(rows)
+    return jax.lax.map(one, rows, batch_size=_AT_ONCE)
+
+
+def _outputs(params: Params, data: Dataset) -> Float[Array, "n out"]:
+    return each_example(lambda params, x: forward(params, x)[0][-1], params, data.x)
 
 
 def answers_of(
@@ -40,8 +44,7 @@ def answers_of(
     A network with one output answers 1 if the output is above 0.5, and 0 if not.
     """
     check_data(params, data)
-    z = each_example(lambda params, x: forward(params, x)[0][-1], params, data.x)
-    y = jnp.asarray(data.y)
+    z, y = _outputs(params, data), jnp.asarray(data.y)
     if y.shape[1] == 1:
         output = params[-1].activation.fn(z)
         answers, truth = ((a[:, 0] > 0.5).astype(int) for a in (output, y))
@@ -64,16 +67,6 @@ def accuracy(params: Params, data: Dataset) -> Float[Array, ""]:
     return jnp.where(diverged, jnp.nan, jnp.mean(answers == truth))
 
 
-def _mean_cost(params: Params, data: Dataset, cost: Cost) -> Float[Array, ""]:
-    if all(isinstance(layer, Layer) for layer in params):
-        return loss(params, data.x, data.y, cost)
-
-    def one(params: Params, x: Array, y: Array) -> Float[Array, ""]:
-        return loss(params, x[None], y[None], cost)
-
-    return jnp.mean(each_example(one, params, data.x, data.y))
-
-
 def total_cost(
     params: Params,
     data: Dataset,
@@ -91,8 +84,9 @@ def total_cost(
     Raises ValueError if there is a lambda but no n, or the data do not fit.
     """
     check_data(params, data)
+    check_cost(params, cost)
     check_numbers({"l1": l1, "l2": l2}, 0)
-    unregularized = _mean_cost(params, data, cost)
+    unregularized = jnp.mean(jax.vmap(cost.value)(_outputs(params, data), data.y))
     if n is None:
         if any(not isinstance(rate, int | float) or rate != 0 for rate in (l1, l2)):
             raise ValueError("Expected n, the size of the training set, with l1 or l2.")
@@ -115,14 +109,13 @@ def monitor(
     `evaluation_cost` and `evaluation_accuracy`. Costs are those of `total_cost`.
     """
     measured = {"training": training, "evaluation": evaluation}
+    cost_of = partial(total_cost, cost=cost, l1=l1, l2=l2, n=len(training))
 
     def evaluate(params: Params) -> dict[str, Float[Array, ""]]:
         found = {}
         for name, data in measured.items():
             if data is not None:
-                found[f"{name}_cost"] = total_cost(
-                    params, data, cost, l1=l1, l2=l2, n=len(training)
-                )
+                found[f"{name}_cost"] = cost_of(params, data)
                 found[f"{name}_accuracy"] = accuracy(params, data)
         return found
 

@@ -7,11 +7,13 @@ used are not computed.
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Any, NamedTuple
 from zlib import crc32
 
 import jax
-from jaxtyping import Array, Float, Key, UInt8
+from jaxtyping import Array, Float, Key
 
 from jaxnet.activations import Activation, linear, sigmoid
 from jaxnet.checks import (
@@ -19,9 +21,11 @@ from jaxnet.checks import (
     check_callable,
     check_examples,
     check_integer,
+    check_params,
 )
 from jaxnet.layers import (
     Convolution,
+    Example,
     Layer,
     MaxPool,
     Params,
@@ -54,34 +58,6 @@ class Part(NamedTuple):
     def __repr__(self) -> str:
         return f"pool{self.size}" if self.pools else f"conv{self.maps}x{self.size}"
 
-    def shape_out(self, l: int, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """The shape that it makes of this one, as layer l of a network.
-
-        Raises ValueError, saying why, if it does not fit.
-        """
-        check_integer(f"the size in layer {l}, {self},", self.size, 1)
-        if len(shape) != 3:
-            raise ValueError(
-                f"Expected images in layer {l}, {self}, got {shape[0]} numbers. Images "
-                "enter as Image(28, 28), and fully connected layers come last."
-            )
-        channels, *sides = shape
-        if self.pools:
-            fits = not any(n % self.size for n in sides)
-            expected = f"multiples of {self.size} rows and columns"
-            out = (channels, *(n // self.size for n in sides))
-        else:
-            check_integer(f"the number of feature maps in layer {l}", self.maps, 1)
-            fits = min(sides) >= self.size
-            expected = f"at least {self.size} rows and columns"
-            out = (self.maps, *(n - self.size + 1 for n in sides))
-        if not fits:
-            raise ValueError(
-                f"Expected images of {expected} in layer {l}, {self}, got "
-                f"{' x '.join(map(str, sides))}."
-            )
-        return out
-
 
 def convolution(maps: int, size: int) -> Part:
     """Feature maps, each of one local receptive field of `size` x `size`."""
@@ -107,10 +83,8 @@ def stream(key: Key[Array, ""], purpose: str) -> Key[Array, ""]:
 def large_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
     """A layer with weights and biases drawn from N(0, 1) (chapter 1.6)."""
     w_key, b_key = jax.random.split(key)
-    return Layer(
-        w=jax.random.normal(w_key, (n_out, n_in)),
-        b=jax.random.normal(b_key, (n_out,)),
-    )
+    w = jax.random.normal(w_key, (n_out, n_in))
+    return Layer(w, jax.random.normal(b_key, (n_out,)))
 
 
 def scaled_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
@@ -119,8 +93,8 @@ def scaled_layer(key: Key[Array, ""], n_in: int, n_out: int) -> Layer:
     return Layer(w=w / n_in**0.5, b=b)
 
 
-def shapes_of(sizes: Sequence[Size]) -> list[tuple[int, ...]]:
-    """The shapes of what enters each layer of such a network, and of its outputs.
+def layers_of(sizes: Sequence[Size]) -> Params:
+    """The layers of a network with these sizes, with shapes in place of parameters.
 
     Raises as `init` does, naming the layer that does not fit.
     """
@@ -129,22 +103,41 @@ def shapes_of(sizes: Sequence[Size]) -> list[tuple[int, ...]]:
             f"Expected the sizes of two or more layers, such as [784, 30, 10], got "
             f"{list(sizes)}."
         )
-    shapes: list[tuple[int, ...]] = []
-    for l, size in enumerate(sizes):
-        if l == 0 and isinstance(size, Image):
-            for n in size:
-                check_integer("rows, columns and channels of images", n, 1)
-            shapes.append((size.channels, size.rows, size.columns))
-        elif l > 0 and isinstance(size, Part):
-            shapes.append(size.shape_out(l, shapes[-1]))
-        else:
-            check_integer("the number of neurons in each layer", size, 1)
-            shapes.append((size,))  # type: ignore
+    first, layers = sizes[0], []
+    if isinstance(first, Image):
+        for n in first:
+            check_integer("rows, columns and channels of images", n, 1)
+        shape = first.channels, first.rows, first.columns
+    else:
+        check_integer("the number of neurons in each layer", first, 1)
+        shape = (first,)
+    for l, size in enumerate(sizes[1:], start=1):
+        layers.append(_layer(l, size, shape))
+        shape = layers[-1].shape_out
     if isinstance(sizes[-1], Part):
         raise ValueError(
             f"Expected a number of output neurons as the last layer, got {sizes[-1]}."
         )
-    return shapes
+    check_params(layers)
+    return layers
+
+
+def _layer(l: int, size: Size, shape: Any) -> Layer | Convolution | MaxPool:
+    numbers: Any = partial(jax.ShapeDtypeStruct, dtype=float)
+    if not isinstance(size, Part):
+        check_integer("the number of neurons in each layer", size, 1)
+        return Layer(numbers((size, math.prod(shape))), numbers((size,)))
+    if len(shape) != 3:
+        raise ValueError(
+            f"Expected images in layer {l}, {size}, got {shape[0]} numbers. Images "
+            "enter as Image(28, 28), and fully connected layers come last."
+        )
+    check_integer(f"the size in layer {l}, {size},", size.size, 1)
+    if size.pools:
+        return MaxPool(shape, size.size)
+    check_integer(f"the number of feature maps in layer {l}", size.maps, 1)
+    field = shape[0], size.size, size.size
+    return Convolution(numbers((size.maps, *field)), numbers((size.maps,)), shape)
 
 
 def init(
@@ -180,39 +173,31 @@ def init(
     types.
     """
     check_callable("init_layer", init_layer, "jaxnet.scaled_layer")
-    shapes, parts = shapes_of(sizes), list(sizes[1:])
-    several = isinstance(hidden, list | tuple)
-    for activation in hidden if several else [hidden]:
+    params = layers_of(sizes)
+    each = hidden if isinstance(hidden, list | tuple) else [hidden]
+    for activation in each:
         check_activation(activation, hidden=True)
-    pooled = [isinstance(above, Part) and above.pools for above in parts[1:]]
-    each: list[Any] = [linear if p else hidden for p in pooled]
-    each = list(hidden) if several else each  # type: ignore
-    if len(each) != len(pooled):
+    if each is not hidden:
+        pooled = [isinstance(above, MaxPool) for above in params[1:]]
+        each = [linear if p else hidden for p in pooled]
+    if len(each) != len(params) - 1:
         raise ValueError(
-            f"Expected one activation, or one for each of the {len(pooled)} hidden "
+            f"Expected one activation, or one for each of the {len(params) - 1} hidden "
             f"layers, got {len(each)}."
         )
     check_activation(output, hidden=False)
-    params = []
     for l, activation in enumerate([*each, output]):
-        layer_key = jax.random.fold_in(stream(key, "init"), l + 1)
-        part, shape = parts[l], shapes[l]
-        if not isinstance(part, Part):
-            w, b = init_layer(layer_key, math.prod(shape), part)  # type: ignore
-            params.append(Layer(w, b, activation))
-        elif part.pools:
-            params.append(MaxPool(shape, part.size, activation))  # type: ignore
-        else:
-            field = shape[0], part.size, part.size
-            w, b = init_layer(layer_key, math.prod(field), part.maps)
-            w = w.reshape(part.maps, *field)
-            params.append(Convolution(w, b, shape, activation))  # type: ignore
+        layer = replace(params[l], activation=activation)
+        if not isinstance(layer, MaxPool):
+            n_out, *field = layer.w.shape
+            layer_key = jax.random.fold_in(stream(key, "init"), l + 1)
+            w, b = init_layer(layer_key, math.prod(field), n_out)
+            layer = replace(layer, w=w.reshape(len(w), *field), b=b)
+        params[l] = layer
     return params
 
 
-def forward(
-    params: Params, x: Float[Array, "..."] | UInt8[Array, "..."]
-) -> tuple[list[Float[Array, "..."]], list[Float[Array, "..."]]]:
+def forward(params: Params, x: Example) -> tuple[list[Array], list[Array]]:
     """The weighted inputs z^1, ..., z^L and the activations a^0, ..., a^L.
 
     a^0 = x, z^l = w^l a^(l-1) + b^l and a^l = sigma(z^l)  (1.22, 2.1, 2.3).
@@ -226,9 +211,7 @@ def forward(
     return zs, activations
 
 
-def predict(
-    params: Params, x: Float[Array, "..."] | UInt8[Array, "..."]
-) -> Float[Array, " out"]:
+def predict(params: Params, x: Example) -> Float[Array, " out"]:
     """The network's output a^L for one example.
 
     For many, use `jax.vmap(partial(jaxnet.predict, params))(data.x)`.

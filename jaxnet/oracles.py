@@ -26,10 +26,10 @@ from jaxnet.network import forward
 MAX_PATHS = 1_000_000
 
 Vectors = list[Float[Array, " _"]]
-Errors = Callable[[Params, Array, Array, Cost], tuple[Vectors, Vectors]]
+Found = tuple[Vectors, Vectors]  # the errors, and the activations that entered layers
 
 
-def from_errors(find: Errors) -> Gradient:
+def from_errors(find: Callable[[Params, Array, Array, Cost], Found]) -> Gradient:
     """The gradient by (BP3) and (BP4), example by example and then averaged.
 
     `find(params, x, y, cost)` gives what `errors` gives: the errors of one example and
@@ -52,9 +52,7 @@ def from_errors(find: Errors) -> Gradient:
 
 
 @from_errors
-def backprop_by_example(
-    params: Params, x: Array, y: Array, cost: Cost
-) -> tuple[Vectors, Vectors]:
+def backprop_by_example(params: Params, x: Array, y: Array, cost: Cost) -> Found:
     """The gradient by the algorithm of 2.6, for each example and then averaged."""
     return errors(params, x, y, cost)
 
@@ -66,9 +64,9 @@ def backprop_by_matrix(
     _check(params, x, y, cost)
     columns = partial(jax.vmap, in_axes=1, out_axes=1)
     A, Z = [as_numbers(x, dtype_of(params)).T], []
-    for w, b in params:
-        Z.append(w @ A[-1] + b[:, None])
-        A.append(columns(params[len(A) - 1].activation.fn)(Z[-1]))
+    for layer in params:
+        Z.append(layer.w @ A[-1] + layer.b[:, None])
+        A.append(columns(layer.activation.fn)(Z[-1]))
     D = [columns(cost.delta)(Z[-1], y.T)]
     for l in reversed(range(len(params) - 1)):
         slopes = columns(params[l].activation.prime)(Z[l])
@@ -98,17 +96,13 @@ def _slopes(
     Sigma' is a diagonal matrix, except for a softmax.
     """
     zs, activations = forward(params, x)
-    matrices = [
-        jax.jacobian(layer.activation.fn)(z)
-        for layer, z in zip(params, zs, strict=True)
-    ]
+    sigmas = [layer.activation.fn for layer in params]
+    matrices = [jax.jacobian(fn)(z) for fn, z in zip(sigmas, zs, strict=True)]
     return matrices, jax.grad(_formula(cost))(activations[-1], y), activations
 
 
 @from_errors
-def matrix_product(
-    params: Params, x: Array, y: Array, cost: Cost
-) -> tuple[Vectors, Vectors]:
+def matrix_product(params: Params, x: Array, y: Array, cost: Cost) -> Found:
     """The gradient by matrices instead of Hadamard products  (2.12).
 
     delta^l = Sigma'(z^l) (w^(l+1))^T ... Sigma'(z^(L-1)) (w^L)^T Sigma'(z^L) grad_a C.
@@ -121,7 +115,7 @@ def matrix_product(
 
 
 @from_errors
-def path_sum(params: Params, x: Array, y: Array, cost: Cost) -> tuple[Vectors, Vectors]:
+def path_sum(params: Params, x: Array, y: Array, cost: Cost) -> Found:
     """The gradient as a sum over all paths from a weight to the cost  (2.28).
 
     dC/dw^l_jk = sum_{m, n, ..., q} dC/da^L_m da^L_m/da^(L-1)_n ... da^(l+1)_q/da^l_j
@@ -148,11 +142,7 @@ def path_sum(params: Params, x: Array, y: Array, cost: Cost) -> tuple[Vectors, V
 
 
 def nudged_cost(
-    params: Params,
-    x: Float[Array, " in"],
-    y: Float[Array, " out"],
-    nudges: list[Float[Array, "..."]],
-    cost: Cost = quadratic,
+    params: Params, x: Array, y: Array, nudges: list[Array], cost: Cost = quadratic
 ) -> Float[Array, ""]:
     """The cost of one example when the demon of 2.4 adds `nudges[l]` to each z^l."""
     a = z = x
@@ -162,12 +152,7 @@ def nudged_cost(
     return cost.value(z, y)
 
 
-def demon(
-    params: Params,
-    x: Float[Array, " in"],
-    y: Float[Array, " out"],
-    cost: Cost = quadratic,
-) -> list[Float[Array, "..."]]:
+def demon(params: Params, x: Array, y: Array, cost: Cost = quadratic) -> list[Array]:
     """What the demon of 2.4 gains at each neuron, dC/dz^1, ..., dC/dz^L  (2.7).
 
     By `jax.grad` of `nudged_cost` at nudges of 0, so independent of `errors`.
@@ -190,12 +175,9 @@ def forward_difference(
     about 1. Where a weight is so large that w + epsilon = w, the difference is 0.
     """
     h = _spacing(params) ** (1 / 2) if epsilon is None else epsilon
-    here = loss(params, x, y, cost)
-
-    def slope(C: Callable[[Array], Array], w: Array, e: Array) -> Array:
-        return (C(w + h * e) - here) / h
-
-    return _one_by_one(slope, params, x, y, cost)
+    w, C = _of_a_vector(params, x, y, cost)
+    here = C(w)
+    return _along_axes(lambda e: (C(w + h * e) - here) / h, params)
 
 
 def central_difference(
@@ -210,34 +192,30 @@ def central_difference(
     Two forward passes for each weight and bias; the error is proportional to epsilon^2.
     """
     h = _spacing(params) ** (1 / 3) if epsilon is None else epsilon
-
-    def slope(C: Callable[[Array], Array], w: Array, e: Array) -> Array:
-        return (C(w + h * e) - C(w - h * e)) / (2 * h)
-
-    return _one_by_one(slope, params, x, y, cost)
+    w, C = _of_a_vector(params, x, y, cost)
+    return _along_axes(lambda e: (C(w + h * e) - C(w - h * e)) / (2 * h), params)
 
 
 def _spacing(params: Params) -> float:
     return float(jnp.finfo(dtype_of(params)).eps)
 
 
-def _one_by_one(
-    slope: Callable[[Callable[[Array], Array], Array, Array], Array],
-    params: Params,
-    x: Inputs,
-    y: Targets,
-    cost: Cost,
-) -> Params:
-    """`slope(C, w, e_j)` for every j, C being a function of all parameters as one w."""
+def _of_a_vector(
+    params: Params, x: Inputs, y: Targets, cost: Cost
+) -> tuple[Float[Array, " n"], Callable[[Array], Array]]:
+    """All parameters as one w, and the cost C(w)."""
+    w, unravel = ravel_pytree(params)
+    return w, lambda w: loss(unravel(w), x, y, cost)
+
+
+def _along_axes(slope: Callable[[Array], Array], params: Params) -> Params:
+    """`slope(e_j)` for every j, e_j being 1 for one parameter and 0 for all others."""
     w, unravel = ravel_pytree(params)
 
-    def C(w: Float[Array, " n"]) -> Float[Array, ""]:
-        return loss(unravel(w), x, y, cost)
+    def along(j: Int[Array, ""]) -> Float[Array, ""]:
+        return slope(jnp.zeros_like(w).at[j].set(1))
 
-    def derivative(j: Int[Array, ""]) -> Float[Array, ""]:
-        return slope(C, w, jnp.zeros_like(w).at[j].set(1))
-
-    return unravel(jax.lax.map(derivative, jnp.arange(w.size)))
+    return unravel(jax.lax.map(along, jnp.arange(w.size)))
 
 
 def _holomorphic_sigmoid(z: Complex[Array, "..."]) -> Complex[Array, "..."]:
@@ -267,23 +245,19 @@ def complex_step(
         )
     dtype = dtype_of(params)
     h = float(jnp.finfo(dtype).tiny) ** 0.5
-    _, unravel = ravel_pytree(params)
     number = jnp.complex128 if dtype == jnp.float64 else jnp.complex64
     a0, targets, over_complex = jax.tree.map(
         lambda leaf: leaf.astype(number), (as_numbers(x, dtype), y, params)
     )
-    w, complex_unravel = ravel_pytree(over_complex)
+    w, unravel = ravel_pytree(over_complex)
 
     def C(w: Complex[Array, " n"]) -> Complex[Array, ""]:
         a = a0
-        for layer in complex_unravel(w):
+        for layer in unravel(w):
             a = _HOLOMORPHIC[layer.activation](jax.vmap(layer.weigh)(a))
         return jnp.mean(jax.vmap(formula)(a, targets))
 
-    def derivative(j: Int[Array, ""]) -> Float[Array, ""]:
-        return C(w.at[j].add(1j * h)).imag / h
-
-    return unravel(jax.lax.map(derivative, jnp.arange(w.size)))
+    return _along_axes(lambda e: C(w + 1j * h * e.astype(number)).imag / h, params)
 
 
 def _formula(cost: Cost) -> Callable[[Array, Array], Array]:

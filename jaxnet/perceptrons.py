@@ -103,25 +103,15 @@ def compile_circuit(circuit: Circuit) -> Params:
     depth = [0] * n
     for a, b in gates:
         depth.append(1 + max(depth[a], depth[b]))
-    last = max(1, *(depth[wire] for wire in outputs))
-    needed = [0] * len(depth)  # the last layer in which each wire has to be there
-    for k, inputs in enumerate(gates, start=n):
-        for wire in inputs:
-            needed[wire] = max(needed[wire], depth[k] - 1)
-    for wire in outputs:
-        needed[wire] = last
-
-    params, below, dtype = [], list(range(n)), jnp.result_type(float)
-    for l in range(1, last + 1):
-        alive = [i for i in range(len(depth)) if depth[i] <= l <= needed[i]]
-        wires = outputs if l == last else alive
-        w, b = np.zeros((len(wires), len(below)), dtype), np.full(len(wires), 3, dtype)
-        for row, wire in enumerate(wires):
-            if depth[wire] == l:
-                for source in gates[wire - n]:
-                    w[row, below.index(source)] -= 2
-            else:
-                w[row, below.index(wire)], b[row] = 2, -1
-        params.append(Layer(jnp.asarray(w), jnp.asarray(b), step))
-        below = wires
+    params, wires, dtype = [], outputs, jnp.result_type(float)
+    for l in range(max(1, *(depth[wire] for wire in outputs)), 0, -1):
+        read = [gates[wire - n] if depth[wire] == l else (wire,) for wire in wires]
+        below = sorted(set().union(*read)) if l > 1 else list(range(n))
+        w, b = np.zeros((len(wires), len(below)), dtype), np.zeros(len(wires), dtype)
+        for row, sources in enumerate(read):
+            weight, b[row] = (-2, 3) if len(sources) == 2 else (2, -1)
+            for source in sources:
+                w[row, below.index(source)] += weight
+        params.insert(0, Layer(jnp.asarray(w), jnp.asarray(b), step))
+        wires = below
     return params

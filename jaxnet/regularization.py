@@ -82,8 +82,8 @@ def _masks(key: Key[Array, ""], params: Params, rate: Scalar) -> Params:
     """The network with 1 for each parameter, and 0 for weights from dropped neurons."""
     ones = jax.tree.map(lambda p: jnp.ones((), p.dtype), params)
     for l, layer in enumerate(params[1:], start=1):
-        if hasattr(layer, "inputs"):
-            dtype, shape = layer.w.dtype, (layer.inputs,)
-            draws = jax.random.uniform(jax.random.fold_in(key, l), shape, dtype)
+        if hasattr(layer, "by_input"):
+            dtype, layer_key = layer.w.dtype, jax.random.fold_in(key, l)
+            draws = jax.random.uniform(layer_key, layer.shape_in, dtype)
             ones[l] = replace(ones[l], w=layer.by_input((draws >= rate).astype(dtype)))
     return ones

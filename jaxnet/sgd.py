@@ -5,13 +5,12 @@ and never recompile; sizes, the mini-batch size and functions are static.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Required, TypedDict, Unpack
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Int, Key
 
 from jaxnet.checks import (
     check_callable,
@@ -78,12 +77,10 @@ def start(params: Params, optimizer: Optimizer = gradient_descent) -> State:
     check_params(params)
     if hasattr(optimizer, "update"):
         return _first_state(params, _transformation(optimizer, None))
-    # A state with nan in it depends on eta, which is not known here.
-    with jax.ensure_compile_time_eval():
+    with jax.ensure_compile_time_eval():  # eta, which is not known here, may be nan
         like = jax.tree.map(lambda p: jnp.zeros(p.shape, p.dtype), params)
-        leaves = jax.tree.leaves(_transformation(optimizer, jnp.nan).init(like))
-        leaves = [a for a in leaves if jnp.issubdtype(a.dtype, jnp.floating)]
-        if any(jnp.isnan(leaf).any() for leaf in leaves):
+        memory = jax.tree.leaves(_transformation(optimizer, jnp.nan).init(like))
+        if any(jnp.isnan(leaf).any() for leaf in memory):
             raise ValueError(
                 "Expected an optimizer whose state does not depend on eta, got one "
                 "that keeps it. Pass it ready-made, as in optimizer=optax.rprop(0.1), "
@@ -134,12 +131,11 @@ def _transformation(optimizer: Optimizer, eta: Scalar | None) -> GradientTransfo
 
 
 def _check_state(state: State) -> State:
-    """The state. Raises TypeError unless it is one, of a network."""
+    """The state. Raises TypeError unless it is one."""
     if not isinstance(state, State):
         raise TypeError(
             f"Expected a State, from start(params), got a {type(state).__name__}."
         )
-    check_params(state.params)
     return state
 
 
@@ -177,34 +173,23 @@ def step(
     return State(apply_updates(params, updates), memory)  # type: ignore
 
 
-@dataclass(frozen=True)
-class Engine:
-    """The parts of an epoch that `jaxnet.fast` replaces by faster ones.
-
-    `fold(load, learn, state, batches, gradient, optimizer)` learns from each mini-batch
-    in turn.
-    """
-
-    shuffle: Callable[[Key[Array, ""], int], Int[Array, " n"]]
-    fold: Callable[..., State]
+permutation = jax.random.permutation  # this and `fold` are replaced by jaxnet.fast
 
 
-def _fold(
+def fold(
     load: Callable[[Array, Array], tuple[Array, Array]],
     learn: Callable[[State, Array, Array, Array], State],
     state: State,
     batches: Int[Array, "batches m"],
     *_: Any,
 ) -> State:
+    """The state after learning from each mini-batch in turn."""
+
     def next_state(state: State, batch: tuple[Array, Array]) -> tuple[State, None]:
         return learn(state, batch[0], *load(*batch)), None
 
     numbered = (jnp.arange(len(batches)), batches)
     return jax.lax.scan(next_state, state, numbered)[0]
-
-
-plain = Engine(jax.random.permutation, _fold)
-engine = plain
 
 
 def _plan(
@@ -221,8 +206,8 @@ def _plan(
     optimizer: Optimizer = gradient_descent,
     augment: Augment | None = None,
     shuffle: bool = True,
-) -> tuple[dict[str, Array], int, ByContent]:
-    """The options of an epoch, validated: first what is traced, then what is static."""
+) -> tuple[dict[str, Array], Callable[..., State]]:
+    """The options of an epoch, validated: the rates, and `_epoch` with all others."""
     check_data(params, data)
     check_cost(params, cost)
     check_callable("gradient", gradient, "jaxnet.backprop")
@@ -239,35 +224,31 @@ def _plan(
         check_numbers({"learning rate eta": eta}, -float("inf"))
         rates["eta"] = eta
     rates = {k: jnp.asarray(rate, dtype_of(params)) for k, rate in rates.items()}
-    return rates, batch_size, ByContent((cost, gradient, optimizer, augment, shuffle))
+    functions = ByContent((cost, gradient, optimizer, augment))
+    options = {"batch_size": batch_size, "shuffle": shuffle, "functions": functions}
+    return rates, partial(_epoch, **options)
 
 
-@partial(jax.jit, static_argnames=("batch_size", "functions", "engine"))
+@partial(jax.jit, static_argnames=("batch_size", "shuffle", "functions"))
 def _epoch(
     key: Key[Array, ""],
     state: State,
     data: Dataset,
     rates: dict[str, Array],
+    *,
     batch_size: int,
+    shuffle: bool,
     functions: ByContent,
-    engine: Engine,
 ) -> State:
-    cost, gradient, optimizer, augment, shuffle = functions.value
-    warn_if_rebuilt(
-        "epoch",
-        (batch_size, engine, *map(jnp.shape, jax.tree.leaves((state, data)))),
-        cost=cost,
-        gradient=gradient,
-        optimizer=optimizer,
-        augment=augment,
-        activation=tuple(layer.activation for layer in state.params),
-    )
+    cost, gradient, optimizer, augment = functions.value
+    options: Any = {"cost": cost, "gradient": gradient, "optimizer": optimizer}
+    shapes = (batch_size, *map(jnp.shape, jax.tree.leaves((state, data))))
+    sigmas = tuple(layer.activation for layer in state.params)
+    warn_if_rebuilt("epoch", shapes, activation=sigmas, augment=augment, **options)
     n, dtype = len(data), dtype_of(state.params)
     l1, l2 = (rates[name] / n if name in rates else None for name in ("l1", "l2"))
 
-    def load(
-        number: Int[Array, ""], batch: Int[Array, " m"]
-    ) -> tuple[Float[Array, "m ..."], Float[Array, "m out"]]:
+    def load(number: Array, batch: Array) -> tuple[Array, Array]:
         x = as_numbers(jnp.asarray(data.x)[batch], dtype)
         if augment is not None:
             x = augment(jax.random.fold_in(stream(key, "augment"), number), x)
@@ -278,13 +259,12 @@ def _epoch(
         if "dropout" in rates:
             mask_key = jax.random.fold_in(stream(key, "dropout"), number)
             slopes = with_dropout(slopes, mask_key, rates["dropout"])
-        slopes = with_penalty(slopes, l1, l2)
-        options = {"cost": cost, "gradient": slopes, "optimizer": optimizer}
-        return step(state, x, y, eta=rates.get("eta"), **options)
+        changed = options | {"gradient": with_penalty(slopes, l1, l2)}
+        return step(state, x, y, eta=rates.get("eta"), **changed)
 
-    order = engine.shuffle(stream(key, "order"), n) if shuffle else jnp.arange(n)
+    order = permutation(stream(key, "order"), n) if shuffle else jnp.arange(n)
     batches = order[: n - n % batch_size].reshape(-1, batch_size)
-    state = engine.fold(load, learn, state, batches, gradient, optimizer)
+    state = fold(load, learn, state, batches, gradient, optimizer)
     if n % batch_size:  # the last mini-batch is shorter, and divided by its own length
         number = jnp.asarray(len(batches))
         state = learn(state, number, *load(number, order[n - n % batch_size :]))
@@ -325,12 +305,8 @@ def epoch(
     and TypeError for arguments of other types.
     """
     _check_state(state)
-    rates, *static = _plan(state.params, data, **options)
-
-    def one(key: Array, state: State, data: Dataset, rates: dict[str, Array]) -> State:
-        return _epoch(key, state, data, rates, *static, engine)
-
-    return on_any_mesh(one, key, state, data, rates)
+    rates, one_epoch = _plan(state.params, data, **options)
+    return on_any_mesh(one_epoch, key, state, data, rates)
 
 
 def train(
@@ -362,24 +338,22 @@ def train(
     Raises as `epoch` does.
     """
     check_integer("the number of epochs", epochs, 0)
-    rates, *static = _plan(params, data, **options)
+    rates, one_epoch = _plan(params, data, **options)
     optimizer = options.get("optimizer", gradient_descent)
-    is_tree = isinstance(evaluate, jax.tree_util.Partial)  # with data, perhaps sharded
+    if not isinstance(evaluate, jax.tree_util.Partial):  # one has data, maybe sharded
+        evaluate = jax.tree_util.Partial(evaluate or (lambda params: None))
 
     def run(
-        key: Array, params: Params, data: Dataset, rates: dict[str, Array], tree: Any
+        key: Array, params: Params, data: Dataset, rates: dict[str, Array], measure: Any
     ) -> tuple[Params, Any]:
-        measure = tree if is_tree else evaluate
         rate = rates.get("dropout", 0)
 
-        def one_epoch(state: State, number: Int[Array, ""]) -> tuple[State, Any]:
-            epoch_key = jax.random.fold_in(key, number)
-            state = _epoch(epoch_key, state, data, rates, *static, engine)
-            params = without_dropout(state.params, rate)
-            return state, None if measure is None else measure(params)
+        def next_state(state: State, number: Int[Array, ""]) -> tuple[State, Any]:
+            state = one_epoch(jax.random.fold_in(key, number), state, data, rates)
+            return state, measure(without_dropout(state.params, rate))
 
         first = _first_state(params, _transformation(optimizer, rates.get("eta")))
-        state, history = jax.lax.scan(one_epoch, first, jnp.arange(epochs))
+        state, history = jax.lax.scan(next_state, first, jnp.arange(epochs))
         return without_dropout(state.params, rate), history
 
-    return on_any_mesh(run, key, params, data, rates, evaluate if is_tree else None)
+    return on_any_mesh(run, key, params, data, rates, evaluate)

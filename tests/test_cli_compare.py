@@ -1,7 +1,6 @@
 """`python -m jaxnet compare`: its report, its exit code, and one's own gradient."""
 
 import json
-import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -50,14 +49,6 @@ def test_backprop_agrees_and_the_report_says_how_well(words, tmp_path, capsys):
     assert "compar" not in err, "no progress display where there is no terminal"
 
 
-def test_a_figure_that_cannot_be_made_is_one_line(words, capsys, monkeypatch):
-    error = refused(capsys, *words, "--figure", "a.txt")
-    assert "expected a picture's file" in error
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    error = refused(capsys, *words, "--figure", "a.png")
-    assert "Figures need matplotlib: python -m pip install" in error
-
-
 def test_json_says_the_same_to_machines(words, capsys):
     assert main([*words, "--json"]) == 0
     value = json.loads(capsys.readouterr().out)
@@ -95,6 +86,7 @@ WRONG = {
     "--candidate broken_module:f": "failed with ZeroDivisionError",
     "--sizes 10,10": "expected 784 inputs and 10 outputs",
     "--batch-size 700": "expected at most 500",
+    "--figure a.txt": "expected a picture's file",
 }
 
 
@@ -117,11 +109,11 @@ SUBMISSIONS = {
 def test_a_folder_is_graded_whatever_a_file_does(small_mnist, tmp_path, capsys):
     for name, code in SUBMISSIONS.items():
         (tmp_path / f"{name}.py").write_text(code)
-    report = tmp_path / "grades.xml"
     words = ["compare", "--candidate", str(tmp_path), "--data", small_mnist]
+    report = tmp_path / "grades.xml"
     assert main([*words, "--timeout", "40", "--junit", str(report)]) == 1
-    head, *rows, last = capsys.readouterr().out.splitlines()
-    assert head.split()[:3] == ["file", "verdict", "BP1"] and "wrote" in last
+    _, *rows, last = capsys.readouterr().out.splitlines()
+    assert last == f"wrote {report}" and 'failures="5"' in report.read_text()
     verdicts = {row.split(".py")[0]: row.split()[1] for row in rows}
     assert verdicts == {
         **dict.fromkeys(("exits", "loops", "raises", "syntax"), "failed"),
@@ -132,8 +124,6 @@ def test_a_folder_is_graded_whatever_a_file_does(small_mnist, tmp_path, capsys):
     assert "no result after 40 seconds" in told["loops"]
     assert "IndexError in line 2" in told["raises"]
     assert "1/1  0/1" in told["wrong"] and "sigma'(z^1) is missing" in told["wrong"]
-    xml = report.read_text()
-    assert 'tests="6" failures="5"' in xml and "sigma'(z^1) is missing" in xml
 
 
 def test_grades_are_a_table_and_junit_s_xml():

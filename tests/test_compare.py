@@ -32,8 +32,6 @@ from jaxnet.compare.report import lines
 from tests.equations import sigma
 from tests.helpers import compiled, numpy_gradient, problem
 
-AUTOMATIC = Candidate(jaxnet.autodiff)
-
 
 def by_hand(params, x, y, without=0, change=lambda g: g):
     """The book's gradient in NumPy, without sigma' in a layer, and then changed."""
@@ -55,7 +53,7 @@ def changed(change):
 
 
 def agrees_with_autodiff(gradient, *at):
-    return compare_at(Candidate(gradient), AUTOMATIC, Problem(*at)).agrees
+    return compare_at(Candidate(gradient), Problem(*at)).agrees
 
 
 def named(rows):
@@ -166,9 +164,9 @@ def small():
 def examined(gradient, small, epochs=(0,), **options):
     """What is found about a gradient, and the report of it."""
     candidate = Candidate(gradient, "mine")
-    options = {"reference": AUTOMATIC, "epochs": epochs, "details": False} | options
+    options = {"epochs": epochs, "details": False} | options
     found = examine(candidate, *small, **options)
-    return found, "\n".join(lines(found, "mine", "autodiff"))
+    return found, "\n".join(lines(found, "mine"))
 
 
 @pytest.mark.slow
@@ -278,9 +276,7 @@ def test_a_difference_that_is_rounding_is_not_reported_as_infinite():
         edge_points.Edge("right", np.inf, 1e-12, True),
         edge_points.Edge("wrong", np.inf, 1e-12, False),
     ]
-    text = "\n".join(
-        lines(Examination(stages=[stage], edges=edges), "mine", "autodiff")
-    )
+    text = "\n".join(lines(Examination(stages=[stage], edges=edges), "mine"))
     assert re.search("right +rounding  agrees", text)
     assert re.search("wrong +inf  DIFFERS", text)
 

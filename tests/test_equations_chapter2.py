@@ -278,27 +278,40 @@ def test_exercise_prove_bp3_and_bp4(one):
 # 2.6 to 2.8: the algorithm, its exercises, and its rival
 
 
+SIGMOIDS = SIZES, jaxnet.sigmoid, jaxnet.quadratic
+MIXED = SIZES, (jaxnet.tanh, jaxnet.linear)
+
+
 @pytest.mark.parametrize(
-    "gradient",
+    ("gradient", "sizes", "hidden", "cost"),
     [
-        oracles.backprop_by_example,
-        oracles.backprop_by_matrix,
-        oracles.matrix_product,
-        oracles.path_sum,
-        oracles.complex_step,
+        (oracles.backprop_by_example, *SIGMOIDS),
+        (oracles.backprop_by_example, *MIXED, jaxnet.linear_quadratic),
+        (oracles.backprop_by_matrix, *SIGMOIDS),
+        (oracles.backprop_by_matrix, *MIXED, jaxnet.linear_quadratic),
+        (oracles.complex_step, *SIGMOIDS),
+        (oracles.complex_step, *MIXED, jaxnet.linear_quadratic),
+        (oracles.matrix_product, *SIGMOIDS),
+        (oracles.matrix_product, *MIXED, jaxnet.log_likelihood),
+        (oracles.path_sum, *SIGMOIDS),
+        (oracles.path_sum, *MIXED, jaxnet.log_likelihood),
+        (oracles.path_sum, [3, 2], (), jaxnet.quadratic),
     ],
-    ids=lambda gradient: gradient.__name__,
+    ids=lambda value: getattr(value, "__name__", None),
 )
-def test_the_backpropagation_algorithm_and_all_that_equal_it(x64, gradient):
+def test_the_backpropagation_algorithm_and_all_that_equal_it(
+    x64, gradient, sizes, hidden, cost
+):
     """Exact forms agree with the book's loops and with jax.grad in every layer.
 
     Among them the problem of 2.7, a matrix with a column for each example.
     """
-    params, x, y = network(SIZES)
-    actual = compiled(gradient)(params, x, y)
-    loops = [layer_of(*each) for each in numpy_gradient(params, x, y, "quadratic")]
-    assert_close(actual, loops, rtol=1e-12)
-    assert_close(actual, autodiff(params, x, y), rtol=1e-12)
+    params, x, y = network(sizes, hidden=hidden, output=cost.output)
+    actual = compiled(gradient)(params, x, y, cost)
+    assert_close(actual, autodiff(params, x, y, cost), rtol=1e-12)
+    if cost == jaxnet.quadratic:
+        loops = [layer_of(*each) for each in numpy_gradient(params, x, y, "quadratic")]
+        assert_close(actual, loops, rtol=1e-12)
 
 
 def with_neuron(number, neuron, others):

@@ -33,10 +33,10 @@ from jaxnet.experiments.sweep import environment
 from jaxnet.layers import Params
 
 DESCRIPTION = (
-    "Compare a gradient with another, by default jaxnet.backprop with jax.grad: "
-    "number by number, equation by equation, by differences of the cost, and at edge "
-    "points. Exit code 0 if they agree, 1 if they differ. A folder of files is graded: "
-    "a verdict and a sentence for each."
+    "Compare a gradient, by default jaxnet.backprop, with jax.grad: number by number, "
+    "equation by equation, by differences of the cost, and at edge points. Exit code 0 "
+    "if they agree, 1 if they differ. A folder of files is graded: a verdict and a "
+    "sentence for each."
 )
 _GRADIENTS = NAMES["gradient"]
 _TEMPLATES = ("book", "pairs", "dict", "torch")
@@ -54,9 +54,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--candidate", metavar="NAME", default="backprop", help=help)
     help = f"write a file to start from, my_NAME.py: {', '.join(_TEMPLATES)}"
     add("--template", metavar="NAME", type=choice(_TEMPLATES), help=help)
-    names, reference = choice(_GRADIENTS), "autodiff"
-    help = "the gradient to compare it with, one of jaxnet's (default: autodiff)"
-    add("--reference", metavar="NAME", type=names, default=reference, help=help)
     help = "seed of the network (default: 1)"
     add("--seed", metavar="K", type=integer(0), default=1, help=help)
     help = "train for N epochs before the second comparison, 0 for none (default: 1)"
@@ -95,7 +92,6 @@ def run(args: argparse.Namespace) -> int:
     if function is None:
         return _grade(args, e, params, data)
     candidate = Candidate(function, args.candidate)
-    reference = Candidate(_GRADIENTS[args.reference], args.reference)
     here, words = environment(), described(e)
     if not (args.json or args.quiet):
         print(
@@ -113,7 +109,6 @@ def run(args: argparse.Namespace) -> int:
                 candidate,
                 params,
                 data.train,
-                reference=reference,
                 cost=e.cost,
                 batch_size=e.batch_size,
                 epochs=(0, args.epochs) if args.epochs else (0,),
@@ -124,13 +119,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"jaxnet compare: {name}{error}", file=sys.stderr)
         return 1
     if args.json:
-        names = ("candidate", "reference", "seed", "epochs", "data")
+        names = ("candidate", "seed", "epochs", "data")
         about = {name: getattr(args, name) for name in names}
         about |= {name: words[name] for name in _OPTIONS}
-        print_json({"command": "compare", **about, **here, **found.as_dict()})
+        about |= {"command": "compare", "reference": "autodiff"}
+        print_json({**about, **here, **found.as_dict()})
     else:
         write = verdict_lines if args.quiet else lines
-        print(*write(found, args.candidate, args.reference), sep="\n")
+        print(*write(found, args.candidate), sep="\n")
     if args.figure:
         path = figures.gradient_comparison(found, args.candidate, args.figure)
         print(f"wrote {path}", file=sys.stderr if args.json else sys.stdout)

@@ -24,7 +24,7 @@ from jaxnet.experiments.experiment import (
     parse,
 )
 from jaxnet.gradients import autodiff, backprop
-from jaxnet.network import shapes_of
+from jaxnet.network import layers_of
 from jaxnet.runs import Run, TrainedNetwork, checksum, load_network, read
 
 MAX_NETWORKS = 100_000  # a list of more takes surprisingly long
@@ -263,10 +263,10 @@ def fitted(e: Experiment, data: Split, *, sizes_given: bool = True) -> Experimen
     available = e.train_on or n
     if e.train_on and e.train_on > n:
         raise wrong("train_on", f"at most {n}, {_ALL}", e.train_on)
-    shapes = shapes_of(e.sizes)
-    if (math.prod(shapes[0]), *shapes[-1]) != (n_in, n_out):
+    layers = layers_of(e.sizes)
+    if (math.prod(layers[0].shape_in), *layers[-1].shape_out) != (n_in, n_out):
         expected = f"{n_in} inputs and {n_out} outputs to fit the data"
-        if len(shapes[0]) == 1:
+        if len(layers[0].shape_in) == 1:
             expected = f"{expected}, {as_text(fitting)}"
         raise wrong("sizes", expected, as_text(e.sizes))
     if e.batch_size > available:

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from jaxnet.compare.measures import call_on_copies, difference
+from jaxnet.compare.measures import called_twice, difference
 from jaxnet.costs import Cost, quadratic
 from jaxnet.forms import ShapeError, Way, name_of, ways
 from jaxnet.layers import Params
@@ -53,9 +53,7 @@ class Candidate:
             if self.compiled:
                 found = self.compiled(*jax.device_put(arrays), cost)
                 return jax.tree.map(np.asarray, found)
-            one, other = (self._once(self._way, arrays, cost) for _ in range(2))
-        self.unsteady = max(self.unsteady, difference(one, other))
-        return one
+            return self._result(self._way, arrays, cost)
 
     def _first_way(self, arrays: tuple[Any, ...], cost: Cost) -> Way:
         """The first way to call it that works."""
@@ -64,7 +62,7 @@ class Candidate:
             if way.in_jax and self._compile(way, arrays, cost):
                 return way
             try:
-                self._once(way, arrays, cost)
+                self._result(way, arrays, cost)
                 return way
             except (CandidateError, ShapeError) as error:
                 first = first or error
@@ -88,13 +86,14 @@ class Candidate:
         self.compiled = once
         return True
 
-    def _once(self, way: Way, arrays: tuple[Any, ...], cost: Cost) -> Params:
+    def _result(self, way: Way, arrays: tuple[Any, ...], cost: Cost) -> Params:
         try:
-            found, changed = call_on_copies(self._called, way, *arrays, cost)
+            found, changed, apart = called_twice(self._called, way, *arrays, cost)
         except ShapeError:
             raise
         except (Exception, SystemExit) as error:
             raise CandidateError(self._describe(error)) from error
+        self.unsteady = max(self.unsteady, apart)
         places = {2: "x", 3: "y"}
         self.modified |= {places.get(p[0].idx, name_of(p[1:])) for p in changed}
         return jax.tree.map(np.asarray, found)

@@ -4,7 +4,7 @@ The edge points are those of the network that is examined, so they ask for no ot
 cost, activation or depth.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -14,8 +14,7 @@ from jaxtyping import Array, Float
 
 from jaxnet.activations import Activation, linear, relu, sigmoid, softmax, tanh
 from jaxnet.compare.candidate import Candidate, CandidateError
-from jaxnet.compare.comparison import Comparison
-from jaxnet.compare.internals import Problem, by_example, internals
+from jaxnet.compare.internals import Problem, by_example, compare_at, internals
 from jaxnet.compare.measures import relative_error
 from jaxnet.costs import (
     Cost,
@@ -71,34 +70,26 @@ class Edge(NamedTuple):
     problem: Problem | None = None
 
 
-Compare = Callable[[Problem], Comparison]
-
-
 def edge_points(
-    candidate: Candidate,
-    compare: Compare,
-    problem: Problem,
-    larger: Problem,
-    *,
-    others: bool = True,
+    candidate: Candidate, problem: Problem, larger: Problem, *, others: bool = True
 ) -> Iterator[Edge]:
-    """The gradients at the edge points of this network, then at `others`.
+    """The gradient at the edge points of this network, then at `others`.
 
-    `compare` compares them, and `larger` is the problem with more examples.
+    `larger` is the problem with more examples.
     """
     points = {**_points(problem), "a larger mini-batch": larger}
     for name, point in points.items():
-        yield _edge(name, compare, point)
+        yield _edge(name, candidate, point)
     if any(_kinked(layer.activation) for layer in problem.params[:-1]):
-        yield _at_the_kink(candidate, compare, problem)
+        yield _at_the_kink(candidate, problem)
     for name, point in _others(problem).items() if others else ():
         if point.cost == problem.cost or takes_cost(candidate.source):
-            yield _edge(name, compare, point)._replace(required=False)
+            yield _edge(name, candidate, point)._replace(required=False)
 
 
-def _edge(name: str, compare: Compare, problem: Problem) -> Edge:
+def _edge(name: str, candidate: Candidate, problem: Problem) -> Edge:
     try:
-        found = compare(problem)
+        found = compare_at(candidate, problem)
     except (CandidateError, ShapeError) as error:
         return Edge(name, np.nan, np.nan, False, str(error), problem=problem)
     numbers = found.relative_error, found.tolerance, found.agrees
@@ -138,14 +129,14 @@ def _kinked(sigma: Activation) -> bool:
     return bool(abs(above - below) > 1e-3)
 
 
-def _at_the_kink(candidate: Candidate, compare: Compare, problem: Problem) -> Edge:
+def _at_the_kink(candidate: Candidate, problem: Problem) -> Edge:
     """At weighted inputs of 0, where any derivative between two is a convention."""
     first = problem.params[0]
     b = np.where(np.arange(first.b.size) % 2, first.b, 0.0)
     rows = np.expand_dims(b != 0, tuple(range(1, first.w.ndim)))
     at_zero = replace(first, w=first.w * rows, b=b)
     point = problem._replace(params=[at_zero, *problem.params[1:]])
-    edge = _edge(f"{first.activation} at z = 0", compare, point)
+    edge = _edge(f"{first.activation} at z = 0", candidate, point)
     if edge.agrees or edge.note:
         return edge
     inside = internals(point)

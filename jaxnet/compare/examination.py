@@ -1,13 +1,11 @@
 """The complete examination of a gradient, which `python -m jaxnet compare` reports.
 
-It is compared with a reference in float64 and float32, before and after training; with
+It is compared with `autodiff` in float64 and float32, before and after training; with
 each equation; with differences of the cost alone; and at edge points.
 """
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
-from functools import partial
+from dataclasses import dataclass, field
 from itertools import cycle, islice
 from typing import Any, NamedTuple
 
@@ -20,7 +18,7 @@ from jaxnet.compare.comparison import Comparison
 from jaxnet.compare.diagnosis import Equation, equations
 from jaxnet.compare.edge_points import Edge, edge_points, probe
 from jaxnet.compare.finite_differences import Curve, Opinion, third_opinion
-from jaxnet.compare.internals import Problem, compare_at
+from jaxnet.compare.internals import AUTOMATIC, Problem, compare_at
 from jaxnet.costs import Cost, quadratic
 from jaxnet.forms import ShapeError
 from jaxnet.gradients import autodiff
@@ -32,7 +30,7 @@ _LARGER = 40  # examples in the larger mini-batch
 
 
 class Stage(NamedTuple):
-    """The gradient compared with the reference after some epochs of training."""
+    """The gradient compared with `autodiff` after some epochs of training."""
 
     epochs: int
     comparison: Comparison
@@ -68,18 +66,15 @@ class Examination:
         return [edge for edge in self.edges if edge.required and not edge.agrees]
 
     def as_dict(self) -> dict[str, Any]:
-        """Plain dictionaries, lists and numbers, with None for nan and infinity."""
-        values = {f.name: _plain(getattr(self, f.name)) for f in fields(self)}
-        return {"agrees": self.agrees, **values}
+        """What it holds as plain dictionaries, lists and values."""
+        return {"agrees": self.agrees, **_plain(vars(self))}
 
 
 def _plain(value: Any) -> Any:
-    as_dict = getattr(value, "_asdict", None)  # of a NamedTuple
-    if as_dict is not None:
-        return {n: _plain(item) for n, item in as_dict().items() if n != "problem"}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    value = value._asdict() if hasattr(value, "_asdict") else value  # of a NamedTuple
+    if isinstance(value, dict):
+        return {n: _plain(item) for n, item in value.items() if n != "problem"}
+    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def examine(
@@ -87,7 +82,6 @@ def examine(
     params: Params,
     data: Dataset,
     *,
-    reference: Candidate,
     cost: Cost = quadratic,
     batch_size: int = 10,
     epochs: Sequence[int] = (0, 1),
@@ -110,32 +104,22 @@ def examine(
         )
         found.equations = equations(candidate, problem)
         found.form, found.precision = candidate.form, candidate.precision
-        compare = partial(_compare, candidate, reference)
         for done, network in _trained(everything, epochs):
             if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(network)):
                 found.diverged_after = done
                 break
             for dtype in ("float64", "float32"):
                 trained = problem._replace(params=network)
-                found.stages.append(Stage(done, compare(trained, dtype)))
+                compared = compare_at(candidate, trained, dtype)
+                found.stages.append(Stage(done, compared))
         if details:
-            both = candidate(*problem), reference(*problem)
+            both = candidate(*problem), AUTOMATIC(*problem)
             found.curve, found.opinions = third_opinion(*both, problem)
         if edges and (details or found.agrees):
-            points = edge_points(candidate, compare, problem, larger, others=details)
+            points = edge_points(candidate, problem, larger, others=details)
             found.edges = list(points)
         found.place, found.broken = _broken(candidate, problem, found)
     return found
-
-
-def _compare(
-    candidate: Candidate, reference: Candidate, problem: Problem, dtype: str = "float64"
-) -> Comparison:
-    """Compared no more closely than the candidate computes."""
-    compared = compare_at(candidate, reference, problem, dtype)
-    if candidate.precision == "float64" or compared.agrees:
-        return compared
-    return compare_at(candidate, reference, problem, dtype, candidate.precision)
 
 
 def _trained(problem: Problem, epochs: Sequence[int]) -> Iterator[tuple[int, Params]]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from jaxnet.compare.comparison import matched
 from jaxnet.compare.measures import (
-    call_on_copies,
+    called_twice,
     copied,
     difference,
     norm_of,
@@ -168,11 +168,12 @@ def _check_rule(
         forward, found = both(*arrays)
         mapped = jax.vmap(derivative)(*(jnp.stack([a, a]) for a in arrays))
         direct, compiled = flat.outputs(*arrays), jax.jit(derivative)(*arrays)
-        problems = [
-            *_differing("the output of the rule's forward pass", forward, direct),
-            *_differing("under jit, it", compiled, found),
-            *_differing("under vmap, it", [leaf[1] for leaf in mapped], found),
-        ]
+        apart = {
+            "the output of the rule's forward pass": difference(forward, direct),
+            "under jit, it": difference(compiled, found),
+            "under vmap, it": difference([leaf[1] for leaf in mapped], found),
+        }
+        problems = _differing(apart)
         if order > 1:
             higher = _check_rule(
                 rule, derivative, arrays, order - 1, tolerance, seed + 1
@@ -341,25 +342,22 @@ def _directions(leaf: np.ndarray, rng: np.random.Generator) -> Iterator[Any]:
 def _called_twice(name: str, function: Function, args: Any) -> tuple[Any, list[str]]:
     """The result for copies of the arguments, and what else a call does."""
     try:
-        first, changed = call_on_copies(function, *args)
+        found, changed, apart = called_twice(function, *args)
     except Exception:  # it may need arrays of JAX's
-        args = jax.device_put(args)
-        first, changed = call_on_copies(function, *args)
-    second, _ = call_on_copies(function, *args)
-    problems = _differing(f"a second call of {name}", second, first)
+        found, changed, apart = called_twice(function, *jax.device_put(args))
+    problems = _differing({f"a second call of {name}": apart})
     if changed:
         names = [
             jax.tree_util.keystr(path[1:]) or f"argument {path[0].idx}"
             for path in changed
         ]
         problems.insert(0, f"{name} writes into its arguments: {', '.join(names)}")
-    return first, problems
+    return found, problems
 
 
-def _differing(what: str, one: Any, other: Any) -> list[str]:
-    """A line that says how far two results are apart, if they are."""
-    apart = difference(one, other)
-    return [] if apart <= 1e-12 else [f"{what} differs by {apart:.1e}"]
+def _differing(apart: dict[str, float]) -> list[str]:
+    """A line for each two results that differ, with how far they are apart."""
+    return [f"{what} differs by {d:.1e}" for what, d in apart.items() if not d <= 1e-12]
 
 
 def _compiled(f: Function, args: Any) -> Function:

@@ -18,7 +18,6 @@ from jaxnet.compare.examination import Examination
 from jaxnet.compare.loading import LoadError, load
 from jaxnet.compare.report import verdict_lines
 from jaxnet.forms import ShapeError
-from jaxnet.gradients import autodiff
 
 EQUATIONS = ("BP1", "BP2", "BP3", "BP4", "2.4")
 
@@ -84,25 +83,24 @@ def _work(connection: Connection, task: Task) -> None:
     quiet = os.open(os.devnull, os.O_WRONLY)
     os.dup2(quiet, 1)
     os.dup2(quiet, 2)
-    reference = Candidate(autodiff, "autodiff")  # compiled once
     connection.send("ready")
     while True:
         before = set(sys.modules)
-        connection.send(tuple(_graded(connection.recv(), task, reference)))
+        connection.send(tuple(_graded(connection.recv(), task)))
         for module in set(sys.modules) - before:
             if getattr(sys.modules[module], "__file__", None) and "." not in module:
                 del sys.modules[module]
 
 
-def _graded(name: str, task: Task, reference: Candidate) -> Grade:
+def _graded(name: str, task: Task) -> Grade:
     try:
         candidate = Candidate(load(name, {}), Path(name).name)
-        found = task(candidate, reference=reference, epochs=(0,), details=False)
+        found = task(candidate, epochs=(0,), details=False)
     except ShapeError as error:
         return Grade(name, "wrong", str(error), {})
     except (LoadError, CandidateError) as error:
         return Grade(name, "failed", str(error), {})
-    first, *others = verdict_lines(found, candidate.name, "autodiff")
+    first, *others = verdict_lines(found, candidate.name)
     score = {}
     for equation in EQUATIONS:
         rows = [row.holds for row in found.equations if row.name == equation]

@@ -15,14 +15,16 @@ import numpy as np
 from jaxtyping import Array
 
 from jaxnet.activations import Activation, linear, not_elementwise
+from jaxnet.compare.candidate import Candidate
 from jaxnet.compare.comparison import Comparison, compare_trees, tolerance_for
 from jaxnet.compare.measures import norm_of, relative_error
 from jaxnet.costs import Cost, quadratic
-from jaxnet.gradients import Gradient
+from jaxnet.gradients import autodiff
 from jaxnet.layers import Layer, MaxPool, Params
 from jaxnet.network import forward
 from jaxnet.oracles import demon
 
+AUTOMATIC = Candidate(autodiff)  # with which all others are compared
 _EPS = 2 * float(np.finfo(float).eps)
 
 Leaves = list[np.ndarray]  # w^1, b^1, w^2, ... or those of one layer; examples first
@@ -264,23 +266,16 @@ def by_example(function: Callable[..., Array], *values: np.ndarray) -> np.ndarra
 
 
 def compare_at(
-    candidate: Gradient,
-    reference: Gradient,
-    problem: Problem,
-    dtype: str = "float64",
-    precision: str = "float64",
+    candidate: Candidate, problem: Problem, dtype: str = "float64"
 ) -> Comparison:
-    """Two gradients of a network, compared no more closely than `jax.grad` is exact.
-
-    `precision` is that in which the candidate computes, whatever it is given.
-    """
-    coarsest = max(dtype, precision, key=lambda name: np.finfo(name).eps)
+    """A gradient compared with `autodiff`'s, no more closely than both are exact."""
+    coarsest = max(dtype, candidate.precision, key=lambda name: np.finfo(name).eps)
     longest = max(n for leaf in jax.tree.leaves(problem[:3]) for n in leaf.shape)
     tolerance = tolerance_for(coarsest, longest)
     with jax.enable_x64(dtype == "float64"):
         arrays = jax.tree.map(lambda leaf: np.array(leaf, dtype), problem[:3])
-        given = *jax.device_put(arrays), problem.cost
-        both = candidate(*given), reference(*given)
+        given: Any = *jax.device_put(arrays), problem.cost
+        both = candidate(*given), AUTOMATIC(*given)
     found = compare_trees(*both, tolerance)
     if found.agrees:
         return found

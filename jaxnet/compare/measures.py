@@ -40,11 +40,14 @@ def ulps_between(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return high.astype(np.uint64) - low.astype(np.uint64)
 
 
-def call_on_copies(
+def called_twice(
     function: Callable[..., Any], *arguments: Any
-) -> tuple[Any, list[Any]]:
-    """What a function returns for copies, and the paths of those it writes into."""
-    given = jax.tree.map(copied, arguments)
+) -> tuple[Any, list[Any], float]:
+    """What a function returns for copies, and the paths of those it writes into.
+
+    And how far from that is what it returns when it is called again.
+    """
+    given, again = (jax.tree.map(copied, arguments) for _ in range(2))
     named, changed = jax.tree_util.tree_leaves_with_path(given), []
     found = function(*given)
     for (path, leaf), before in zip(named, jax.tree.leaves(arguments), strict=True):
@@ -52,7 +55,7 @@ def call_on_copies(
             inexact = np.issubdtype(before.dtype, np.inexact)
             if not np.array_equal(leaf, before, equal_nan=inexact):
                 changed.append(path)
-    return found, changed
+    return found, changed, difference(found, function(*again))
 
 
 def copied(leaf: Any) -> Any:

@@ -31,7 +31,7 @@ def training(epochs: int) -> str:
     return f"trained for {epochs} epoch{'s' * (epochs != 1)}"
 
 
-def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
+def lines(found: Examination, candidate: str) -> Iterator[str]:
     """The whole report, the verdict last."""
     yield f"{candidate}: {form_in_words(found)}"
     for stage in found.stages:
@@ -39,7 +39,7 @@ def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
         yield ""
         yield (
             f"{compared.dtype}, {training(stage.epochs)}: {candidate} against "
-            f"{reference}, tolerance {compared.tolerance:.1e}"
+            f"autodiff, tolerance {compared.tolerance:.1e}"
         )
         yield from _leaves(compared)
     if found.diverged_after is not None:
@@ -57,13 +57,13 @@ def lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
     for opinion in found.opinions:
         yield (
             f"  {opinion.name:<4} relative error from central differences: {candidate} "
-            f"{opinion.from_candidate:.1e}, {reference} {opinion.from_reference:.1e}"
+            f"{opinion.from_candidate:.1e}, autodiff {opinion.from_reference:.1e}"
         )
     for required, title in _EDGES.items():
         if edges := [edge for edge in found.edges if edge.required == required]:
             yield from ("", title, *map(_edge, edges))
     yield ""
-    yield from verdict_lines(found, candidate, reference)
+    yield from verdict_lines(found, candidate)
 
 
 def form_in_words(found: Examination) -> str:
@@ -77,17 +77,17 @@ def form_in_words(found: Examination) -> str:
     return words + "."
 
 
-def verdict_lines(found: Examination, candidate: str, reference: str) -> Iterator[str]:
+def verdict_lines(found: Examination, candidate: str) -> Iterator[str]:
     """Whether the two agree, and which equations are broken if not."""
     if found.agrees:
         worst = max(stage.comparison.relative_error for stage in found.stages[::2])
         error = f"relative error at most {worst:.1e} in float64"
-        yield f"{candidate} agrees with {reference}: {error}."
+        yield f"{candidate} agrees with autodiff: {error}."
         if found.precision != "float64":
             yield f"It computes in {found.precision}, whose rounding that is."
         yield from (f"{e.name}: {e.note}." for e in found.edges if e.agrees and e.note)
         return
-    yield f"{candidate} differs from {reference}."
+    yield f"{candidate} differs from autodiff."
     stages = [stage for stage in found.stages if not stage.comparison.agrees]
     if found.wrong_edges and not stages and all(row.holds for row in found.equations):
         names = ", ".join(edge.name for edge in found.wrong_edges)

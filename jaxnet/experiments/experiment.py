@@ -31,14 +31,13 @@ from jaxnet.layers import Convolution, Dataset, Layer, Params
 from jaxnet.metrics import layer_speeds
 from jaxnet.network import (
     Image,
-    Part,
     Size,
     convolution,
     init,
     large_layer,
+    layers_of,
     max_pool,
     scaled_layer,
-    shapes_of,
 )
 from jaxnet.sgd import Augment, Optimizer, Options
 
@@ -278,13 +277,10 @@ def _checked_sizes(parts: Sequence[int | str]) -> tuple[Size, ...]:
 
 def work(sizes: Sequence[Size]) -> list[tuple[int, int]]:
     """For each layer, how many weights it has, and multiplications forward."""
-    found, shapes = [], shapes_of(sizes)
-    for part, shape, out in zip(sizes[1:], shapes, shapes[1:], strict=False):
-        if isinstance(part, Part):
-            weights = part.maps * shape[0] * part.size**2
-            found.append((weights, weights * math.prod(out[1:])))
-        else:
-            found.append((math.prod((*shape, *out)),) * 2)
+    found = []
+    for layer in layers_of(sizes):
+        weights = layer.w.size if hasattr(layer, "w") else 0
+        found.append((weights, weights * math.prod(layer.shape_out[1:])))
     return found
 
 

@@ -27,7 +27,7 @@ from jaxnet.experiments.experiment import Experiment
 from jaxnet.gradients import Gradient
 from jaxnet.layers import Dataset, Params
 from jaxnet.metrics import accuracy, answers_of
-from jaxnet.network import Part, shapes_of
+from jaxnet.network import Part, layers_of
 from jaxnet.regularization import without_dropout
 from jaxnet.sgd import State, epoch, start
 
@@ -361,11 +361,12 @@ def together(e: Experiment, networks: int, evaluation: Dataset) -> int:
         return 1
     # Evaluation takes most of the memory: the numbers of each layer, and the fields of
     # a convolution, of which each place in the image has one.
-    shapes, size = shapes_of(e.sizes), 0
-    for part, shape, out in zip(e.sizes[1:], shapes, shapes[1:], strict=False):
+    layers, size, n = layers_of(e.sizes), 0, len(evaluation.x)
+    n = min(n, 1000) if len(layers[0].shape_in) == 3 else n
+    for part, layer in zip(e.sizes[1:], layers, strict=True):
         images = isinstance(part, Part)
-        fields = shape[0] * part.size**2 * math.prod(out[1:]) if images else 0
-        n = min(len(evaluation.x), 1000) if len(shapes[0]) == 3 else len(evaluation.x)
+        out = layer.shape_out
+        fields = layer.shape_in[0] * part.size**2 * math.prod(out[1:]) if images else 0
         size += 8 * n * (math.prod(out) + fields)
     memory = (device.memory_stats() or {}).get("bytes_limit", 2**33)
     return int(min(max(memory // (4 * size), 1), networks))
