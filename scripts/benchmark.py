@@ -100,7 +100,7 @@ def traffic(sizes: Sequence[int], examples: int, m: int) -> float:
 
 
 def roofline(n: int, length: int) -> dict[str, float]:
-    """The best here: a product of n x n matrices, and a copy of so many numbers."""
+    """The best here: a product of n x n matrices, and a copy of `length` numbers."""
     a, x = jax.random.normal(jax.random.key(0), (n, n)), jnp.zeros(length)
     product, add = jax.jit(jnp.dot), jax.jit(lambda x: x + 1)
     jax.block_until_ready((product(a, a), add(x)))

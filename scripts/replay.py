@@ -288,7 +288,7 @@ def main(
 ) -> int:
     """Print each number and row; return 1 if a number differs that must not.
 
-    epochs: only so many of each (default: all)
+    epochs: the first of each run (default: all)
     readme: put the rows into data/results/README.md, if of all epochs
     """
     devices.prepare(1, REPLAYS[names[0]].experiment.sizes, 10)

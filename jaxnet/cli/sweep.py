@@ -32,6 +32,7 @@ from jaxnet.cli.options import (
 from jaxnet.datasets import Source
 from jaxnet.experiments import RATES, Experiment, Trained, curves
 from jaxnet.experiments.claims import best_of_epochs
+from jaxnet.experiments.files import Log
 from jaxnet.experiments.sweep import environment, identity, log_of, train_networks
 
 DESCRIPTION = (
@@ -74,18 +75,14 @@ def run(args: argparse.Namespace) -> int:
     e = fitted(e, data, sizes_given="sizes" in args)
     rates = [dict(zip(RATES, each, strict=True)) for each in product(*values.values())]
     networks = [(each, seed) for each in rates for seed in seeds]
-    log, before, resumed = None, 0, ""
-    if args.out:
-        learned_from = None if source == Source() else str(source)
-        log = log_of(args.out, e, data=learned_from, dtype=environment()["dtype"])
-        there = {trained.identity for trained in log.read()}
-        before = sum(identity(*network) in there for network in networks)
-        resumed = f", {before} done before"
-    of_seeds = counted(len(seeds), "seed")
+    log = _log(args.out, e, source) if args.out else None
+    there = {trained.identity for trained in log.read()} if log else set()
+    before = sum(identity(*network) in there for network in networks)
+    resumed = f", {before} done before" * bool(args.out)
     if not args.json:
         used = min(len(jax.devices()), many)
         print(
-            f"{counted(len(rates), 'setting')} x {of_seeds} = "
+            f"{counted(len(rates), 'setting')} x {counted(len(seeds), 'seed')} = "
             f"{counted(many, 'network')}{resumed}, {counted(e.epochs, 'epoch')}, "
             f"{e.evaluate_on} data, on {used} x {jax.devices()[0].device_kind}",
             flush=True,
@@ -96,12 +93,10 @@ def run(args: argparse.Namespace) -> int:
         label = counted(many - before, "network")
         options: dict[str, Any] = {"log": log, "progress": track, "label": label}
         for trained in train_networks(e, data.train, evaluation, networks, **options):
-            at = tuple(trained.rates[name] for name in names)
-            found[at].append(trained)
-            if not args.json and len(found[at]) == len(seeds):
-                words = ", ".join(f"{RATES[n]} {trained.rates[n]:g}" for n in names)
-                mean = summaries({at: found[at]})[at]["mean"]
-                print(f"{words}: best {mean:.2%}, mean of {of_seeds}", flush=True)
+            group = found[tuple(trained.rates[name] for name in names)]
+            group.append(trained)
+            if not args.json and len(group) == len(seeds):
+                print(_line(group, names), flush=True)
     except KeyboardInterrupt:
         interrupted = True
     rows = summaries({at: group for at, group in found.items() if group})
@@ -122,6 +117,11 @@ def run(args: argparse.Namespace) -> int:
     return 130 if interrupted else 0
 
 
+def _log(path: Path, e: Experiment, source: Source) -> Log[Trained]:
+    data = None if source == Source() else str(source)
+    return log_of(path, e, data=data, dtype=environment()["dtype"])
+
+
 def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
     """For each setting, its best epochs' mean, sd and max, and its last ones' mean."""
     rows = {}
@@ -132,6 +132,13 @@ def summaries(found: Mapping[Setting, Sequence[Trained]]) -> dict[Setting, Row]:
         counts = {**group[0].rates, "seeds": len(group)}
         rows[setting] = {**counts, **numbers, "last": last}
     return rows
+
+
+def _line(group: Sequence[Trained], names: Sequence[str]) -> str:
+    """The rates that vary, and how the networks with these came out."""
+    (row,) = summaries({(): group}).values()
+    words = ", ".join(f"{RATES[name]} {row[name]:g}" for name in names)
+    return f"{words}: best {row['mean']:.2%}, mean of {counted(len(group), 'seed')}"
 
 
 def _table(rows: Mapping[Setting, Row], names: Sequence[str]) -> Iterator[str]:
